@@ -1,0 +1,82 @@
+package health
+
+import "time"
+
+// Class is how a provider behaved in one call. It says nothing about the call's outcome: a decline is OK.
+type Class uint8
+
+// The classes. The zero value is none: a call that says nothing about the provider (the caller left before a byte was sent).
+const (
+	None Class = iota
+	OK
+	Limited // 429, closed bucket
+	Slow
+	Failure
+)
+
+// Sample is what one call showed.
+type Sample struct {
+	Class      Class
+	Latency    time.Duration // to the first byte of the answer, or to the failure
+	RetryAfter time.Duration // what the provider asked for with a 429; 0: nothing
+}
+
+// Report is what an agent measured since its last report. Counters are increments; gauges are now.
+type Report struct {
+	Agent    string
+	Region   string
+	Run      string
+	Revision uint64
+	At       time.Time         // the agent's clock, when the report was made
+	Addr     map[string]string // service → address that it listens on
+	Rows     []Row
+	Services []ServiceRow
+	Events   []Event // at most MaxEvents, oldest dropped first
+}
+
+// MaxEvents bounds the events in one report.
+const MaxEvents = 64
+
+// Buckets are the upper bounds, in seconds, of every latency histogram; the last is open.
+var Buckets = [...]float64{.005, .01, .025, .05, .1, .3, .5, .7, 1, 3, 5, 10, 30}
+
+// Histogram counts latencies by Buckets, the last entry being everything above.
+type Histogram [len(Buckets) + 1]uint32
+
+// Row is one provider of one service, in the agent's region.
+type Row struct {
+	Service, Provider                                     string
+	Sessions                                              uint32 // new sessions that were given to it: the effective share
+	Calls, Succeeded, Declined, NotSent, Unknown, Limited uint32 // attempts, by outcome
+	Failed                                                uint32 // attempts of class Failure
+	Latency                                               Histogram
+	InFlight                                              int32
+	Breaker                                               string // closed | open | half-open
+	Since                                                 time.Time
+	Why                                                   string    // the breaker's evidence in words: "3 failures in a row"
+	Probes                                                string    // half-open: "2 of 5"
+	Drained                                               time.Time // until when; zero: not drained
+	Weight                                                float64
+	CheckOK                                               int8 // active check: 1 good, -1 bad, 0 none
+	CheckWhy                                              string
+}
+
+// ServiceRow is one service in the agent's region, as callers saw it.
+type ServiceRow struct {
+	Service                                      string
+	Calls, Succeeded, Declined, Unknown, Refused uint32    // calls as they ended for the caller
+	FailedOver                                   uint32    // calls that needed a second provider
+	Overhead                                     Histogram // Segue's own part
+	UnknownOpen                                  int32     // transactions whose outcome is unknown now
+	OldestUnknown                                time.Time
+}
+
+// Event is something that happened, for the stream of what happens.
+type Event struct {
+	At                        time.Time
+	Kind                      string // breaker | failover | unknown | check | policy | drill
+	Region, Service, Provider string
+	Transaction               string
+	Text                      string // a sentence
+	Level                     string // ok | warn | bad
+}

@@ -1,0 +1,47 @@
+package policy
+
+import "time"
+
+// Contract is what is true of a provider's API, as data.
+type Contract struct {
+	Name       string
+	Like       string // a contract that this one starts from; its own fields override
+	Dialect    Dialect
+	Endpoint   string
+	Credential Slot
+	Keys       Keys
+	RetryAfter string // header that says when to come back; default Retry-After
+	ObjectID   string // where the id of a created object stands in an answer: "id"
+	Statuses   []StatusRule
+	Operations []OperationSpec // what a service that speaks this contract offers unless it lists its own
+}
+
+// Dialect is the shape of error bodies that the SDKs of an API take for errors.
+type Dialect string
+
+// The dialects that refusals can be told in.
+const (
+	Plain  Dialect = "plain"
+	Stripe Dialect = "stripe"
+)
+
+// Slot says where the credential goes: Header with Value, in which {credential} stands for the secret.
+type Slot struct{ Header, Value string }
+
+// Keys says what the provider does with idempotency keys.
+type Keys struct {
+	Header   string        // Idempotency-Key
+	Enforced bool          // the same key executes once per account
+	Life     time.Duration // how long it remembers
+	Max      int           // longest key it takes, bytes
+	InUse    int           // status while the first is in progress (409); always unknown
+}
+
+// StatusRule maps answers to what they prove. Rules are tried in order; the first that matches decides. Class and
+// Outcome hold the words of health.Class and ledger.Outcome (those packages import this one).
+type StatusRule struct {
+	From, To int    // status range, inclusive
+	Code     string // optional: value of the error code in the body (error.code or error.type in Stripe's dialect)
+	Class    string // ok | limited | slow | failure
+	Outcome  string // succeeded | declined | not_sent | unknown
+}

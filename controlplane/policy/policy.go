@@ -1,0 +1,125 @@
+package policy
+
+import (
+	"time"
+
+	"segue/regions"
+)
+
+// Policy is the document, checked or not. Lists keep the document's order (the first region is the one whose services
+// listen on their own ports in `segue dev`). The field names in YAML are those of docs/policy.md.
+type Policy struct {
+	Regions   regions.Topology
+	Services  []ServiceSpec
+	Providers []ProviderSpec
+	Contracts []Contract // the user's own, beside the built-in ones
+}
+
+// ServiceSpec is what applications call, by name.
+type ServiceSpec struct {
+	Name       string
+	Speaks     string // contract name: what the application's code talks
+	Listen     Listen
+	Operations []OperationSpec // nil: the contract's
+	Strategy   Strategy
+	Weights    []RegionWeights  // strategy weighted: per region; a region without an entry uses Default ("")
+	Priority   []RegionPriority // strategy priority: per region; region "" is the default
+	Attempts   Attempts
+	Breaker    Breaker
+}
+
+// Listen is where agents accept a service's calls: a port, and a host name where several services share one port.
+type Listen struct {
+	Port int
+	Host string
+}
+
+// RegionWeights are the operator's shares of new sessions in one region, in percent.
+type RegionWeights struct {
+	Region  string
+	Weights []Weight
+}
+
+// Weight is one provider's share of new sessions, in percent; 0 means fallback only.
+type Weight struct {
+	Provider string
+	Percent  float64
+}
+
+// RegionPriority is the order in which providers are preferred in one region ("" = every other region).
+type RegionPriority struct {
+	Region    string
+	Providers []string
+}
+
+// OperationSpec is a class of calls: a method and a path pattern, and what is true of them.
+type OperationSpec struct {
+	Name    string
+	Match   string // "POST /v1/charges"; * is one segment, {id} a named one, ** any number
+	Read    bool   // semantics: read; GET and HEAD are reads unless said otherwise
+	Key     KeyRule
+	Follows []Field // where the id of the object stands that this call belongs to
+}
+
+// KeyRule says where an effect's idempotency key comes from: the caller (Required), or Derive'd from fields that are unique per
+// intent for Within. The zero value is for reads.
+type KeyRule struct {
+	Required bool
+	Derive   []Field
+	Within   time.Duration
+}
+
+// Field names a value in a request: body.charge, body.metadata.order, path.id, header.X-Order.
+type Field struct {
+	In   string // body | path | header
+	Name string // dotted for nested body fields
+}
+
+// ProviderSpec is an external system that offers a service.
+type ProviderSpec struct {
+	Name       string
+	Contract   string
+	Endpoint   []RegionValue // base URL, per region ("" = default); empty: the contract's
+	Credential []RegionValue // caller | env:NAME | file:PATH, per region ("" = default)
+	Account    string        // names the key domain; default: the provider's name
+	Limits     Limits
+	Check      *Check
+}
+
+// RegionValue is a setting that may differ per region ("" = default).
+type RegionValue struct{ Region, Value string }
+
+// Limits bound what an agent asks of a provider. 0 = no limit.
+type Limits struct {
+	InFlight int
+	Rate     float64 // per second
+}
+
+// Check is an active check: one HTTP request every Every. 2xx and 3xx are good.
+type Check struct {
+	Method, Path string
+	Every        time.Duration
+}
+
+// Strategy is how a service's provider is chosen among those that pass the gates.
+type Strategy uint8
+
+// The strategies that are built. Validate refuses others.
+const (
+	Weighted Strategy = iota + 1
+	Priority
+)
+
+// Attempts bound one call. Zero values are replaced by defaults in Compile: 2, 4 s, 10 s.
+type Attempts struct {
+	Max      int
+	PerTry   time.Duration
+	Deadline time.Duration
+}
+
+// Breaker is the plain circuit: open after Failures in a row, half-open after Reset, closed after Successes probes.
+// Defaults: 3, 5, 30 s.
+type Breaker struct {
+	Failures, Successes int
+	Reset               time.Duration
+}

@@ -1,0 +1,69 @@
+package policy
+
+import "time"
+
+// Snapshot is a policy compiled for one region. It is immutable, lives in an agent, and is loaded once per request.
+type Snapshot struct {
+	Region   string
+	Standby  []string
+	Revision uint64
+	Services []*Service
+}
+
+// Service is a compiled service. A candidate's index is its bit in a Set and its place in every slice of Standings.
+type Service struct {
+	Name       string
+	Listen     Listen
+	Speaks     *Contract
+	Operations []*Operation
+	Strategy   Strategy
+	Candidates []*Candidate // in the document's order (weighted) or the order of preference (priority); at most MaxCandidates
+	Attempts   Attempts
+	Breaker    Breaker
+}
+
+// MaxCandidates is how many providers a service can have: a Set is 16 bits.
+const MaxCandidates = 16
+
+// Candidate is a provider as one region sees it.
+type Candidate struct {
+	Provider     string
+	Contract     *Contract
+	Digest       [32]byte // of the contract: recorded with each attempt
+	Account      string
+	Endpoint     string // base URL, no trailing slash
+	Credential   Credential
+	Limits       Limits
+	Check        *Check
+	Weight       float64 // percent; strategy weighted
+	SpeaksNative bool    // its contract has the API that the service speaks (always, until mappings are built)
+}
+
+// Credential says where the secret is: kind caller (the application's own header is passed on), env or file with Ref.
+type Credential struct{ Kind, Ref string }
+
+// Operation is a compiled operation.
+type Operation struct {
+	OperationSpec
+	Index   int
+	pattern pattern
+}
+
+// Set is a set of candidates: bit i is candidate i.
+type Set uint16
+
+// Has tells whether candidate i is in the set.
+func (s Set) Has(i int) bool { return s&(1<<uint(i)) != 0 }
+
+// With returns the set and candidate i.
+func (s Set) With(i int) Set { return s | 1<<uint(i) }
+
+// Facts are what the choice may know of one request. Candidates are named by index; -1 means none.
+type Facts struct {
+	Draw     uint64 // hash of the transaction id (effects) or of the session (new sessions): all that looks random
+	Tried    Set    // candidates that this call must not be sent to any more
+	Pinned   int8   // the session's provider
+	Owner    int8   // the provider that owns the object that the call follows: no other is eligible
+	Read     bool
+	Deadline time.Time
+}
