@@ -1,0 +1,94 @@
+package ledger
+
+import (
+	"time"
+
+	"segue/dataplane/message"
+)
+
+// Key is what a transaction is known by: equal keys are one transaction.
+type Key struct{ App, Service, Key string }
+
+// Outcome is what happened to one attempt.
+type Outcome uint8
+
+// The outcomes. The zero value is Open: no evidence yet. Nothing but evidence leaves Open or Unknown.
+const (
+	Open Outcome = iota
+	Succeeded
+	Declined
+	NotSent // proven not executed
+	Unknown
+)
+
+// State is where a transaction stands.
+type State uint8
+
+// The states. Succeeded and Declined states are final. Refused is "not_sent": every attempt was proven not executed; a
+// new request under the same key opens a new epoch.
+const (
+	Intent        State = iota + 1 // the attempt may have been sent
+	Held                           // the attempt's outcome is unknown; only evidence or a same-key re-drive moves it
+	DoneSucceeded                  // final; Answer is stored
+	DoneDeclined                   // final; Answer is stored
+	Refused                        // every attempt not_sent
+)
+
+// Transaction is the row. Version and Token guard every write: a store applies an Advance only if Version is the row's
+// version + 1. A Transaction in hand is a copy; whoever mutates it writes it or throws it away.
+type Transaction struct {
+	ID           string // tx_…, for people
+	Key          Key
+	Operation    string
+	Fingerprint  [32]byte // of operation and body; FingerprintV says how it was made
+	FingerprintV uint8
+	State        State
+	Version      uint64
+	Token        [16]byte // unique per write: tells "my write was applied" from "another's was"
+	Epoch        int      // rises when another attempt may be sent
+	Run          string   // who drives
+	Region       string
+	Session      string
+	Attempts     []Attempt // the last is the current one; at most MaxAttempts, all kept
+	Answer       *StoredAnswer
+	Created      time.Time
+	Updated      time.Time
+}
+
+// MaxAttempts bounds Attempts.
+const MaxAttempts = 16
+
+// Attempt is one send to one provider, recorded before the first byte leaves.
+type Attempt struct {
+	ID          string
+	Provider    string
+	Account     string
+	Endpoint    string
+	ProviderKey string // idempotency key sent to the provider
+	Reference   string // our reference there
+	Contract    [32]byte
+	IntentAt    time.Time
+	SendBy      time.Duration // after IntentAt no first byte leaves
+	Outcome     Outcome
+	Sends       int    // 1 + same-key re-drives
+	Error       string // RFC 9209 token or empty: connection_refused, http_response_timeout …
+	Status      int    // the provider's status, 0 if none
+	Elapsed     time.Duration
+}
+
+// Current returns the last attempt.
+func (t *Transaction) Current() *Attempt { return &t.Attempts[len(t.Attempts)-1] }
+
+// StoredAnswer is the outcome's answer, kept to be replayed. Body is sealed; Kept is false when it was too large.
+type StoredAnswer struct {
+	Status   int
+	Header   message.Header
+	Sealed   []byte
+	KeyID    string
+	Hash     [32]byte
+	Kept     bool
+	ObjectID string // the object that the effect created
+}
+
+// MaxAnswer is the largest answer body that is stored.
+const MaxAnswer = 256 << 10
