@@ -1,0 +1,78 @@
+package query
+
+import "time"
+
+// Question is asked of one agent, or of all agents (then the answers are put together).
+type Question struct {
+	Kind        Kind
+	Transaction string `json:",omitempty"` // an id, for Why and Transaction
+	Service     string `json:",omitempty"`
+	Key         string `json:",omitempty"` // idempotency key
+	Provider    string `json:",omitempty"`
+	State       string `json:",omitempty"` // intent | held | succeeded | declined | not_sent
+	Limit       int    `json:",omitempty"` // default 50, at most 500
+}
+
+// Kind is what is asked.
+type Kind string
+
+// The questions.
+const (
+	Transactions Kind = "transactions" // → []Transaction, newest first
+	One          Kind = "transaction"  // → Why of one transaction: row and decisions
+)
+
+// Transaction is a row of the ledger, for people. Keys of providers and credentials are never shown whole.
+type Transaction struct {
+	ID, App, Service, Operation, Key, Session, Region string
+	State                                             string // intent | held | succeeded | declined | not_sent
+	Created, Updated                                  time.Time
+	Attempts                                          []Attempt
+	Status                                            int    // of the stored answer
+	Object                                            string // the id that the provider gave
+	Run                                               string
+}
+
+// Attempt is one send, for people.
+type Attempt struct {
+	ID, Provider, Outcome, Error, Endpoint, ProviderKey string
+	Sends, Status                                       int
+	At                                                  time.Time
+	Elapsed                                             time.Duration
+}
+
+// Why explains one transaction.
+type Why struct {
+	Transaction Transaction
+	Sentence    string // "Charged once, at backup, after main refused the connection."
+	Decisions   []Decision
+	Timeline    []Moment
+}
+
+// Decision is one choice, explained.
+type Decision struct {
+	At         time.Time
+	Revision   uint64
+	Winner     string
+	Why        string // one line
+	Candidates []Candidate
+	Record     []byte // the decision with all its inputs, versioned JSON: replays bit for bit
+}
+
+// Candidate is one provider in a choice.
+type Candidate struct {
+	Provider string
+	Gate     string // passed, or the gate that kept it out
+	Why      string // a sentence
+	Weight   float64
+	Rank     float64
+	Chosen   bool
+}
+
+// Moment is one line of a transaction's timeline.
+type Moment struct {
+	After time.Duration // since the call arrived
+	Level string        // ok | warn | bad
+	Word  string        // matched, decided, claimed, not sent …
+	Text  string
+}

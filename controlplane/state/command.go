@@ -1,0 +1,80 @@
+package state
+
+import (
+	"time"
+
+	"segue/controlplane/policy"
+)
+
+// Command is one change as it stands in the log. Exactly one of the pointers is set. At comes from the proposer: nothing here reads a clock.
+type Command struct {
+	Version   int    // format, 1
+	Request   string // request id: repeats are dropped
+	Actor     string
+	Reason    string
+	At        time.Time
+	Ignorable bool // a node that does not know the command may skip it; otherwise it halts
+
+	ApplyPolicy *ApplyPolicy `json:",omitempty"`
+	SetWeights  *SetWeights  `json:",omitempty"`
+	GiveOrder   *GiveOrder   `json:",omitempty"`
+	EndOrder    *EndOrder    `json:",omitempty"`
+}
+
+// ApplyPolicy makes Source the next revision. Base is the revision that its author started from; a stale base is refused.
+type ApplyPolicy struct {
+	Base   uint64
+	Source []byte
+}
+
+// SetWeights changes one service's weights in one region. Base 0: whatever is in force.
+type SetWeights struct {
+	Base    uint64
+	Service string
+	Region  string
+	Weights []policy.Weight
+}
+
+// GiveOrder puts an order in force (drain, drill).
+type GiveOrder struct{ Order policy.Order }
+
+// EndOrder ends an order early.
+type EndOrder struct{ ID string }
+
+// Result is what a command led to.
+type Result struct {
+	Index    uint64
+	Revision uint64 // in force after the command
+	Order    string // id, for orders
+	Err      *Error // refused: nothing changed
+}
+
+// Error is the one error type at the control plane's border: a stable code and a sentence safe to show.
+type Error struct {
+	Code     Code
+	Message  string
+	Problems policy.Problems `json:",omitempty"` // code invalid
+	Base     *Conflict       `json:",omitempty"` // code stale
+}
+
+// Conflict shows both sides of a stale base: what happened since, and what was asked for.
+type Conflict struct {
+	Base, Current uint64
+	Theirs        []string // changes since base
+	Yours         []string // changes asked for
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Code is a stable word for what went wrong.
+type Code string
+
+// The codes. web maps them to statuses, the CLI to exit codes.
+const (
+	Invalid     Code = "invalid"
+	Stale       Code = "stale"
+	NotFound    Code = "not-found"
+	NoLeader    Code = "no-leader"
+	Unknown     Code = "outcome-unknown" // leadership lost while the change was under way: repeat with the same request id
+	Unsupported Code = "unsupported"
+)

@@ -1,0 +1,37 @@
+package provider
+
+import (
+	"time"
+
+	"segue/controlplane/health"
+	"segue/controlplane/policy"
+	"segue/dataplane/ledger"
+	"segue/dataplane/message"
+)
+
+// Call is one send to one provider.
+type Call struct {
+	Candidate *policy.Candidate
+	Service   string
+	Operation string
+	Request   *message.Request
+	Read      bool
+	Key       string        // idempotency key for the provider; "": none is sent
+	PerTry    time.Duration // to the first byte of the answer; the context's deadline holds too
+	RequestID string
+	// Guard is asked right before the first byte leaves, with the connection in hand; an error means that nothing is sent
+	// (the outcome is not_sent, error stale_send). nil: always.
+	Guard func() error
+}
+
+// Result is what one send showed.
+type Result struct {
+	Outcome ledger.Outcome
+	Kind    ledger.EvidenceKind
+	Sample  health.Sample
+	Error   string // RFC 9209 token: connection_refused, dns_error, tls_protocol_error, http_response_timeout, http_response_incomplete …; "" if answered
+	Status  int    // 0: no answer
+	Begun   bool   // reply.Begin was called: bytes may have reached the caller
+	Elapsed time.Duration
+	Err     error // for the log; never shown to callers
+}
