@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"time"
 
 	"segue/controlplane/health"
 	"segue/controlplane/query"
@@ -18,12 +19,30 @@ type Local interface {
 
 // Source is what the server's end needs of its control node.
 type Source interface {
-	// Update returns what region is to be sent now.
+	// Update returns what region is to be sent now. An error (the node is still replaying) ends the agent's connection: it
+	// goes to another node.
 	Update(region string) (state.Update, error)
 	// Changed is closed at the next change after which Update may differ.
 	Changed() <-chan struct{}
-	// Reported takes a report; a follower's passes it on to the leader.
+	// Reported takes a report; a follower passes it on to the leader.
 	Reported(r health.Report)
-	// Propose, for changes that a follower forwards here. It answers NoLeader unless this node leads.
-	Propose(ctx context.Context, c state.Command) (state.Result, error)
+	// Acked takes what became of an Update; a follower passes it on to the leader.
+	Acked(a state.Ack)
 }
+
+// Answer is what one agent said to a question.
+type Answer struct {
+	Agent, Region string
+	Body          []byte // JSON of the shape that query names
+	Err           string
+}
+
+// Bounds of the wire.
+const (
+	maxMessage   = 4 << 20                 // one message: a policy is at most 1 MiB, a busy report some 100 KiB
+	beatEvery    = time.Second             // a node that serves says so
+	silence      = 3500 * time.Millisecond // an agent that heard nothing for so long goes elsewhere
+	reportEvery  = time.Second
+	maxAgents    = 2000 // attached to one node
+	maxQuestions = 64   // under way at one agent
+)

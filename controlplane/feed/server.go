@@ -1,0 +1,198 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"segue/controlplane/feed/feedv1"
+	"segue/controlplane/query"
+	"segue/controlplane/state"
+)
+
+// Server is the control node's end of the feed. It owns the watchers: one per attached agent, each with a slot of one, so that
+// a slow agent skips Updates and delays nobody.
+type Server struct {
+	source Source
+	log    *slog.Logger
+	now    func() time.Time
+
+	mu       sync.Mutex
+	watchers map[*watcher]struct{}
+	closed   bool
+
+	done chan struct{} // closed by Stop
+	idle sync.WaitGroup
+}
+
+// NewServer returns a server that sends what source has. Start it before it serves.
+func NewServer(source Source, log *slog.Logger, now func() time.Time) *Server {
+	return &Server{source: source, log: log, now: now, watchers: map[*watcher]struct{}{}, done: make(chan struct{})}
+}
+
+// Handler returns the path prefix and the handler of the agents' service.
+func (s *Server) Handler() (string, http.Handler) {
+	return feedv1.NewFeedHandler(s, connect.WithReadMaxBytes(maxMessage), connect.WithSendMaxBytes(maxMessage))
+}
+
+// Start begins to pass changes on to the watchers.
+func (s *Server) Start() {
+	s.idle.Add(1)
+	go func() {
+		defer s.idle.Done()
+		s.publish()
+	}()
+}
+
+// Stop ends every connection and waits for their ends.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.closed = true
+	close(s.done)
+	s.mu.Unlock()
+	s.idle.Wait()
+}
+
+// publish puts each change into every slot. Changed is taken before the watchers are served, so no change is missed.
+func (s *Server) publish() {
+	for {
+		changed := s.source.Changed()
+		s.fanOut()
+		select {
+		case <-changed:
+		case <-s.done:
+			return
+		}
+	}
+}
+
+// fanOut computes the Update of each region once and offers it to that region's watchers.
+func (s *Server) fanOut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := map[string]*feedv1.Down{}
+	for w := range s.watchers {
+		down, ok := made[w.hello.GetRegion()]
+		if !ok {
+			down = s.update(w.hello.GetRegion())
+			made[w.hello.GetRegion()] = down
+		}
+		if down != nil {
+			w.offer(down)
+		}
+	}
+}
+
+func (s *Server) update(region string) *feedv1.Down {
+	u, err := s.source.Update(region)
+	if err != nil {
+		s.log.Warn("no update for a region", "region", region, "error", err)
+		return nil
+	}
+	down, err := encodeUpdate(u)
+	if err != nil {
+		s.log.Error("an update does not encode", "region", region, "error", err)
+		return nil
+	}
+	return down
+}
+
+// Attach is one agent's connection; it ends when either side does.
+func (s *Server) Attach(ctx context.Context, stream *connect.BidiStream[feedv1.Up, feedv1.Down]) error {
+	first, err := stream.Receive()
+	if err != nil {
+		return fmt.Errorf("feed: no hello: %w", err)
+	}
+	hello := first.GetHello()
+	if hello == nil || hello.GetAgent() == "" || hello.GetRegion() == "" {
+		return connect.NewError(connect.CodeInvalidArgument, errors.New("the first message must be a hello with agent and region"))
+	}
+	w, err := s.join(hello)
+	if err != nil {
+		return err
+	}
+	defer s.leave(w)
+	return w.serve(ctx, stream, s)
+}
+
+// join adds a watcher whose slot holds the Update of now.
+func (s *Server) join(hello *feedv1.Hello) (*watcher, error) {
+	u, err := s.source.Update(hello.GetRegion())
+	if err != nil {
+		return nil, connect.NewError(connect.CodeUnavailable, err)
+	}
+	down, err := encodeUpdate(u)
+	if err != nil {
+		return nil, fmt.Errorf("feed: update of %s: %w", hello.GetRegion(), err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, connect.NewError(connect.CodeUnavailable, errors.New("the node stops"))
+	case len(s.watchers) >= maxAgents:
+		return nil, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("%d agents are attached, the limit", maxAgents))
+	}
+	w := newWatcher(hello)
+	w.offer(down)
+	s.watchers[w] = struct{}{}
+	s.idle.Add(1)
+	// A change between the Update above and the line before was not offered to w: offer what is in force now.
+	if now := s.update(hello.GetRegion()); now != nil {
+		w.offer(now)
+	}
+	return w, nil
+}
+
+func (s *Server) leave(w *watcher) {
+	s.mu.Lock()
+	delete(s.watchers, w)
+	s.mu.Unlock()
+	w.abandon()
+	s.idle.Done()
+}
+
+// Attached returns how many agents are attached here.
+func (s *Server) Attached() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.watchers)
+}
+
+// Ask puts q to every agent that is attached here and waits for all of them or for ctx.
+func (s *Server) Ask(ctx context.Context, q query.Question) []Answer {
+	s.mu.Lock()
+	asked := make([]*watcher, 0, len(s.watchers))
+	for w := range s.watchers {
+		asked = append(asked, w)
+	}
+	s.mu.Unlock()
+	answers := make([]Answer, len(asked))
+	var all sync.WaitGroup
+	for i, w := range asked {
+		all.Go(func() { answers[i] = w.ask(ctx, q) })
+	}
+	all.Wait()
+	return answers
+}
+
+func encodeUpdate(u state.Update) (*feedv1.Down, error) {
+	orders, err := encodeOrders(u.Orders)
+	if err != nil {
+		return nil, err
+	}
+	return &feedv1.Down{Kind: &feedv1.Down_Update{Update: &feedv1.Update{
+		Incarnation: u.Incarnation, Index: u.Index, Revision: u.Revision,
+		Policy: u.Policy, Orders: orders, NowUnixNano: u.Now.UnixNano(),
+	}}}, nil
+}

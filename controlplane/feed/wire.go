@@ -1,0 +1,76 @@
+package feed
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"segue/controlplane/feed/feedv1"
+	"segue/controlplane/policy"
+)
+
+func encodeOrders(orders []policy.Order) ([]byte, error) {
+	b, err := json.Marshal(orders)
+	if err != nil {
+		return nil, fmt.Errorf("feed: orders: %w", err)
+	}
+	return b, nil
+}
+
+func decodeOrders(b []byte) ([]policy.Order, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	var orders []policy.Order
+	if err := json.Unmarshal(b, &orders); err != nil {
+		return nil, fmt.Errorf("feed: orders: %w", err)
+	}
+	return orders, nil
+}
+
+// transport speaks HTTP/2 only: over TLS where it is configured, in the clear (h2c) where not. Dead peers are found by pings.
+func transport(config *tls.Config) *http.Transport {
+	protocols := new(http.Protocols)
+	if config != nil {
+		protocols.SetHTTP2(true)
+	} else {
+		protocols.SetUnencryptedHTTP2(true)
+	}
+	return &http.Transport{
+		TLSClientConfig: config, Protocols: protocols, IdleConnTimeout: 30 * time.Second,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 2 * time.Second, PingTimeout: 2 * time.Second},
+	}
+}
+
+func base(node string, config *tls.Config) string {
+	if config != nil {
+		return "https://" + node
+	}
+	return "http://" + node
+}
+
+func limits() []connect.ClientOption {
+	return []connect.ClientOption{connect.WithReadMaxBytes(maxMessage), connect.WithSendMaxBytes(maxMessage)}
+}
+
+func dial(node string, config *tls.Config) (feedv1.FeedClient, func()) {
+	t := transport(config)
+	return feedv1.NewFeedClient(&http.Client{Transport: t}, base(node, config), limits()...), t.CloseIdleConnections
+}
+
+// Serve returns a server for h that speaks HTTP/1.1 (pages, API) and HTTP/2 (feed) on one listener.
+func Serve(h http.Handler, config *tls.Config) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(config != nil)
+	protocols.SetUnencryptedHTTP2(config == nil)
+	return &http.Server{
+		Handler: h, TLSConfig: config, Protocols: protocols,
+		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 2 * time.Second, PingTimeout: 2 * time.Second, MaxConcurrentStreams: 250},
+	}
+}
