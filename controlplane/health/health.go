@@ -14,6 +14,19 @@ const (
 	Failure
 )
 
+// Outcome is how an attempt, or a whole call, is counted. The values are those of ledger.Outcome, which this package cannot name
+// (a test holds them together): health.Outcome(o) is the conversion.
+type Outcome uint8
+
+// The outcomes. The zero value is open: counted as a call, and as nothing else. For a whole call NotSent means that Segue refused it.
+const (
+	Open Outcome = iota
+	Succeeded
+	Declined
+	NotSent
+	Unknown
+)
+
 // Sample is what one call showed.
 type Sample struct {
 	Class      Class
@@ -21,11 +34,19 @@ type Sample struct {
 	RetryAfter time.Duration // what the provider asked for with a 429; 0: nothing
 }
 
+// CallEnd is how one call ended for its caller.
+type CallEnd struct {
+	Outcome    Outcome
+	FailedOver bool          // it needed a second provider
+	Overhead   time.Duration // Segue's own part: all the time that no provider was waited for
+}
+
 // Report is what an agent measured since its last report. Counters are increments; gauges are now.
 type Report struct {
 	Agent    string
 	Region   string
 	Run      string
+	Seq      uint64 // 1, 2, 3 … within the run: what comes late or twice is dropped
 	Revision uint64
 	At       time.Time         // the agent's clock, when the report was made
 	Addr     map[string]string // service → address that it listens on
@@ -37,37 +58,43 @@ type Report struct {
 // MaxEvents bounds the events in one report.
 const MaxEvents = 64
 
-// Buckets are the upper bounds, in seconds, of every latency histogram; the last is open.
-var Buckets = [...]float64{.005, .01, .025, .05, .1, .3, .5, .7, 1, 3, 5, 10, 30}
-
-// Histogram counts latencies by Buckets, the last entry being everything above.
-type Histogram [len(Buckets) + 1]uint32
-
 // Row is one provider of one service, in the agent's region.
 type Row struct {
-	Service, Provider                                     string
+	Service, Provider string
+	Traffic
+	Condition
+}
+
+// Traffic is what a provider was given and how that ended: increments.
+type Traffic struct {
 	Sessions                                              uint32 // new sessions that were given to it: the effective share
-	Calls, Succeeded, Declined, NotSent, Unknown, Limited uint32 // attempts, by outcome
+	Calls, Succeeded, Declined, NotSent, Unknown, Limited uint32 // attempts, by outcome; Limited ones (429) are among them
 	Failed                                                uint32 // attempts of class Failure
 	Latency                                               Histogram
-	InFlight                                              int32
-	Breaker                                               string // closed | open | half-open
-	Since                                                 time.Time
-	Why                                                   string    // the breaker's evidence in words: "3 failures in a row"
-	Probes                                                string    // half-open: "2 of 5"
-	Drained                                               time.Time // until when; zero: not drained
-	Weight                                                float64
-	CheckOK                                               int8 // active check: 1 good, -1 bad, 0 none
-	CheckWhy                                              string
+}
+
+// Condition is how a provider stands now: gauges.
+type Condition struct {
+	InFlight int32
+	Breaker  string // closed | open | half-open
+	Since    time.Time
+	Why      string    // the breaker's evidence in words: "3 failures in a row"
+	Probes   string    // half-open: "2 of 5"
+	Drained  time.Time // until when; zero: not drained
+	Weight   float64   // configured, percent
+	CheckOK  int8      // active check: 1 good, -1 bad, 0 none
+	CheckWhy string
+	CheckAt  time.Time // when the active check ended; zero: never
 }
 
 // ServiceRow is one service in the agent's region, as callers saw it.
 type ServiceRow struct {
 	Service                                      string
-	Calls, Succeeded, Declined, Unknown, Refused uint32    // calls as they ended for the caller
-	FailedOver                                   uint32    // calls that needed a second provider
-	Overhead                                     Histogram // Segue's own part
-	UnknownOpen                                  int32     // transactions whose outcome is unknown now
+	Calls, Succeeded, Declined, Unknown, Refused uint32        // calls as they ended for the caller
+	FailedOver                                   uint32        // calls that needed a second provider
+	Saved                                        uint32        // of those, the ones that ended succeeded or declined
+	Overhead                                     FineHistogram // Segue's own part
+	UnknownOpen                                  int32         // transactions whose outcome is unknown now
 	OldestUnknown                                time.Time
 }
 

@@ -29,11 +29,11 @@ const (
 type Score struct {
 	Gate     Gate
 	Circuit  breaker.State
-	Weight   float64 // effective share, percent
+	Weight   float64 // effective share of new sessions among those that passed, percent; strategy weighted
 	Rank     float64 // rendezvous score or order of preference: the highest passed one wins
 	InFlight int32
 	Failures int32         // in a row
-	Wait     time.Duration // until the gate may open
+	Wait     time.Duration // until the gate may open; 0: not known
 }
 
 // Reason is why the winner won.
@@ -51,24 +51,28 @@ const (
 	LastResort        // every one was gated; reads only
 )
 
+// Seen is one look at a standing: all that the choice takes from it. Durations count from the decision's time; what has passed is
+// not above 0.
+type Seen struct {
+	State    breaker.State
+	Circuit  breaker.Gate
+	Failures int32 // in a row
+	InFlight int32
+	Rate     time.Duration // until the rate gives the next call
+	Closed   time.Duration // until Retry-After has passed
+	Drained  time.Duration // until the drain ends
+	salt     uint64
+}
+
 // Decision is the record of one choice. The caller owns it and may reuse it; Decide fills every field.
 type Decision struct {
 	Winner int8 // index of the candidate; -1: none
 	Reason Reason
 	Probe  bool
-	Moved  bool // the session was pinned elsewhere
+	Moved  bool // the session was pinned elsewhere and goes here now; an owned object's call moves no session
 	N      int8 // candidates
 	Scores [policy.MaxCandidates]Score
+	Seen   [policy.MaxCandidates]Seen
 	Facts  policy.Facts
 	At     time.Time
 }
-
-// Permit is the right to send one attempt: it points to its row, so that it survives a policy swap. The zero value is none.
-type Permit struct {
-	row   *Standing
-	probe uint64 // lease number of a half-open probe; 0: none
-	at    time.Time
-}
-
-// Valid tells whether the permit was given.
-func (p Permit) Valid() bool { return p.row != nil }

@@ -1,0 +1,86 @@
+package health
+
+// Attempt counts one attempt that ended.
+func (t *Traffic) Attempt(s Sample, o Outcome) {
+	t.Calls++
+	switch o {
+	case Succeeded:
+		t.Succeeded++
+	case Declined:
+		t.Declined++
+	case NotSent:
+		t.NotSent++
+	case Unknown:
+		t.Unknown++
+	case Open: // it has not ended in the ledger: a call, no outcome
+	default: // an outcome that nobody knows is unknown
+		t.Unknown++
+	}
+	switch s.Class {
+	case Failure:
+		t.Failed++
+	case Limited:
+		t.Limited++
+	case None, OK, Slow:
+	default: // a class that nobody knows accuses nobody
+	}
+	if s.Class != None {
+		t.Latency.Observe(s.Latency)
+	}
+}
+
+// Add puts the counts of another stretch of time, or of another agent, on top. Counts stop at the largest number, they never wrap.
+func (t *Traffic) Add(o *Traffic) {
+	add(&t.Sessions, o.Sessions)
+	add(&t.Calls, o.Calls)
+	add(&t.Succeeded, o.Succeeded)
+	add(&t.Declined, o.Declined)
+	add(&t.NotSent, o.NotSent)
+	add(&t.Unknown, o.Unknown)
+	add(&t.Limited, o.Limited)
+	add(&t.Failed, o.Failed)
+	t.Latency.Merge(&o.Latency)
+}
+
+// Count counts one call that ended for its caller.
+func (r *ServiceRow) Count(e CallEnd) {
+	r.Calls++
+	switch e.Outcome {
+	case Succeeded:
+		r.Succeeded++
+	case Declined:
+		r.Declined++
+	case NotSent:
+		r.Refused++
+	case Unknown:
+		r.Unknown++
+	case Open: // nobody waited for its end
+	default:
+		r.Unknown++
+	}
+	if e.FailedOver {
+		r.FailedOver++
+		if e.Outcome == Succeeded || e.Outcome == Declined {
+			r.Saved++
+		}
+	}
+	r.Overhead.Observe(e.Overhead)
+}
+
+// Add puts another row's counts on top. The gauges are not touched: whoever adds knows which agents are heard.
+func (r *ServiceRow) Add(o *ServiceRow) {
+	add(&r.Calls, o.Calls)
+	add(&r.Succeeded, o.Succeeded)
+	add(&r.Declined, o.Declined)
+	add(&r.Unknown, o.Unknown)
+	add(&r.Refused, o.Refused)
+	add(&r.FailedOver, o.FailedOver)
+	add(&r.Saved, o.Saved)
+	r.Overhead.Merge(&o.Overhead)
+}
+
+func add(to *uint32, n uint32) {
+	if *to += n; *to < n {
+		*to = 1<<32 - 1
+	}
+}
