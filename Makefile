@@ -1,0 +1,48 @@
+# Two targets are all a newcomer needs: `make run` starts the product, `make test` runs every test.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+GO ?= go
+BIN := bin/segue
+PKGS := $$($(GO) list ./... | grep -v -e /e2e)
+
+.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser
+
+help: ## what can be made
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
+
+run: build ## start the product: three regions, three providers, the pages; needs Go alone
+	@exec ./$(BIN) dev
+
+build: ## the one binary, in bin/
+	@$(GO) build -o $(BIN) ./cmd/segue
+
+test: browser lint fresh ## every test: unit, race, layout, end to end, the real browser, the real SDKs
+	$(GO) test -timeout 10m $(PKGS)
+	$(GO) test -race -short -timeout 15m $(PKGS)
+	$(GO) test -timeout 20m ./e2e/...
+	$(MAKE) sdk
+
+check: lint ## while you work: vet, lint, layout, unit, race
+	$(GO) test -run 'TestLayout|TestDocumentation|TestStyle' ./e2e
+	$(GO) test -short -race -timeout 5m $(PKGS)
+
+lint:
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w'; exit 1; }
+
+sdk: build ## real SDKs through an agent (a module of their own)
+	cd e2e/sdk && SEGUE_BIN=$(CURDIR)/$(BIN) $(GO) test -timeout 10m ./...
+
+bench: build ## every figure that the README quotes, in one run
+	SEGUE_BENCH=1 $(GO) test -timeout 30m -run 'TestBench' -v ./e2e
+	$(GO) test -run '^$$' -bench . -benchtime 200ms ./dataplane/route ./dataplane/standing ./controlplane/policy ./controlplane/replica ./dataplane/embedded
+
+gen: ## generated code again: templ and protobuf (protoc 3.21 from your distribution)
+	./.ci/gen
+
+fresh: ## generated code is what its sources say
+	./.ci/fresh
+
+browser:
+	./.ci/browser
