@@ -1,0 +1,75 @@
+package health
+
+import (
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// named tells whether s can be a name.
+func named(s string) bool { return s != "" && len(s) <= maxName && utf8.ValidString(s) }
+
+// sentence cuts a text to n bytes of valid UTF-8.
+func sentence(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+// past is t, or at where t lies after it: no agent's clock makes something happen in the future.
+func past(t, at time.Time) time.Time {
+	if t.After(at) {
+		return at
+	}
+	return t
+}
+
+// bounded holds counts to what an agent can do in a second, and parts to their whole.
+func bounded(t Traffic) Traffic {
+	t.Calls, t.Sessions = min(t.Calls, maxPerReport), min(t.Sessions, maxPerReport)
+	for _, part := range [...]*uint32{&t.Succeeded, &t.Declined, &t.NotSent, &t.Unknown, &t.Limited, &t.Failed} {
+		*part = min(*part, t.Calls)
+	}
+	hold(t.Latency[:], t.Calls)
+	return t
+}
+
+func boundedService(r ServiceRow) ServiceRow {
+	r.Calls = min(r.Calls, maxPerReport)
+	left := r.Calls // what ended well, and what did not, are together no more than the calls
+	for _, part := range [...]*uint32{&r.Succeeded, &r.Declined, &r.Unknown, &r.Refused} {
+		*part = min(*part, left)
+		left -= *part
+	}
+	r.FailedOver = min(r.FailedOver, r.Calls)
+	r.Saved = min(r.Saved, r.FailedOver, r.Succeeded+r.Declined)
+	hold(r.Overhead[:], r.Calls)
+	return r
+}
+
+// hold keeps a histogram's sum at or below n, from the fast end.
+func hold(h []uint32, n uint32) {
+	for i := range h {
+		h[i] = min(h[i], n)
+		n -= h[i]
+	}
+}
+
+func boundedCondition(c Condition, at time.Time) Condition {
+	c.InFlight = min(max(c.InFlight, 0), maxPerReport)
+	if !(c.Weight >= 0) { // NaN too
+		c.Weight = 0
+	}
+	c.Weight = math.Min(c.Weight, 100)
+	switch c.Breaker {
+	case "closed", "open", "half-open":
+	default:
+		c.Breaker = "closed" // a word that nobody knows accuses nobody
+	}
+	c.Since, c.CheckAt = past(c.Since, at), past(c.CheckAt, at)
+	c.Why, c.CheckWhy, c.Probes = sentence(c.Why, maxText), sentence(c.CheckWhy, maxText), sentence(c.Probes, maxName)
+	c.CheckOK = min(max(c.CheckOK, -1), 1)
+	return c
+}

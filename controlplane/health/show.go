@@ -1,0 +1,243 @@
+package health
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// World shows the window at now. What it returns shares nothing with the window.
+func (w *Window) World(now time.Time) World {
+	w.forget(now)
+	world := World{At: now, Events: slices.Clone(w.events)}
+	slices.Reverse(world.Events)
+	world.Total = w.flow("", now)
+	for _, name := range w.serviceNames() {
+		world.Services = append(world.Services, ServiceWorld{Service: name, Flow: w.flow(name, now)})
+	}
+	for k, s := range w.cells {
+		world.Cells = append(world.Cells, Cell{
+			Region: k.region, Service: k.service, Provider: k.provider, Load: w.load(k, s, now), Stand: w.stand(k, now),
+		})
+	}
+	slices.SortFunc(world.Cells, func(a, b Cell) int {
+		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Provider, b.Provider))
+	})
+	world.Agents = w.agentsSeen(now)
+	return world
+}
+
+func (w *Window) serviceNames() []string {
+	var names []string
+	for k := range w.flows {
+		if !slices.Contains(names, k.service) {
+			names = append(names, k.service)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (w *Window) agentsSeen(now time.Time) []AgentSeen {
+	var seen []AgentSeen
+	for _, a := range w.agents {
+		s := a.seen
+		s.AgeMS, s.Heard = now.Sub(s.LastSeen).Milliseconds(), a.heard(now)
+		s.Addr = make(map[string]string, len(a.seen.Addr))
+		for service, addr := range a.seen.Addr {
+			s.Addr[service] = addr
+		}
+		seen = append(seen, s)
+	}
+	slices.SortFunc(seen, func(a, b AgentSeen) int {
+		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.ID, b.ID))
+	})
+	return seen
+}
+
+func (a *agent) heard(now time.Time) bool { return now.Sub(a.seen.LastSeen) <= Silent }
+
+// flow sums a service over the regions; "" is all services.
+func (w *Window) flow(service string, now time.Time) Flow {
+	var recent, rate ServiceRow
+	var history [HistoryPoints]ServiceRow
+	newest := step(now) - 1
+	for k, s := range w.flows {
+		if service != "" && k.service != service {
+			continue
+		}
+		r, q := sum(s, now, Recent), sum(s, now, RateSpan)
+		recent.Add(&r)
+		rate.Add(&q)
+		for i := range history {
+			if got := s.get(newest - int64(HistoryPoints-1-i)); got != nil {
+				history[i].Add(got)
+			}
+		}
+	}
+	f := Flow{
+		Rate: perSecond(rate.Calls, w.elapsed(now, RateSpan)), Calls: uint64(recent.Calls),
+		FailedOver: uint64(recent.FailedOver), Refused: uint64(recent.Refused),
+		AddedP50: fine(&recent.Overhead, .5), AddedP99: fine(&recent.Overhead, .99),
+	}
+	f.Before, f.After = success(&recent)
+	f.UnknownOpen, f.OldestUnknown = w.unknown(service, now)
+	for i := HistoryPoints - w.steps(now); i < HistoryPoints; i++ {
+		f.History = append(f.History, point(&history[i]))
+	}
+	return f
+}
+
+func point(r *ServiceRow) Point {
+	p := Point{Rate: perSecond(r.Calls, Step), AddedP99: fine(&r.Overhead, .99)}
+	p.Before, p.After = success(r)
+	return p
+}
+
+// success is what callers would have had without a second provider, and what they had. A decline is the provider's own answer: it counts.
+func success(r *ServiceRow) (before, after float64) {
+	good := uint64(r.Succeeded) + uint64(r.Declined)
+	return percent(good-min(good, uint64(r.Saved)), uint64(r.Calls)), percent(good, uint64(r.Calls))
+}
+
+func (w *Window) unknown(service string, now time.Time) (open int64, oldest time.Time) {
+	for _, a := range w.agents {
+		if !a.heard(now) {
+			continue
+		}
+		for name, u := range a.services {
+			if service != "" && name != service {
+				continue
+			}
+			open += int64(u.open)
+			oldest = earliest(oldest, u.oldest)
+		}
+	}
+	return open, oldest
+}
+
+func (w *Window) load(k cellKey, s *series[Traffic], now time.Time) Load {
+	recent, rate := sum(s, now, Recent), sum(s, now, RateSpan)
+	l := Load{
+		Rate: perSecond(rate.Calls, w.elapsed(now, RateSpan)), Success: None64, P50: None64, P99: None64,
+		Sessions: uint64(recent.Sessions), Calls: uint64(recent.Calls), Failed: uint64(recent.Failed), Unknown: uint64(recent.Unknown),
+	}
+	if l.Calls > 0 {
+		l.Success = percent(l.Calls-min(l.Failed, l.Calls), l.Calls)
+	}
+	if d, ok := recent.Latency.Quantile(.5); ok {
+		l.P50 = ms(d)
+	}
+	if d, ok := recent.Latency.Quantile(.99); ok {
+		l.P99 = ms(d)
+	}
+	var all uint64
+	for other, o := range w.cells {
+		if other.region == k.region && other.service == k.service {
+			all += uint64(sum(o, now, Recent).Sessions)
+		}
+	}
+	l.Share = percent(l.Sessions, all)
+	for i := w.steps(now); i > 0; i-- {
+		var calls uint32
+		if got := s.get(step(now) - int64(i)); got != nil {
+			calls = got.Calls
+		}
+		l.Rates = append(l.Rates, perSecond(calls, Step))
+	}
+	return l
+}
+
+// stand puts the gauges of the agents that are heard together.
+func (w *Window) stand(k cellKey, now time.Time) Stand {
+	var st Stand
+	for _, a := range w.agents {
+		if c, ok := a.rows[k]; ok && a.heard(now) {
+			st.add(&c)
+		}
+	}
+	return st
+}
+
+func (st *Stand) add(c *Condition) {
+	st.Agents++
+	st.Weight = max(st.Weight, c.Weight)
+	st.InFlight += int64(c.InFlight)
+	if c.Breaker != "closed" {
+		st.OpenAgents++
+	}
+	switch worse := badness(c.Breaker) - badness(st.Breaker); {
+	case worse > 0:
+		st.Breaker, st.Since, st.Why, st.Probes = c.Breaker, c.Since, c.Why, c.Probes
+	case worse == 0 && st.Since.After(c.Since):
+		st.Since, st.Why, st.Probes = c.Since, c.Why, c.Probes
+	}
+	if c.Drained.After(st.Drained) {
+		st.Drained = c.Drained
+	}
+	switch {
+	case c.CheckOK < 0 && st.CheckOK >= 0:
+		st.CheckOK, st.CheckWhy = c.CheckOK, c.CheckWhy
+	case c.CheckOK > 0 && st.CheckOK == 0:
+		st.CheckOK, st.CheckWhy = c.CheckOK, c.CheckWhy
+	}
+	if c.CheckAt.After(st.CheckAt) {
+		st.CheckAt = c.CheckAt
+	}
+}
+
+func badness(breaker string) int {
+	switch breaker {
+	case "open":
+		return 3
+	case "half-open":
+		return 2
+	case "closed":
+		return 1
+	default:
+		return 0
+	}
+}
+
+// elapsed is how much time a sum over span covers: the unfinished step counts as far as it went, and nothing from before the first report.
+func (w *Window) elapsed(now time.Time, span time.Duration) time.Duration {
+	begin := time.Unix(0, (step(now)-int64(span/Step))*int64(Step))
+	if w.start.After(begin) {
+		begin = w.start
+	}
+	return max(now.Sub(begin), time.Second)
+}
+
+// steps is how many whole steps of history there are.
+func (w *Window) steps(now time.Time) int {
+	if w.start.IsZero() {
+		return 0
+	}
+	return int(min(max(step(now)-step(w.start), 0), HistoryPoints))
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func perSecond(n uint32, span time.Duration) float64 { return float64(n) / span.Seconds() }
+
+func percent(part, whole uint64) float64 {
+	if whole == 0 {
+		return None64
+	}
+	return 100 * float64(part) / float64(whole)
+}
+
+func fine(h *FineHistogram, q float64) float64 {
+	d, ok := h.Quantile(q)
+	if !ok {
+		return None64
+	}
+	return ms(d)
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,112 @@
+package health
+
+import "time"
+
+// World is what the leader's window shows at one moment: plain data for pages, the API and whoever forwards it. Rates are per second;
+// percentages are 0 … 100 and None64 where nothing was measured; so are times in milliseconds.
+type World struct {
+	At       time.Time `json:"at"` // the leader's clock
+	Total    Flow      `json:"total"`
+	Services []ServiceWorld
+	Cells    []Cell      // region × service × provider, sorted by these three names
+	Agents   []AgentSeen // sorted by region, then id
+	Events   []Event     // newest first, at most MaxWorldEvents
+}
+
+// None64 stands where nothing was measured.
+const None64 = -1.0
+
+// Flow is what callers saw of one service, or of all of them, in every region.
+type Flow struct {
+	Rate          float64   // calls per second, over RateSpan
+	Before        float64   // percent of calls that ended succeeded or declined at their first provider, over Recent
+	After         float64   // percent that ended succeeded or declined at all, over Recent
+	AddedP50      float64   // Segue's own part of a call, milliseconds, over Recent
+	AddedP99      float64   // ms
+	Calls         uint64    // calls that ended, over Recent
+	FailedOver    uint64    // of them, those that needed a second provider
+	Refused       uint64    // of them, those that Segue refused
+	UnknownOpen   int64     // transactions whose outcome is unknown now
+	OldestUnknown time.Time // when the oldest of them began; zero: none
+	History       []Point   // oldest first, one per Step, at most HistoryPoints; the last is the last whole Step
+}
+
+// Point is one Step of a Flow.
+type Point struct {
+	Rate     float64 // calls per second
+	Before   float64 // percent, None64: no calls
+	After    float64 // percent, None64: no calls
+	AddedP99 float64 // ms, None64: no calls
+}
+
+// ServiceWorld is one service in every region.
+type ServiceWorld struct {
+	Service string
+	Flow
+}
+
+// Cell is one provider of one service in one region, over all its agents.
+type Cell struct {
+	Region, Service, Provider string
+	Load
+	Stand
+}
+
+// Load is what a cell's provider was given and how that went.
+type Load struct {
+	Rate     float64   // attempts per second, over RateSpan
+	Success  float64   // percent of attempts that were no failure of the provider (declines and 429s are none), over Recent
+	P50, P99 float64   // milliseconds to the first byte, over Recent
+	Share    float64   // effective: percent of its region's new sessions of the service, over Recent
+	Sessions uint64    // new sessions, over Recent
+	Calls    uint64    // attempts, over Recent
+	Failed   uint64    // attempts of class Failure, over Recent
+	Unknown  uint64    // attempts whose outcome is unknown, over Recent
+	Rates    []float64 // attempts per second, oldest first, one per Step, at most HistoryPoints
+}
+
+// Stand is how a cell's provider stands now, by the agents that are heard: the worst of them where they differ.
+type Stand struct {
+	Weight     float64   // configured, percent
+	InFlight   int64     // over all agents
+	Breaker    string    // closed | half-open | open: the worst; "" while no agent is heard
+	Since      time.Time // of that state, the earliest; zero: since ever
+	Why        string    // its evidence in words
+	Probes     string    // half-open: "2 of 5"
+	Drained    time.Time // until when; zero: not drained
+	CheckOK    int8      // active check: 1 good everywhere, -1 bad somewhere, 0 none
+	CheckWhy   string
+	CheckAt    time.Time // the latest check
+	Agents     int       // agents that are heard and have this provider
+	OpenAgents int       // of them, those whose circuit is not closed
+}
+
+// AgentSeen is one agent that was heard within Forget.
+type AgentSeen struct {
+	ID, Region, Run string
+	Revision        uint64
+	Addr            map[string]string // service → address that it listens on
+	LastSeen        time.Time         // the leader's clock
+	AgeMS           int64             // since LastSeen
+	SkewMS          int64             // its clock minus the leader's when it was last heard, the way included
+	Heard           bool              // within Silent: its gauges count
+}
+
+// The spans and bounds of a window. Each keeps one leader's memory small, whatever agents send.
+const (
+	Step           = 5 * time.Second
+	HistoryPoints  = 180 // 15 minutes
+	Recent         = 60 * time.Second
+	RateSpan       = 10 * time.Second
+	Silent         = 10 * time.Second // an agent not heard for so long: its gauges count no more
+	Forget         = 60 * time.Second // and then it is dropped
+	MaxAgents      = 1000
+	MaxRows        = 256  // provider rows in one report
+	MaxServiceRows = 64   // service rows in one report
+	MaxCells       = 1024 // region × service × provider
+	MaxFlows       = 256  // region × service
+	MaxWorldEvents = 500
+	maxName        = 100     // bytes of a name
+	maxText        = 300     // bytes of a sentence
+	maxPerReport   = 1 << 20 // of one count: a second's report of one agent holds no more
+)
