@@ -18,10 +18,16 @@ func sentence(s string, n int) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// past is t, or at where t lies after it: no agent's clock makes something happen in the future.
-func past(t, at time.Time) time.Time {
-	if t.After(at) {
-		return at
+// past is t, or at where t lies after it: no agent's clock makes something happen in the future. What lies before clocks is no time.
+func past(t, at time.Time) time.Time { return ahead(t, at, 0) }
+
+// ahead is t, held to at most d after at.
+func ahead(t, at time.Time, d time.Duration) time.Time {
+	switch {
+	case t.Before(time.Unix(0, 0)):
+		return time.Time{}
+	case t.After(at.Add(d)):
+		return at.Add(d)
 	}
 	return t
 }
@@ -68,6 +74,7 @@ func boundedCondition(c Condition, at time.Time) Condition {
 	default:
 		c.Breaker = "closed" // a word that nobody knows accuses nobody
 	}
+	c.Drained = ahead(c.Drained, at, maxAhead)
 	c.Since, c.CheckAt = past(c.Since, at), past(c.CheckAt, at)
 	c.Why, c.CheckWhy, c.Probes = sentence(c.Why, maxText), sentence(c.CheckWhy, maxText), sentence(c.Probes, maxName)
 	c.CheckOK = min(max(c.CheckOK, -1), 1)

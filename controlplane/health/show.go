@@ -15,10 +15,15 @@ func (w *Window) World(now time.Time) World {
 	for _, name := range w.serviceNames() {
 		world.Services = append(world.Services, ServiceWorld{Service: name, Flow: w.flow(name, now)})
 	}
+	sessions := map[flowKey]uint64{}
 	for k, s := range w.cells {
-		world.Cells = append(world.Cells, Cell{
-			Region: k.region, Service: k.service, Provider: k.provider, Load: w.load(k, s, now), Stand: w.stand(k, now),
-		})
+		c := Cell{Region: k.region, Service: k.service, Provider: k.provider, Load: w.load(s, now), Stand: w.stand(k, now)}
+		sessions[flowKey{k.region, k.service}] += c.Sessions
+		world.Cells = append(world.Cells, c)
+	}
+	for i := range world.Cells {
+		c := &world.Cells[i]
+		c.Share = percent(c.Sessions, sessions[flowKey{c.Region, c.Service}])
 	}
 	slices.SortFunc(world.Cells, func(a, b Cell) int {
 		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Provider, b.Provider))
@@ -116,7 +121,8 @@ func (w *Window) unknown(service string, now time.Time) (open int64, oldest time
 	return open, oldest
 }
 
-func (w *Window) load(k cellKey, s *series[Traffic], now time.Time) Load {
+// load sums a cell's traffic. Its share needs the cells beside it: see World.
+func (w *Window) load(s *series[Traffic], now time.Time) Load {
 	recent, rate := sum(s, now, Recent), sum(s, now, RateSpan)
 	l := Load{
 		Rate: perSecond(rate.Calls, w.elapsed(now, RateSpan)), Success: None64, P50: None64, P99: None64,
@@ -131,13 +137,6 @@ func (w *Window) load(k cellKey, s *series[Traffic], now time.Time) Load {
 	if d, ok := recent.Latency.Quantile(.99); ok {
 		l.P99 = ms(d)
 	}
-	var all uint64
-	for other, o := range w.cells {
-		if other.region == k.region && other.service == k.service {
-			all += uint64(sum(o, now, Recent).Sessions)
-		}
-	}
-	l.Share = percent(l.Sessions, all)
 	for i := w.steps(now); i > 0; i-- {
 		var calls uint32
 		if got := s.get(step(now) - int64(i)); got != nil {

@@ -5,8 +5,8 @@ import "time"
 // World is what the leader's window shows at one moment: plain data for pages, the API and whoever forwards it. Rates are per second;
 // percentages are 0 … 100 and None64 where nothing was measured; so are times in milliseconds.
 type World struct {
-	At       time.Time `json:"at"` // the leader's clock
-	Total    Flow      `json:"total"`
+	At       time.Time // the leader's clock
+	Total    Flow
 	Services []ServiceWorld
 	Cells    []Cell      // region × service × provider, sorted by these three names
 	Agents   []AgentSeen // sorted by region, then id
@@ -106,7 +106,8 @@ const (
 	MaxCells       = 1024 // region × service × provider
 	MaxFlows       = 256  // region × service
 	MaxWorldEvents = 500
-	maxName        = 100     // bytes of a name
-	maxText        = 300     // bytes of a sentence
-	maxPerReport   = 1 << 20 // of one count: a second's report of one agent holds no more
+	maxName        = 100                  // bytes of a name
+	maxText        = 300                  // bytes of a sentence
+	maxPerReport   = 1 << 20              // of one count: a second's report of one agent holds no more
+	maxAhead       = 366 * 24 * time.Hour // how far ahead an end can lie
 )
