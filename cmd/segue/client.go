@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/user"
+	"strings"
+	"time"
+
+	"segue/controlplane/policy"
+	"segue/controlplane/state"
+)
+
+// call is one request to the API.
+type call struct {
+	method, path string
+	body         []byte
+	kind         string // content type of body
+	match        string // If-Match: the revision that the change starts from
+	reason       string
+}
+
+// request makes one call and decodes a JSON answer into out (nil: none wanted). Changes carry who, why and a request id.
+func (s *settings) request(ctx context.Context, c call, out any) error {
+	body, err := s.fetch(ctx, c, "application/json")
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("the answer of %s %s does not parse: %w", c.method, c.path, err)
+	}
+	return nil
+}
+
+func (s *settings) fetch(ctx context.Context, c call, accept string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, c.method, strings.TrimRight(s.api, "/")+"/api/v1"+c.path, bytes.NewReader(c.body))
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--api: %w", err)}
+	}
+	r.Header.Set("Accept", accept)
+	if c.method != http.MethodGet {
+		setChange(r.Header, c)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, &state.Error{Code: state.NoLeader, Message: fmt.Sprintf("nobody answers at %s; is `segue dev` or a control node running? (--api or $SEGUE_API says where): %v", s.api, err)}
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, 64<<20))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if answer.StatusCode >= 300 {
+		return nil, problem(answer.Status, body)
+	}
+	return body, nil
+}
+
+func setChange(h http.Header, c call) {
+	if c.kind != "" {
+		h.Set("Content-Type", c.kind)
+	}
+	if c.match != "" {
+		h.Set("If-Match", `"`+c.match+`"`)
+	}
+	h.Set("Idempotency-Key", rand.Text())
+	h.Set("Segue-Actor", whoami())
+	h.Set("Segue-Reason", c.reason)
+}
+
+// whoami is the name that the audit shows until there is sign-in: the one the machine knows.
+func whoami() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "local operator"
+}
+
+// problem turns a problem document into the border's error type.
+func problem(status string, body []byte) error {
+	var p struct {
+		Title, Detail, Code string
+		Problems            policy.Problems
+		Conflict            *state.Conflict
+	}
+	if err := json.Unmarshal(body, &p); err != nil || p.Title == "" && p.Detail == "" {
+		return fmt.Errorf("the API answered %s: %.200s", status, body)
+	}
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	return &state.Error{Code: state.Code(p.Code), Message: text, Problems: p.Problems, Base: p.Conflict}
+}
+
+// explain adds what a refusal carries beside its sentence: every problem, or both sides of a conflict.
+func explain(err error) error {
+	var refused *state.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	var more []string
+	for _, p := range refused.Problems {
+		more = append(more, "  "+p.String())
+	}
+	if c := refused.Base; c != nil {
+		more = append(more, fmt.Sprintf("  since revision %d (theirs, now %d):", c.Base, c.Current))
+		for _, t := range c.Theirs {
+			more = append(more, "    "+t)
+		}
+		more = append(more, "  asked for (yours):")
+		for _, y := range c.Yours {
+			more = append(more, "    "+y)
+		}
+	}
+	if len(more) == 0 {
+		return err
+	}
+	told := *refused
+	told.Message += "\n" + strings.Join(more, "\n")
+	return &told
+}

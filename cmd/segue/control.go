@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"segue/controlplane"
+)
+
+type controlFlags struct {
+	id, dir, listen, raft, peers, log string
+}
+
+func newControl(s *settings) *cobra.Command {
+	f := controlFlags{}
+	c := &cobra.Command{
+		Use:   "control",
+		Short: "Run one control node",
+		Long: `Runs one control node: it holds the policy, serves agents, the API and the pages.
+
+Give every node the same --peers: the replica addresses of all voters, in the same
+order everywhere. A node finds itself in the list by its --raft. Without --peers the
+node is alone. Several nodes on one machine count up from ports 7070 and 7080.
+
+Until certificates and sign-in come, only loopback addresses are served.`,
+		Example: `  segue control --dir /var/lib/segue/control
+  segue control --dir c1 --listen 127.0.0.1:7070 --raft 127.0.0.1:7080 --peers 127.0.0.1:7080,127.0.0.1:7081,127.0.0.1:7082
+  segue control --dir c2 --listen 127.0.0.1:7071 --raft 127.0.0.1:7081 --peers 127.0.0.1:7080,127.0.0.1:7081,127.0.0.1:7082`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runControl(c.Context(), s, f) },
+	}
+	c.Flags().StringVar(&f.id, "id", "", "the node's name (default: c1, c2 … by its place in --peers)")
+	c.Flags().StringVar(&f.dir, "dir", "", "where the node keeps its log and snapshots")
+	c.Flags().StringVar(&f.listen, "listen", "", "feed, API and pages (default: the first free of 127.0.0.1:7070 and up)")
+	c.Flags().StringVar(&f.raft, "raft", "", "the replica's address (default: the first free of 127.0.0.1:7080 and up)")
+	c.Flags().StringVar(&f.peers, "peers", "", "replica addresses of all voters, comma-separated: ADDR or ID=ADDR")
+	c.Flags().StringVar(&f.log, "log", "info", "debug, info, warn or error")
+	_ = c.MarkFlagRequired("dir")
+	return c
+}
+
+func runControl(ctx context.Context, s *settings, f controlFlags) error {
+	log, err := newLog(s.io.err, f.log)
+	if err != nil {
+		return err
+	}
+	cfg, err := controlConfig(f)
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	cfg.Log, cfg.Now, cfg.Metrics = log.With("node", cfg.ID), time.Now, registry
+	cfg.Fatal = func(err error) { log.Error("the node cannot go on", "error", err); os.Exit(exitError) }
+	node, err := controlplane.New(cfg)
+	if err != nil {
+		return err
+	}
+	pages, err := mountPages(node, log)
+	if err != nil {
+		return err
+	}
+	node.Start()
+	fmt.Fprintf(s.io.out, "control node %s: pages, API and feed on http://%s, replica on %s\n", cfg.ID, node.Addr(), cfg.Raft)
+	<-ctx.Done()
+	end, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(pages.Close(), node.Stop(end))
+}
+
+func controlConfig(f controlFlags) (controlplane.Config, error) {
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return controlplane.Config{}, fmt.Errorf("--dir: %w", err)
+	}
+	cfg := controlplane.Config{ID: f.id, Dir: f.dir, Listen: f.listen, Raft: f.raft}
+	var err error
+	if cfg.Raft, err = addressOr(cfg.Raft, 7080, "--raft"); err != nil {
+		return cfg, err
+	}
+	if cfg.Listen, err = addressOr(cfg.Listen, 7070, "--listen"); err != nil {
+		return cfg, err
+	}
+	if cfg.Peers, err = parsePeers(f.peers); err != nil {
+		return cfg, err
+	}
+	return cfg, placeSelf(&cfg)
+}
+
+// parsePeers reads ADDR or ID=ADDR, comma-separated. An id that is not given is the place in the list.
+func parsePeers(list string) ([]controlplane.Peer, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var peers []controlplane.Peer
+	for i, entry := range strings.Split(list, ",") {
+		id, addr, named := strings.Cut(strings.TrimSpace(entry), "=")
+		if !named {
+			id, addr = fmt.Sprintf("c%d", i+1), id
+		}
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return nil, usageError{fmt.Errorf("--peers: %q is not host:port: %w", entry, err)}
+		}
+		peers = append(peers, controlplane.Peer{ID: id, Raft: addr})
+	}
+	return peers, nil
+}
+
+// placeSelf finds the node in its list of peers: by name, or by its replica's address.
+func placeSelf(cfg *controlplane.Config) error {
+	for i := range cfg.Peers {
+		p := &cfg.Peers[i]
+		if p.Raft == cfg.Raft || cfg.ID != "" && p.ID == cfg.ID {
+			cfg.ID, cfg.Raft, p.API = p.ID, p.Raft, cfg.Listen
+			return nil
+		}
+	}
+	if len(cfg.Peers) > 0 {
+		return usageError{fmt.Errorf("--peers does not hold this node: --raft is %s", cfg.Raft)}
+	}
+	if cfg.ID == "" {
+		cfg.ID = "c1"
+	}
+	cfg.Peers = []controlplane.Peer{{ID: cfg.ID, Raft: cfg.Raft, API: cfg.Listen}}
+	return nil
+}
+
+// addressOr returns addr, or the first free loopback port from port on: several processes on one machine count up.
+func addressOr(addr string, port int, flag string) (string, error) {
+	if addr != "" {
+		return addr, nil
+	}
+	for p := port; p < port+10; p++ {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+	}
+	return "", fmt.Errorf("ports %d to %d are all in use: name one with %s", port, port+9, flag)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// streams are where a command reads and writes.
+type streams struct {
+	out, err io.Writer
+	in       io.Reader
+}
+
+// settings are the flags that every command has.
+type settings struct {
+	io     streams
+	api    string
+	output string
+	reason string
+	yes    bool
+}
+
+func newRoot(io streams) *cobra.Command {
+	s := &settings{io: io}
+	root := &cobra.Command{
+		Use:   "segue",
+		Short: "Keeps calls to external providers going, and never does anything twice",
+		Long: `Segue keeps an application's calls to external providers (payment gateways and
+other third-party HTTP APIs) going when a provider, a path or a region fails,
+without losing the conversation and without doing anything twice.
+
+Start with "segue dev": it runs everything on this machine and prints what to try.`,
+		Example:       "  segue dev\n  segue weight set payments eu-west main=20 backup=80 --reason fees\n  segue tx list --state held",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&s.api, "api", envOr("SEGUE_API", "http://127.0.0.1:7070"), "where the control plane's API is ($SEGUE_API)")
+	flags.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
+	flags.StringVar(&s.reason, "reason", "", "why the change is made; recorded in the audit")
+	flags.BoolVar(&s.yes, "yes", false, "do not ask")
+	root.AddCommand(
+		newDev(s), newControl(s), newAgent(s),
+		newPolicy(s), newWeight(s), newProvider(s), newDrill(s), newTx(s), newVersion(s),
+	)
+	for _, c := range root.Commands() {
+		strictArgs(c)
+	}
+	return root
+}
+
+// strictArgs turns cobra's complaints about arguments into usage errors, and a group called without a command into its help.
+func strictArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError{fmt.Errorf("%w\nusage: %s\nexample:\n%s", err, c.UseLine(), c.Example)}
+			}
+			return nil
+		}
+	}
+	if c.HasSubCommands() && c.RunE == nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("%q is no command of %q; see %s --help", args[0], c.CommandPath(), c.CommandPath())}
+			}
+			return c.Help()
+		}
+	}
+	for _, sub := range c.Commands() {
+		strictArgs(sub)
+	}
+}
+
+func envOr(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// newLog makes the process's logger: text for people, to standard error.
+func newLog(w io.Writer, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(strings.ToUpper(level))); err != nil {
+		return nil, usageError{fmt.Errorf("--log %q: want debug, info, warn or error", level)}
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
+}
