@@ -32,6 +32,7 @@ type Slot struct{ Header, Value string }
 type Keys struct {
 	Header   string        // Idempotency-Key
 	Enforced bool          // the same key executes once per account
+	Ignored  bool          // enforced: false, said outright: it overrides what like brings along
 	Life     time.Duration // how long it remembers
 	Max      int           // longest key it takes, bytes
 	InUse    int           // status while the first is in progress (409); always unknown

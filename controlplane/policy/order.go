@@ -1,6 +1,10 @@
 package policy
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // OrderKind is what an order asks for.
 type OrderKind string
@@ -47,3 +51,70 @@ type Fault struct {
 	Status int
 	Delay  time.Duration
 }
+
+// Check tells what is wrong with an order under a policy, in one sentence that names the field and what would be right.
+func (o *Order) Check(p *Policy) error {
+	if p.Provider(o.Provider) == nil {
+		var names []string
+		for i := range p.Providers {
+			names = append(names, p.Providers[i].Name)
+		}
+		return orderError("provider", fmt.Sprintf("there is no provider %q", clip(o.Provider)), didYouMean(o.Provider, names))
+	}
+	for i, r := range o.Regions {
+		if _, ok := p.Regions.Find(r); !ok {
+			return orderError("regions", fmt.Sprintf("there is no region %q", clip(r)), didYouMean(r, p.Regions.Names()))
+		}
+		if slices.Contains(o.Regions[:i], r) {
+			return orderError("regions", r+" is there twice", "name each region once")
+		}
+	}
+	if o.For <= 0 || o.For > maxOrder {
+		return orderError("for", fmt.Sprintf("%s is not between 0 and %s", span(o.For), span(maxOrder)), "every order ends: write how long it holds, like 10m")
+	}
+	switch o.Kind {
+	case Drain:
+		if o.Fault != (Fault{}) {
+			return orderError("fault", "a drain has no fault", "leave it out")
+		}
+		return nil
+	case Drill:
+		return o.Fault.check()
+	default:
+		return orderError("kind", fmt.Sprintf("%q is unknown", clip(string(o.Kind))), "write drain or drill")
+	}
+}
+
+func (f Fault) check() error {
+	if !(f.Share > 0 && f.Share <= 1) {
+		return orderError("fault.share", fmt.Sprintf("%v is not above 0 and at most 1", f.Share), "write the share of calls that it hits, like 0.5")
+	}
+	switch f.Kind {
+	case FaultRefuse, FaultHang, FaultLostReply:
+	case FaultStatus:
+		if f.Status < 400 || f.Status > 599 {
+			return orderError("fault.status", fmt.Sprintf("%d is not between 400 and 599", f.Status), "write one, like 503")
+		}
+	case FaultSlow:
+		if f.Delay <= 0 || f.Delay > maxFaultDelay {
+			return orderError("fault.delay", fmt.Sprintf("%s is not between 0 and %s", span(f.Delay), span(maxFaultDelay)), "write one, like 2s")
+		}
+	default:
+		known := []string{string(FaultRefuse), string(FaultStatus), string(FaultHang), string(FaultLostReply), string(FaultSlow)}
+		return orderError("fault.kind", fmt.Sprintf("%q is unknown", clip(string(f.Kind))), didYouMean(string(f.Kind), known))
+	}
+	return f.checkNumbers()
+}
+
+// checkNumbers refuses numbers that the kind of fault does not use: they would do nothing.
+func (f Fault) checkNumbers() error {
+	if f.Status != 0 && f.Kind != FaultStatus {
+		return orderError("fault.status", "does nothing in a fault "+string(f.Kind), "leave it out")
+	}
+	if f.Delay != 0 && f.Kind != FaultSlow {
+		return orderError("fault.delay", "does nothing in a fault "+string(f.Kind), "leave it out")
+	}
+	return nil
+}
+
+func orderError(field, what, fix string) error { return Problems{{Path: field, Message: what, Fix: fix}} }

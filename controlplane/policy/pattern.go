@@ -131,6 +131,46 @@ func (p *pattern) match(path string, want int) (found string, ok bool) {
 	return found, true
 }
 
+// path is the pattern as it is written, without the method.
+func (p *pattern) path() string {
+	var b strings.Builder
+	for _, s := range p.segments {
+		b.WriteString("/" + s.String())
+	}
+	return b.String()
+}
+
+func (s segment) String() string {
+	switch s.kind {
+	case one:
+		return "*"
+	case many:
+		return "**"
+	case named:
+		return "{" + s.text + "}"
+	default:
+		return s.text
+	}
+}
+
+// covers tells whether every path that fits other fits p too, as far as can be seen from both being written alike: other's open
+// segments are taken for text that only an open segment of p fits, its ** for text that only a ** does.
+func (p *pattern) covers(other *pattern) bool {
+	if p.method != other.method {
+		return false
+	}
+	if p.path() == other.path() {
+		return true
+	}
+	for _, s := range other.segments {
+		if s.kind == many {
+			return false
+		}
+	}
+	_, ok := p.match(other.path(), -1)
+	return ok
+}
+
 // fits tells whether one escaped segment of a path is what the pattern wants there.
 func (s *segment) fits(escaped string) bool { return s.kind != literal || equalDecoded(escaped, s.text) }
 

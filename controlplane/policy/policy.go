@@ -110,6 +110,18 @@ const (
 	Priority
 )
 
+// String is the strategy as the document writes it.
+func (s Strategy) String() string {
+	switch s {
+	case Weighted:
+		return "weighted"
+	case Priority:
+		return "priority"
+	default:
+		return "unknown"
+	}
+}
+
 // Attempts bound one call. Zero values are replaced by defaults in Compile: 2, 4 s, 10 s.
 type Attempts struct {
 	Max      int

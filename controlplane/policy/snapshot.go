@@ -42,6 +42,13 @@ type Candidate struct {
 // Credential says where the secret is: kind caller (the application's own header is passed on), env or file with Ref.
 type Credential struct{ Kind, Ref string }
 
+// The kinds of credential.
+const (
+	CredentialCaller = "caller"
+	CredentialEnv    = "env"
+	CredentialFile   = "file"
+)
+
 // Operation is a compiled operation.
 type Operation struct {
 	OperationSpec

@@ -1,0 +1,128 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"net/http"
+	"strconv"
+)
+
+// The words of a status rule. They are those of health.Class and ledger.Outcome.
+const (
+	ClassOK      = "ok"
+	ClassLimited = "limited"
+	ClassSlow    = "slow"
+	ClassFailure = "failure"
+
+	OutcomeSucceeded = "succeeded"
+	OutcomeDeclined  = "declined"
+	OutcomeNotSent   = "not_sent"
+	OutcomeUnknown   = "unknown"
+)
+
+// Classify says what an answer proves: how the provider behaved, and what happened to the call. code is what ErrorCode found in
+// the body, or "". What no rule covers is a failure with an unknown outcome: the only answer that is never wrong.
+func (c *Contract) Classify(status int, code string) (class, outcome string) {
+	if c.Keys.InUse != 0 && status == c.Keys.InUse { // an earlier send with this key is still under way: nothing is decided
+		return ClassOK, OutcomeUnknown
+	}
+	for i := range c.Statuses {
+		r := &c.Statuses[i]
+		if status >= r.From && status <= r.To && (r.Code == "" || r.Code == code) {
+			return r.Class, r.Outcome
+		}
+	}
+	return ClassFailure, OutcomeUnknown
+}
+
+// Classify is the contract's, but for one answer: a 401 to a credential of ours is not the caller's fault and he cannot mend it.
+// The provider is out of order for us, and refused before it did anything.
+func (c *Candidate) Classify(status int, code string) (class, outcome string) {
+	if status == http.StatusUnauthorized && c.Credential.Kind != CredentialCaller {
+		return ClassFailure, OutcomeNotSent
+	}
+	return c.Contract.Classify(status, code)
+}
+
+// ErrorCode finds the error code in an answer's body, in the contract's dialect. Stripe's bodies hold both a code and a type:
+// the one that a rule of the contract names is told, the code first.
+func (c *Contract) ErrorCode(body []byte) string {
+	if c.Dialect != Stripe {
+		return ""
+	}
+	var answer struct {
+		Error struct{ Code, Type string }
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return ""
+	}
+	code, kind := answer.Error.Code, answer.Error.Type
+	if kind != "" && (code == "" || !c.names(code) && c.names(kind)) {
+		return kind
+	}
+	return code
+}
+
+func (c *Contract) names(code string) bool {
+	for i := range c.Statuses {
+		if c.Statuses[i].Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// Digest names what the contract says. It is recorded with each attempt, so that later evidence is read by the rules under
+// which the attempt was sent. Fields at their zero value do not count: a field that is added later changes no old digest.
+func (c *Contract) Digest() [32]byte {
+	d := digest{sha256.New()}
+	d.text("contract", c.Name)
+	d.text("like", c.Like)
+	d.text("dialect", string(c.Dialect))
+	d.text("endpoint", c.Endpoint)
+	d.text("credential.header", c.Credential.Header)
+	d.text("credential.value", c.Credential.Value)
+	d.text("keys.header", c.Keys.Header)
+	d.flag("keys.enforced", c.Keys.Enforced)
+	d.flag("keys.ignored", c.Keys.Ignored)
+	d.number("keys.life", int64(c.Keys.Life))
+	d.number("keys.max", int64(c.Keys.Max))
+	d.number("keys.in_use", int64(c.Keys.InUse))
+	d.text("retry_after", c.RetryAfter)
+	d.text("object_id", c.ObjectID)
+	for _, r := range c.Statuses {
+		d.text("status", fmt.Sprintf("%d-%d %q %s %s", r.From, r.To, r.Code, r.Class, r.Outcome))
+	}
+	for _, o := range c.Operations {
+		d.text("operation", fmt.Sprintf("%q %q %t %v %v", o.Name, o.Match, o.Read, o.Key, o.Follows))
+	}
+	return d.sum()
+}
+
+// digest writes named values so that no two lists of them are written alike.
+type digest struct{ h hash.Hash }
+
+func (d digest) text(name, value string) {
+	if value != "" {
+		fmt.Fprintf(d.h, "%s=%q\n", name, value)
+	}
+}
+
+func (d digest) number(name string, value int64) {
+	if value != 0 {
+		d.text(name, strconv.FormatInt(value, 10))
+	}
+}
+
+func (d digest) flag(name string, value bool) {
+	if value {
+		d.text(name, "true")
+	}
+}
+
+func (d digest) sum() (sum [32]byte) {
+	copy(sum[:], d.h.Sum(nil))
+	return sum
+}

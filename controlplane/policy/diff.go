@@ -1,0 +1,255 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Change is one difference between two policies, by meaning. Old is "" for what is new, New for what is gone; Text says it in one
+// line. Region is "" where the change holds in every region.
+type Change struct {
+	Path     string
+	Region   string
+	Service  string
+	Provider string
+	Old, New string
+	Text     string
+}
+
+// Diff lists what changes from one policy to another, in the order of the newer document, what is gone at the end. Two documents that
+// mean the same (a default written out, another order of keys) do not differ.
+func Diff(old, new *Policy) []Change {
+	before, after := facts(old), facts(new)
+	was := map[string]fact{}
+	for _, f := range before {
+		was[f.path] = f
+	}
+	is := map[string]bool{}
+	var changes []Change
+	for _, f := range after {
+		is[f.path] = true
+		if o, known := was[f.path]; !known || o.value != f.value {
+			changes = append(changes, f.change(o.value, f.value))
+		}
+	}
+	for _, f := range before {
+		if !is[f.path] {
+			changes = append(changes, f.change(f.value, ""))
+		}
+	}
+	return coarse(changes)
+}
+
+// fact is one thing that a policy says, with all defaults filled in.
+type fact struct {
+	path                      string
+	region, service, provider string
+	label, value, unit        string
+	whole                     bool // the thing itself: where it comes or goes, its parts are not told one by one
+}
+
+func (f fact) change(old, new string) Change {
+	c := Change{Path: f.path, Region: f.region, Service: f.service, Provider: f.provider, Old: old, New: new}
+	subject := f.label
+	switch {
+	case f.service != "" && f.region != "":
+		subject = f.service + " / " + f.region + ": " + f.label
+	case f.service != "":
+		subject = f.service + ": " + f.label
+	case f.region != "":
+		subject = f.label + " in " + f.region
+	}
+	switch {
+	case f.whole && old == "":
+		c.Text = f.label + " is new"
+	case f.whole && new == "":
+		c.Text = f.label + " is gone"
+	default:
+		c.Text = fmt.Sprintf("%s %s → %s", subject, orNone(old), orNone(new)) + f.unit
+	}
+	return c
+}
+
+func orNone(value string) string {
+	if value == "" {
+		return "none"
+	}
+	return value
+}
+
+// coarse leaves out the parts of what is new or gone as a whole.
+func coarse(changes []Change) []Change {
+	var whole []string
+	for _, c := range changes {
+		if c.Old == "" && c.New == present || c.New == "" && c.Old == present {
+			whole = append(whole, c.Path)
+		}
+	}
+	return slices.DeleteFunc(changes, func(c Change) bool {
+		return slices.ContainsFunc(whole, func(w string) bool { return c.Path != w && strings.HasPrefix(c.Path, w+".") })
+	})
+}
+
+// present is the value of a whole thing.
+const present = "there"
+
+func facts(p *Policy) []fact {
+	var list []fact
+	for _, r := range p.Regions {
+		path := join("regions", r.Name)
+		list = append(list, fact{path: path, label: "region " + r.Name, value: present, whole: true},
+			fact{path: path + ".standby", label: "standby of " + r.Name, value: strings.Join(r.Standby, ", ")})
+	}
+	for i := range p.Services {
+		list = append(list, serviceFacts(p, &p.Services[i])...)
+	}
+	for i := range p.Providers {
+		list = append(list, providerFacts(p, &p.Providers[i])...)
+	}
+	for i := range p.Contracts {
+		list = append(list, contractFacts(&p.Contracts[i])...)
+	}
+	return list
+}
+
+func serviceFacts(p *Policy, s *ServiceSpec) []fact {
+	path := join("services", s.Name)
+	a, b := s.Attempts.filled(), s.Breaker.filled()
+	list := []fact{{path: path, label: "service " + s.Name, value: present, whole: true}}
+	for _, f := range [][2]string{
+		{"speaks", s.Speaks},
+		{"listen", strings.TrimPrefix(fmt.Sprintf("%s:%d", s.Listen.Host, s.Listen.Port), ":")},
+		{"strategy", s.Strategy.String()},
+		{"attempts.max", fmt.Sprint(a.Max)},
+		{"attempts.per_try", span(a.PerTry)},
+		{"attempts.deadline", span(a.Deadline)},
+		{"breaker.failures", fmt.Sprint(b.Failures)},
+		{"breaker.successes", fmt.Sprint(b.Successes)},
+		{"breaker.reset", span(b.Reset)},
+	} {
+		list = append(list, fact{path: join(path, f[0]), service: s.Name, label: f[0], value: f[1]})
+	}
+	for _, o := range operationFacts(path, s.Operations) {
+		o.service = s.Name
+		list = append(list, o)
+	}
+	for _, r := range p.Regions {
+		list = append(list, steeringFacts(path, s, r.Name)...)
+	}
+	return list
+}
+
+// steeringFacts are what a service does in one region, wherever the document says it: for the region, or for all.
+func steeringFacts(path string, s *ServiceSpec, region string) []fact {
+	if s.Strategy == Priority {
+		return []fact{{path: path + ".priority." + region, service: s.Name, region: region, label: "order",
+			value: strings.Join(s.PriorityIn(region), ", ")}}
+	}
+	var list []fact
+	for _, w := range s.WeightsIn(region) {
+		list = append(list, fact{path: path + ".weights." + region + "." + w.Provider, service: s.Name, region: region,
+			provider: w.Provider, label: w.Provider, value: percent(w.Percent), unit: " %"})
+	}
+	return list
+}
+
+func operationFacts(path string, ops []OperationSpec) []fact {
+	var list []fact
+	for i := range ops {
+		o := &ops[i]
+		rule := "no key"
+		if o.Key.Required {
+			rule = "key required"
+		} else if len(o.Key.Derive) > 0 {
+			rule = "key from " + strings.Join(fieldTexts(o.Key.Derive), "+") + " within " + span(o.Key.Within)
+		}
+		kind := map[bool]string{true: "read", false: "effect"}[o.Read]
+		value := strings.Join([]string{o.Match, kind, rule}, ", ")
+		if len(o.Follows) > 0 {
+			value += ", follows " + strings.Join(fieldTexts(o.Follows), ", ")
+		}
+		list = append(list, fact{path: path + ".operations." + o.Name, label: "operation " + o.Name, value: fmt.Sprintf("(%d. %s)", i+1, value)})
+	}
+	return list
+}
+
+func providerFacts(p *Policy, s *ProviderSpec) []fact {
+	path := join("providers", s.Name)
+	check := ""
+	if s.Check != nil {
+		check = fmt.Sprintf("%s %s every %s", s.Check.Method, s.Check.Path, span(s.Check.Every))
+	}
+	list := []fact{{path: path, provider: s.Name, label: "provider " + s.Name, value: present, whole: true}}
+	for _, f := range [][2]string{
+		{"contract", s.Contract},
+		{"account", s.AccountName()},
+		{"limits.in_flight", limitText(float64(s.Limits.InFlight), "")},
+		{"limits.rate", limitText(s.Limits.Rate, "/s")},
+		{"checks.active", check},
+	} {
+		list = append(list, fact{path: join(path, f[0]), provider: s.Name, label: s.Name + " " + f[0], value: f[1]})
+	}
+	for _, r := range p.Regions {
+		list = append(list,
+			fact{path: path + ".endpoint." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " endpoint", value: s.EndpointIn(r.Name)},
+			fact{path: path + ".credential." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " credential", value: s.CredentialIn(r.Name)})
+	}
+	return list
+}
+
+func limitText(n float64, unit string) string {
+	if n == 0 {
+		return ""
+	}
+	return percent(n) + unit
+}
+
+func contractFacts(c *Contract) []fact {
+	path := join("contracts", c.Name)
+	enforced := map[bool]string{true: "true"}[c.Keys.Enforced]
+	if c.Keys.Ignored {
+		enforced = "false"
+	}
+	list := []fact{{path: path, label: "contract " + c.Name, value: present, whole: true}}
+	for _, f := range [][2]string{
+		{"like", c.Like},
+		{"dialect", string(c.Dialect)},
+		{"endpoint", c.Endpoint},
+		{"credential", strings.TrimSpace(c.Credential.Header + " " + c.Credential.Value)},
+		{"keys.header", c.Keys.Header},
+		{"keys.enforced", enforced},
+		{"keys.life", spanOrNone(c)},
+		{"keys.max", limitText(float64(c.Keys.Max), "")},
+		{"keys.in_use", limitText(float64(c.Keys.InUse), "")},
+		{"retry_after", c.RetryAfter},
+		{"object_id", c.ObjectID},
+		{"statuses", statusesText(c.Statuses)},
+	} {
+		list = append(list, fact{path: join(path, f[0]), label: c.Name + " " + f[0], value: f[1]})
+	}
+	for _, o := range operationFacts(path, c.Operations) {
+		o.label = c.Name + " " + o.label
+		list = append(list, o)
+	}
+	return list
+}
+
+func spanOrNone(c *Contract) string {
+	if c.Keys.Life == 0 {
+		return ""
+	}
+	return span(c.Keys.Life)
+}
+
+func statusesText(rules []StatusRule) string {
+	var list []string
+	for _, r := range rules {
+		text := fmt.Sprintf("%d-%d", r.From, r.To)
+		if r.Code != "" {
+			text += " " + r.Code
+		}
+		list = append(list, text+" "+r.Class+"/"+r.Outcome)
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+func (r *reader) providers(v value) []ProviderSpec {
+	var found []ProviderSpec
+	for _, p := range r.pairs(v, maxProviders) {
+		found = append(found, r.provider(p.name, p.value))
+	}
+	return found
+}
+
+func (r *reader) provider(name string, v value) ProviderSpec {
+	p := ProviderSpec{Name: name}
+	r.object(v, fields{
+		known: map[string]func(value){
+			"contract":   func(v value) { p.Contract = r.text(v) },
+			"endpoint":   func(v value) { p.Endpoint = r.byRegion(v) },
+			"credential": func(v value) { p.Credential = r.byRegion(v) },
+			"account":    func(v value) { p.Account = r.text(v) },
+			"limits":     func(v value) { p.Limits = r.limits(v) },
+			"checks":     func(v value) { p.Check = r.checks(v) },
+		},
+		later: []string{"cost", "features", "capacity", "currency", "webhooks"},
+	})
+	return p
+}
+
+// byRegion reads one value for all regions, or a mapping of them by region.
+func (r *reader) byRegion(v value) []RegionValue {
+	if v.node.Kind != yaml.MappingNode {
+		return []RegionValue{{Value: r.text(v)}}
+	}
+	var found []RegionValue
+	for _, p := range r.pairs(v, maxRegions+1) {
+		found = append(found, RegionValue{Region: orDefault(p.name), Value: r.text(p.value)})
+	}
+	return found
+}
+
+func (r *reader) limits(v value) Limits {
+	var l Limits
+	r.object(v, fields{known: map[string]func(value){
+		"in_flight": func(v value) { l.InFlight = r.positive(v, maxInFlight) },
+		"rate":      func(v value) { l.Rate = r.rate(v) },
+	}})
+	return l
+}
+
+// rate reads 100/s.
+func (r *reader) rate(v value) float64 {
+	text := r.text(v)
+	if text == "" {
+		return 0
+	}
+	number, ok := strings.CutSuffix(text, "/s")
+	rate, err := strconv.ParseFloat(number, 64)
+	if !ok || err != nil || !(rate > 0 && rate <= maxRate) {
+		r.problem(v, strconv.Quote(clip(text))+" is not a rate", "write calls per second, like 100/s")
+		return 0
+	}
+	return rate
+}
+
+func (r *reader) checks(v value) *Check {
+	var c *Check
+	r.object(v, fields{known: map[string]func(value){
+		"active": func(v value) { c = r.active(v) },
+	}, later: []string{"synthetic", "passive"}})
+	return c
+}
+
+// active reads "GET /v1/balance every 10s".
+func (r *reader) active(v value) *Check {
+	text := r.text(v)
+	if text == "" {
+		return nil
+	}
+	parts := strings.Fields(text)
+	if len(parts) == 4 && parts[2] == "every" {
+		if every, err := time.ParseDuration(parts[3]); err == nil && every > 0 {
+			return &Check{Method: parts[0], Path: parts[1], Every: every}
+		}
+	}
+	r.problem(v, strconv.Quote(clip(text))+" is not a check", "write a request and an interval, like GET /v1/balance every 10s")
+	return nil
+}

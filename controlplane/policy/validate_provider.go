@@ -1,0 +1,135 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+func (c *checker) providerNames() []string {
+	names := make([]string, len(c.Providers))
+	for i := range c.Providers {
+		names[i] = c.Providers[i].Name
+	}
+	return names
+}
+
+func (c *checker) providers() {
+	c.unique("providers", c.providerNames(), nameProblem)
+	for i := range c.Providers {
+		c.provider(&c.Providers[i])
+	}
+}
+
+func (c *checker) provider(p *ProviderSpec) {
+	path := join("providers", clip(p.Name))
+	contract, _, err := c.catalog.resolve(p.Contract)
+	switch {
+	case p.Contract == "":
+		c.lacks(path+".contract", "name one, like stripe/v1")
+	case err != nil:
+		c.problem(path+".contract", didYouMean(p.Contract, c.catalog.names()), "%v", err)
+	default:
+		c.reachable(path, p, contract.Endpoint)
+	}
+	c.regionValues(path+".endpoint", p.Endpoint, endpointProblem)
+	if len(p.Credential) == 0 {
+		c.lacks(path+".credential", "write caller (the application's own key), env:NAME or file:PATH")
+	}
+	c.regionValues(path+".credential", p.Credential, credentialProblem)
+	if strings.ContainsFunc(p.Account, func(r rune) bool { return r <= ' ' || r > '~' }) || len(p.Account) > maxName {
+		c.problem(path+".account", "write its id at the provider", "is no account's name")
+	}
+	c.limits(path+".limits", p.Limits)
+	if p.Check != nil {
+		c.activeCheck(path+".checks.active", *p.Check)
+	}
+}
+
+// reachable wants an endpoint and a credential in every region where the provider serves.
+func (c *checker) reachable(path string, p *ProviderSpec, contracts string) {
+	for _, r := range c.Regions {
+		if !c.serves(p.Name, r.Name) {
+			continue
+		}
+		if p.EndpointIn(r.Name) == "" && contracts == "" {
+			c.problem(path+".endpoint", "write its base URL: contract "+p.Contract+" has none", "has no endpoint in region %s", r.Name)
+			c.missing[path+".endpoint"] = true
+		}
+		if len(p.Credential) > 0 && p.CredentialIn(r.Name) == "" {
+			c.problem(path+".credential", "add "+r.Name+" or "+Default, "has no credential in region %s", r.Name)
+		}
+	}
+}
+
+func (c *checker) serves(provider, region string) bool {
+	return slices.ContainsFunc(c.Services, func(s ServiceSpec) bool {
+		return slices.Contains(s.ProvidersIn(region), provider)
+	})
+}
+
+func (c *checker) regionValues(path string, values []RegionValue, problem func(string) (what, fix string)) {
+	var keys []string
+	for _, v := range values {
+		keys = append(keys, v.Region)
+		if what, fix := problem(v.Value); what != "" {
+			c.problem(regionPath(path, v.Region, len(values)), fix, "%s", what)
+		}
+	}
+	c.regionKeys(path, keys)
+}
+
+// parseCredential splits caller, env:NAME and file:PATH.
+func parseCredential(text string) (Credential, bool) {
+	kind, ref, found := strings.Cut(text, ":")
+	switch {
+	case kind == CredentialCaller && !found:
+	case kind == CredentialEnv && envName(ref):
+	case kind == CredentialFile && ref != "" && !strings.ContainsFunc(ref, unprintable):
+	default:
+		return Credential{}, false
+	}
+	return Credential{Kind: kind, Ref: ref}, true
+}
+
+// envName tells whether s can name an environment variable.
+func envName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c == '_' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// credentialProblem does not repeat the text: it could be the secret itself.
+func credentialProblem(text string) (what, fix string) {
+	if _, ok := parseCredential(text); ok {
+		return "", ""
+	}
+	return "is neither caller, env:NAME nor file:PATH (credentials that Segue keeps itself are not built yet)",
+		"name where the secret is; the secret itself never stands in a policy"
+}
+
+func (c *checker) limits(path string, l Limits) {
+	if l.InFlight < 0 || l.InFlight > maxInFlight {
+		c.problem(path+".in_flight", "", "%d is not between 1 and %d", l.InFlight, maxInFlight)
+	}
+	if !(l.Rate >= 0 && l.Rate <= maxRate) {
+		c.problem(path+".rate", "", "%v a second is not between 0 and %d", l.Rate, maxRate)
+	}
+}
+
+func (c *checker) activeCheck(path string, a Check) {
+	if a.Method != "GET" && a.Method != "HEAD" {
+		c.problem(path, "check with GET or HEAD", "%q is no method that changes nothing", clip(a.Method))
+	}
+	bare, _, _ := strings.Cut(a.Path, "?")
+	if bare != "/" && !safePath(bare) || len(a.Path) > maxText || strings.ContainsFunc(a.Path, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }) {
+		c.problem(path, "write a path, like /v1/balance", "%q is no path", clip(a.Path))
+	}
+	if a.Every < minCheckEvery || a.Every > maxCheckEvery {
+		c.problem(path, "", "every %s is not between %s and %s", span(a.Every), span(minCheckEvery), span(maxCheckEvery))
+	}
+}

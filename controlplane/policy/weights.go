@@ -1,0 +1,213 @@
+package policy
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// SetWeights changes the weights of one service in one region, in the text of a document: comments, order and everything else
+// stay as their author wrote them. A provider of the region that w does not name keeps its place with 0 (fallback only).
+// Weights that were written once for all regions are written out by region first. An error is Problems.
+func SetWeights(src []byte, service, region string, w []Weight) ([]byte, error) {
+	p, problems := Parse("", src)
+	if problems != nil {
+		return nil, problems
+	}
+	if found := weightsTarget(p, service, region, w); found != nil {
+		return nil, found
+	}
+	full := withFallbacks(p.Service(service).WeightsIn(region), w)
+	changed, ok := editShares(src, p, service, region, full)
+	if !ok {
+		changed = rewriteShares(src, p, service, region, full)
+	}
+	if _, problems := Parse("", changed); problems != nil {
+		return nil, problems.placeless()
+	}
+	return changed, nil
+}
+
+// placeless takes the lines away: they are those of a document that nobody has seen.
+func (ps Problems) placeless() Problems {
+	for i := range ps {
+		ps[i].Line, ps[i].Col = 0, 0
+	}
+	return ps
+}
+
+// weightsTarget tells whether there is something to set.
+func weightsTarget(p *Policy, service, region string, w []Weight) Problems {
+	s := p.Service(service)
+	if s == nil {
+		var names []string
+		for i := range p.Services {
+			names = append(names, p.Services[i].Name)
+		}
+		return Problems{{Path: "services", Message: fmt.Sprintf("there is no service %q", clip(service)), Fix: didYouMean(service, names)}}
+	}
+	path := join(join("services", service), "weights")
+	if s.Strategy != Weighted {
+		return Problems{{Path: path, Message: "service " + service + " goes by " + s.Strategy.String() + ", not by weights",
+			Fix: "write strategy: weighted first"}}
+	}
+	if _, ok := p.Regions.Find(region); !ok {
+		return Problems{{Path: path, Message: fmt.Sprintf("there is no region %q", clip(region)), Fix: didYouMean(region, p.Regions.Names())}}
+	}
+	for i := range w {
+		if slices.ContainsFunc(w[:i], func(o Weight) bool { return o.Provider == w[i].Provider }) {
+			return Problems{{Path: path, Message: "provider " + clip(w[i].Provider) + " is there twice", Fix: "give each one share"}}
+		}
+	}
+	return nil
+}
+
+// withFallbacks keeps the order of the document; new providers come last.
+func withFallbacks(old, w []Weight) []Weight {
+	var full []Weight
+	for _, o := range old {
+		full = append(full, Weight{Provider: o.Provider})
+	}
+	for _, n := range w {
+		i := slices.IndexFunc(full, func(o Weight) bool { return o.Provider == n.Provider })
+		if i < 0 {
+			full = append(full, n)
+			continue
+		}
+		full[i].Percent = n.Percent
+	}
+	return full
+}
+
+// editShares replaces the numbers in place, where all of them stand in the document already for this region alone. Then not even a
+// blank moves.
+func editShares(src []byte, p *Policy, service, region string, full []Weight) ([]byte, bool) {
+	weights := weightsNode(src, service)
+	_, node := entry(weights, region)
+	if node == nil && len(p.Regions) == 1 && flat(weights) {
+		node = weights
+	}
+	if node == nil || len(node.Content) != 2*len(full) {
+		return nil, false
+	}
+	changed := slices.Clone(src)
+	for i, w := range slices.Backward(full) { // from the end, so that earlier places stay true
+		key, number := node.Content[2*i], node.Content[2*i+1]
+		at, ok := offset(changed, number)
+		if !ok || key.Value != w.Provider {
+			return nil, false
+		}
+		changed = slices.Replace(changed, at, at+len(number.Value), []byte(percent(w.Percent))...)
+	}
+	return changed, true
+}
+
+// offset finds the bytes of a plain scalar. It says no where the place in the document does not hold the scalar's text: then the
+// document has line breaks or quotes that are read otherwise than here.
+func offset(src []byte, n *yaml.Node) (int, bool) {
+	at := 0
+	for range n.Line - 1 {
+		i := bytes.IndexByte(src[at:], '\n')
+		if i < 0 {
+			return 0, false
+		}
+		at += i + 1
+	}
+	for range n.Column - 1 {
+		_, size := utf8.DecodeRune(src[at:])
+		at += size
+	}
+	return at, n.Style == 0 && bytes.HasPrefix(src[at:], []byte(n.Value))
+}
+
+// rewriteShares edits the nodes and writes the document anew: comments and order stay, blank lines do not.
+func rewriteShares(src []byte, p *Policy, service, region string, full []Weight) []byte {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(src, &doc); err != nil || len(doc.Content) == 0 {
+		return nil // Parse has read it before, and refuses what comes of this
+	}
+	_, services := entry(doc.Content[0], "services")
+	_, s := entry(services, service)
+	_, weights := entry(s, "weights")
+	if flat(weights) {
+		expand(weights, p)
+	}
+	if _, node := entry(weights, region); node != nil {
+		setShares(node, full)
+	} else {
+		weights.Content = append(weights.Content, scalar(region), sharesNode(full))
+	}
+	return encode(&doc)
+}
+
+// expand writes weights for all regions out by region. What stood there is the first region's: its comments stay once.
+func expand(weights *yaml.Node, p *Policy) {
+	old := *weights
+	old.HeadComment, old.LineComment, old.FootComment = "", "", ""
+	weights.Content, weights.Style = nil, 0
+	for i, r := range p.Regions {
+		own := old
+		own.Content = nil
+		for _, n := range old.Content {
+			if i == 0 {
+				own.Content = append(own.Content, n)
+				continue
+			}
+			own.Content = append(own.Content, plain(n.ShortTag(), n.Value))
+		}
+		weights.Content = append(weights.Content, scalar(r.Name), &own)
+	}
+}
+
+// setShares gives each provider of a mapping its number; those that are not there come last.
+func setShares(node *yaml.Node, full []Weight) {
+	for _, w := range full {
+		number := numberNode(w.Percent)
+		if _, old := entry(node, w.Provider); old != nil {
+			old.Tag, old.Value, old.Style = number.Tag, number.Value, 0
+			continue
+		}
+		node.Content = append(node.Content, scalar(w.Provider), number)
+	}
+}
+
+// weightsNode finds a service's weights in a document.
+func weightsNode(src []byte, service string) *yaml.Node {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(src, &doc); err != nil || len(doc.Content) == 0 {
+		return nil
+	}
+	_, services := entry(doc.Content[0], "services")
+	_, s := entry(services, service)
+	_, weights := entry(s, "weights")
+	return weights
+}
+
+// entry finds a key of a mapping, and its value.
+func entry(m *yaml.Node, key string) (k, v *yaml.Node) {
+	if m == nil || m.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		if m.Content[i].Value == key {
+			return m.Content[i], m.Content[i+1]
+		}
+	}
+	return nil, nil
+}
+
+// flat tells whether weights are written once for all regions.
+func flat(weights *yaml.Node) bool {
+	if weights == nil {
+		return false
+	}
+	for i := 1; i < len(weights.Content); i += 2 {
+		if weights.Content[i].Kind == yaml.MappingNode {
+			return false
+		}
+	}
+	return true
+}
