@@ -15,11 +15,16 @@ type Command struct {
 	At        time.Time
 	Ignorable bool // a node that does not know the command may skip it; otherwise it halts
 
+	Init        *Init        `json:",omitempty"`
 	ApplyPolicy *ApplyPolicy `json:",omitempty"`
 	SetWeights  *SetWeights  `json:",omitempty"`
 	GiveOrder   *GiveOrder   `json:",omitempty"`
 	EndOrder    *EndOrder    `json:",omitempty"`
 }
+
+// Init names the cluster's incarnation. The first leader proposes it as the log's first command, so that every node has the same one;
+// where an incarnation exists it changes nothing.
+type Init struct{ Incarnation string }
 
 // ApplyPolicy makes Source the next revision. Base is the revision that its author started from; a stale base is refused.
 type ApplyPolicy struct {

@@ -14,15 +14,27 @@ type State struct {
 	Orders      []policy.Order
 	Audit       []Entry // newest last; at most MaxAudit kept
 	Head        string  // hash of the last audit entry
-	seen        map[string]Seen
+
+	root string            // hash before Audit[0]: what the chain hangs on once old entries are dropped
+	room *room             // of Audit
+	seen memory            // request ids of the last 24 h
+	cuts map[string][]byte // region → YAML of its cut of the revision in force, made once per revision
 }
 
-// Bounds of the lists in State.
+// Bounds of what State keeps.
 const (
-	MaxRevisions = 200
-	MaxAudit     = 10_000
-	MaxOrders    = 64
+	MaxRevisions     = 200
+	MaxRevisionBytes = 32 << 20 // of sources: 200 of 1 MiB would not fit beside three nodes in one process
+	MaxAudit         = 10_000
+	MaxOrders        = 64     // each is sent with every Update
+	MaxSeen          = 50_000 // request ids: a day of one change every two seconds
+	MaxSeenBytes     = 32 << 20
+	seenFor          = 24 * time.Hour
+	maxLines         = 100 // of a summary or one side of a conflict: people read no further
 )
+
+// New returns the State of a cluster that nobody changed yet. With an empty incarnation it refuses everything until Init.
+func New(incarnation string) *State { return &State{Incarnation: incarnation} }
 
 // Revision is an immutable version of the policy.
 type Revision struct {
@@ -43,20 +55,12 @@ func (s *State) Current() Revision {
 	return s.Revisions[len(s.Revisions)-1]
 }
 
-// Entry is one change in the audit chain: Hash covers the entry and the hash before it.
-type Entry struct {
-	Index   uint64
-	At      time.Time
-	Actor   string
-	Reason  string
-	Request string // request id
-	Kind    string // name of the command
-	Text    string // what it did, a sentence
-	Hash    string
-}
-
-// Seen is what a request id led to, so that a repeat within 24 h gets the same answer and changes nothing.
-type Seen struct {
-	At     time.Time
-	Result Result
+// Revision returns the revision with that number, while it is kept.
+func (s *State) Revision(number uint64) (Revision, bool) {
+	for _, r := range s.Revisions {
+		if r.Number == number {
+			return r, true
+		}
+	}
+	return Revision{}, false
 }

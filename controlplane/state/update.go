@@ -21,3 +21,23 @@ type Update struct {
 	Orders   []policy.Order
 	Now      time.Time // the sender's clock: agents turn an order's end into time left
 }
+
+// Update returns what region is to be sent now. Before the first revision it carries Revision 0 and no policy. A region that the
+// policy in force does not have is an error: its agents could only stop what they serve. The Policy is shared: do not write to it.
+func (s *State) Update(region string, now time.Time) (Update, error) {
+	u := Update{Position: Position{s.Incarnation, s.Index}, Revision: s.Current().Number, Now: now}
+	if u.Revision == 0 {
+		return u, nil
+	}
+	text, ok := s.cuts[region]
+	if !ok {
+		return Update{}, refuse(NotFound, "revision %d has no region %q", u.Revision, region)
+	}
+	u.Policy = text
+	for _, o := range s.InForce(now) {
+		if concerns(&o, region) {
+			u.Orders = append(u.Orders, o)
+		}
+	}
+	return u, nil
+}

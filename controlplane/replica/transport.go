@@ -1,0 +1,58 @@
+package replica
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	transportFor  = 3 * time.Second // one message; raft gives snapshots more
+	transportPool = 3               // idle connections per peer
+)
+
+// transport is raft's network transport with two changes of ours: a node without disk space asks for no votes, and a commit is told to
+// the followers at once.
+type transport struct {
+	*raft.NetworkTransport
+	id    raft.ServerID
+	space *space
+}
+
+var errNoSpace = errors.New("replica: not campaigning: the disk is nearly full")
+
+// RequestPreVote asks a peer whether it would vote for this node.
+func (t *transport) RequestPreVote(
+	id raft.ServerID, to raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse,
+) error {
+	if t.space.full() {
+		return errNoSpace
+	}
+	return t.NetworkTransport.RequestPreVote(id, to, args, resp)
+}
+
+// RequestVote asks a peer for its vote.
+func (t *transport) RequestVote(
+	id raft.ServerID, to raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse,
+) error {
+	if t.space.full() {
+		return errNoSpace
+	}
+	return t.NetworkTransport.RequestVote(id, to, args, resp)
+}
+
+// tell lets one follower know that the entry at index, of term, is committed. Raft does that with the next entry, or after the commit
+// time-out of 50 to 100 ms: agents at followers would wait so long for an Update. It is an ordinary AppendEntries without entries: the
+// follower takes it only if its log holds that very entry, so it can commit nothing that the leader does not have. A refusal or a
+// loss does no harm: raft's own message follows.
+func (t *transport) tell(to raft.Server, index, term uint64) error {
+	self := t.EncodePeer(t.id, t.LocalAddr())
+	req := raft.AppendEntriesRequest{
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.id), Addr: self},
+		Term:      term, Leader: self,
+		PrevLogEntry: index, PrevLogTerm: term, LeaderCommitIndex: index,
+	}
+	var resp raft.AppendEntriesResponse
+	return t.AppendEntries(to.ID, to.Address, &req, &resp)
+}

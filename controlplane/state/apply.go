@@ -1,0 +1,198 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+	"unicode/utf8"
+
+	"segue/controlplane/policy"
+)
+
+// Bounds of a command's own texts: they are kept 10,000 times.
+const (
+	maxWord   = 200
+	maxReason = 1000
+)
+
+// Apply returns the State after c, which stands at index in the log, and what c led to. It changes nothing in s: a refused, repeated
+// or skipped command leaves everything as it is but the memory of request ids. Every node applies every command and must come to the
+// same value, byte for byte.
+func (s *State) Apply(c Command, index uint64) (*State, Result) {
+	c.At = c.At.Round(0).UTC()
+	if c.skipped() {
+		return s, s.outcome(nil)
+	}
+	if err := c.check(); err != nil {
+		return s, s.outcome(err)
+	}
+	digest := c.digest()
+	if seen, ok := s.seen.find(c.Request, c.At); ok {
+		if seen.Digest != digest {
+			return s, s.outcome(refuse(Invalid, "request id %q was used for another change", c.Request))
+		}
+		return s, seen.Result
+	}
+	next, result := s.change(c, index)
+	next.seen = s.seen.add(Seen{Request: c.Request, Digest: digest, At: c.At, Result: result})
+	return next, result
+}
+
+// change runs the command on a draft. The draft replaces s only when the command did something.
+func (s *State) change(c Command, index uint64) (*State, Result) {
+	draft := *s
+	draft.Index = index
+	draft.Orders = s.InForce(c.At)
+	done, err := draft.run(c)
+	if err != nil || done.text == "" {
+		same := *s
+		return &same, same.outcome(err)
+	}
+	draft.record(c, c.Kind(), done.text)
+	result := draft.outcome(nil)
+	result.Order = done.order
+	return &draft, result
+}
+
+// done is what a command did: a sentence for the audit, empty if there was nothing to do, and the id of its order.
+type done struct{ text, order string }
+
+// run changes the draft. It may set fields and must not write through them: they are shared with the State before.
+func (s *State) run(c Command) (done, *Error) {
+	if s.Incarnation == "" && c.Init == nil {
+		return done{}, refuse(Unsupported, "the cluster is not bootstrapped yet")
+	}
+	switch {
+	case c.Init != nil:
+		return s.begin(c.Init)
+	case c.ApplyPolicy != nil:
+		return s.applyPolicy(c, c.ApplyPolicy)
+	case c.SetWeights != nil:
+		return s.setWeights(c, c.SetWeights)
+	case c.GiveOrder != nil:
+		return s.giveOrder(c, c.GiveOrder.Order)
+	case c.EndOrder != nil:
+		return s.endOrder(c.EndOrder.ID)
+	default:
+		return done{}, refuse(Unsupported, "the command is unknown here")
+	}
+}
+
+func (s *State) begin(i *Init) (done, *Error) {
+	if s.Incarnation != "" {
+		return done{}, nil
+	}
+	if err := checkText("incarnation", i.Incarnation, maxWord); err != nil {
+		return done{}, err
+	}
+	s.Incarnation = i.Incarnation
+	return done{text: "began incarnation " + i.Incarnation}, nil
+}
+
+func (s *State) outcome(err *Error) Result {
+	return Result{Index: s.Index, Revision: s.Current().Number, Err: err}
+}
+
+// kinds returns the names of the changes that are set.
+func (c *Command) kinds() []string {
+	var names []string
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{
+		{"Init", c.Init != nil},
+		{"ApplyPolicy", c.ApplyPolicy != nil},
+		{"SetWeights", c.SetWeights != nil},
+		{"GiveOrder", c.GiveOrder != nil},
+		{"EndOrder", c.EndOrder != nil},
+	} {
+		if k.set {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
+// Kind names the change; empty unless exactly one is set.
+func (c *Command) Kind() string {
+	if names := c.kinds(); len(names) == 1 {
+		return names[0]
+	}
+	return ""
+}
+
+// skipped tells a command that this node does not know and may pass over.
+func (c *Command) skipped() bool { return c.Ignorable && len(c.kinds()) == 0 }
+
+// check finds what is missing or too long in what every command carries.
+func (c *Command) check() *Error {
+	for _, f := range []struct {
+		name, text string
+		max        int
+	}{{"request", c.Request, maxWord}, {"actor", c.Actor, maxWord}, {"reason", c.Reason, maxReason}} {
+		if err := checkText(f.name, f.text, f.max); err != nil {
+			return err
+		}
+	}
+	switch y := c.At.Year(); {
+	case c.At.IsZero():
+		return refuse(Invalid, "at is missing: the time comes from who proposes")
+	case y < 1970 || y > 9999:
+		return refuse(Invalid, "at is in the year %d", y)
+	}
+	if n := len(c.kinds()); n != 1 {
+		return refuse(Invalid, "a command is one change, this one has %d", n)
+	}
+	if c.SetWeights != nil {
+		return checkWeights(c.SetWeights.Weights)
+	}
+	return nil
+}
+
+func checkText(name, text string, limit int) *Error {
+	switch {
+	case text == "":
+		return refuse(Invalid, "%s is missing", name)
+	case len(text) > limit:
+		return refuse(Invalid, "%s has %d bytes, at most %d are kept", name, len(text), limit)
+	case !utf8.ValidString(text):
+		return refuse(Invalid, "%s is not UTF-8", name)
+	}
+	return nil
+}
+
+// checkWeights refuses what JSON cannot carry: the log would hold something else than what was applied.
+func checkWeights(weights []policy.Weight) *Error {
+	if len(weights) > policy.MaxCandidates {
+		return refuse(Invalid, "%d weights: a service has at most %d providers", len(weights), policy.MaxCandidates)
+	}
+	for _, w := range weights {
+		if math.IsNaN(w.Percent) || math.IsInf(w.Percent, 0) {
+			return refuse(Invalid, "weight of %s is not a number", w.Provider)
+		}
+	}
+	return nil
+}
+
+// digest tells one change from another. Times and ids that are set here do not count: a retry carries its own clock.
+func (c *Command) digest() string {
+	change := Command{Actor: c.Actor, Init: c.Init, ApplyPolicy: c.ApplyPolicy, SetWeights: c.SetWeights, EndOrder: c.EndOrder}
+	if c.GiveOrder != nil {
+		o := c.GiveOrder.Order
+		o.ID, o.Actor, o.Reason, o.At = "", "", "", time.Time{}
+		change.GiveOrder = &GiveOrder{Order: o}
+	}
+	text, err := json.Marshal(&change)
+	if err != nil { // only for what no log can carry, such as a share that is not a number
+		text = []byte(err.Error())
+	}
+	h := sha256.Sum256(text)
+	return hex.EncodeToString(h[:8])
+}
+
+func refuse(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}

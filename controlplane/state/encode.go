@@ -1,0 +1,76 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"segue/controlplane/policy"
+)
+
+// format is the version of the commands that this node writes and reads.
+const format = 1
+
+// MaxCommand is the longest encoded command: the longest policy in base64 and the texts around it.
+const MaxCommand = policy.MaxDocument/3*4 + 64<<10
+
+// ErrUnknownCommand means that the command was written by a newer node. A node that does not know a change must halt: going on
+// would make its State differ from the others'.
+var ErrUnknownCommand = errors.New("state: command of a newer version")
+
+// Encode returns the command as it stands in the log. It fails for what JSON cannot carry and for what is longer than MaxCommand.
+func Encode(c Command) ([]byte, error) {
+	c.Version = format
+	c.At = c.At.Round(0).UTC()
+	text, err := json.Marshal(&c)
+	if err != nil {
+		return nil, fmt.Errorf("state: encode: %w", err)
+	}
+	if len(text) > MaxCommand {
+		return nil, fmt.Errorf("state: encode: %d bytes, at most %d fit", len(text), MaxCommand)
+	}
+	return text, nil
+}
+
+// Decode reads a command. A version, change or field that this node does not know is ErrUnknownCommand, unless the command is
+// Ignorable: then the answer is an Ignorable command without a change, which Apply skips.
+func Decode(text []byte) (Command, error) {
+	if len(text) > MaxCommand {
+		return Command{}, fmt.Errorf("state: decode: %d bytes, at most %d fit", len(text), MaxCommand)
+	}
+	c, err := decodeStrict(text)
+	switch {
+	case err == nil && c.Version == format && c.Kind() != "":
+		return c, nil
+	case !json.Valid(text):
+		return Command{}, fmt.Errorf("state: decode: %w", err)
+	case ignorable(text):
+		return Command{Version: format, Ignorable: true}, nil
+	case err != nil:
+		return Command{}, fmt.Errorf("%w: %w", ErrUnknownCommand, err)
+	default:
+		return Command{}, fmt.Errorf("%w: version %d, changes %v", ErrUnknownCommand, c.Version, c.kinds())
+	}
+}
+
+func decodeStrict(text []byte) (Command, error) {
+	var c Command
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return Command{}, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return Command{}, errors.New("text after the command")
+	}
+	c.At = c.At.UTC()
+	return c, nil
+}
+
+// ignorable reads that one field, whatever shape the rest has.
+func ignorable(text []byte) bool {
+	var only struct{ Ignorable bool }
+	return json.Unmarshal(text, &only) == nil && only.Ignorable
+}

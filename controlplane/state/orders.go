@@ -1,0 +1,155 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"segue/controlplane/policy"
+)
+
+// InForce returns the orders that have not ended by now, oldest first. The list is the caller's.
+func (s *State) InForce(now time.Time) []policy.Order {
+	var out []policy.Order
+	for _, o := range s.Orders {
+		if o.Ends().After(now) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// giveOrder puts an order in force. The draft's Orders hold only what is in force at the command's time.
+func (s *State) giveOrder(c Command, o policy.Order) (done, *Error) {
+	o.ID, o.At, o.Actor, o.Reason = orderID(c.Request), c.At, c.Actor, c.Reason
+	o.Regions = slices.Clone(o.Regions)
+	current := s.Current().Policy
+	if err := o.Check(current); err != nil {
+		return done{}, refuse(Invalid, "%s", err)
+	}
+	if len(s.Orders) >= MaxOrders {
+		return done{}, refuse(Invalid, "%d orders are in force, the limit: end one first", len(s.Orders))
+	}
+	if slices.ContainsFunc(s.Orders, func(other policy.Order) bool { return other.ID == o.ID }) {
+		return done{}, refuse(Invalid, "order %s is in force already", o.ID)
+	}
+	if o.Kind == policy.Drain {
+		if why := stranded(current, s.Orders, o); why != "" {
+			return done{}, refuse(Invalid, "%s", why)
+		}
+	}
+	s.Orders = append(s.Orders, o)
+	return done{text: describe(o), order: o.ID}, nil
+}
+
+func (s *State) endOrder(id string) (done, *Error) {
+	i := slices.IndexFunc(s.Orders, func(o policy.Order) bool { return o.ID == id })
+	if i < 0 {
+		return done{}, refuse(NotFound, "order %q is not in force", id)
+	}
+	text := "ended early: " + describe(s.Orders[i])
+	s.Orders = slices.Delete(s.Orders, i, i+1)
+	return done{text: text, order: id}, nil
+}
+
+// orderID comes from the request id alone: every node must come to the same one, and a repeat too.
+func orderID(request string) string {
+	h := sha256.Sum256([]byte("order\x00" + request))
+	return "o_" + hex.EncodeToString(h[:8])
+}
+
+func describe(o policy.Order) string {
+	where := "every region"
+	if len(o.Regions) > 0 {
+		where = strings.Join(o.Regions, ", ")
+	}
+	what := string(o.Kind)
+	if o.Kind == policy.Drill {
+		what = fmt.Sprintf("drill (%s, %g %%)", o.Fault.Kind, o.Fault.Share*100)
+	}
+	return fmt.Sprintf("%s of %s in %s for %s", what, o.Provider, where, o.For)
+}
+
+// stranded says which service a drain would leave without a provider, and why. Drains end by the agents' clocks, so one that runs
+// out soon still counts as long as it is in force.
+func stranded(p *policy.Policy, inForce []policy.Order, drain policy.Order) string {
+	drains := append(slices.Clone(inForce), drain)
+	for _, region := range p.Regions.Names() {
+		if !concerns(&drain, region) {
+			continue
+		}
+		for i := range p.Services {
+			names := offering(&p.Services[i], region)
+			if !slices.Contains(names, drain.Provider) {
+				continue
+			}
+			if why, all := drained(names, drains, region); all {
+				return fmt.Sprintf("%s in %s would have no provider left: %s", p.Services[i].Name, region, why)
+			}
+		}
+	}
+	return ""
+}
+
+// drained tells whether every provider named is drained in region, and by what.
+func drained(names []string, drains []policy.Order, region string) (string, bool) {
+	var why []string
+	for _, name := range names {
+		i := slices.IndexFunc(drains, func(o policy.Order) bool {
+			return o.Kind == policy.Drain && o.Provider == name && concerns(&o, region)
+		})
+		switch {
+		case i < 0:
+			return "", false
+		case i == len(drains)-1:
+			why = append(why, name+" by this drain")
+		default:
+			why = append(why, fmt.Sprintf("%s is drained until %s", name, drains[i].Ends().Format(time.RFC3339)))
+		}
+	}
+	return strings.Join(why, ", "), true
+}
+
+func concerns(o *policy.Order, region string) bool {
+	return len(o.Regions) == 0 || slices.Contains(o.Regions, region)
+}
+
+// offering lists the providers that a service has in a region; a weight of 0 is a fallback, and so a provider.
+func offering(s *policy.ServiceSpec, region string) []string {
+	var own, common []string
+	switch s.Strategy {
+	case policy.Weighted:
+		for _, rw := range s.Weights {
+			switch rw.Region {
+			case region:
+				own = providers(rw.Weights)
+			case "":
+				common = providers(rw.Weights)
+			}
+		}
+	case policy.Priority:
+		for _, rp := range s.Priority {
+			switch rp.Region {
+			case region:
+				own = rp.Providers
+			case "":
+				common = rp.Providers
+			}
+		}
+	}
+	if own != nil {
+		return own
+	}
+	return common
+}
+
+func providers(weights []policy.Weight) []string {
+	names := make([]string, len(weights))
+	for i, w := range weights {
+		names[i] = w.Provider
+	}
+	return names
+}

@@ -1,0 +1,211 @@
+package state
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"segue/controlplane/policy"
+)
+
+// A saved State is lines of JSON: the header, each revision, each audit entry, each request id seen, and a checksum over all of it.
+// Equal States give equal bytes.
+const (
+	saveFormat  = "segue-state"
+	saveVersion = 1
+	maxLine     = 8 << 20 // a revision's line is the longest: the longest policy in base64 and its summary
+)
+
+// header says what follows.
+type header struct {
+	Format      string
+	Version     int
+	Incarnation string
+	Index       uint64
+	Head, Root  string
+	Orders      []policy.Order
+	Revisions   int
+	Audit       int
+	Seen        int
+}
+
+type checksum struct{ Sum string }
+
+// Save writes the whole State, request ids included: a node restored from it must know the repeats too.
+func (s *State) Save(w io.Writer) error {
+	sum := sha256.New()
+	out := bufio.NewWriter(w)
+	enc := json.NewEncoder(io.MultiWriter(out, sum))
+	if err := s.saveLines(enc); err != nil {
+		return fmt.Errorf("state: save: %w", err)
+	}
+	if err := json.NewEncoder(out).Encode(checksum{hex.EncodeToString(sum.Sum(nil))}); err != nil {
+		return fmt.Errorf("state: save: %w", err)
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("state: save: %w", err)
+	}
+	return nil
+}
+
+func (s *State) saveLines(enc *json.Encoder) error {
+	err := enc.Encode(header{
+		Format: saveFormat, Version: saveVersion, Incarnation: s.Incarnation, Index: s.Index, Head: s.Head, Root: s.root,
+		Orders: s.Orders, Revisions: len(s.Revisions), Audit: len(s.Audit), Seen: len(s.seen.list),
+	})
+	return errors.Join(err, saveEach(enc, s.Revisions), saveEach(enc, s.Audit), saveEach(enc, s.seen.list))
+}
+
+func saveEach[T any](enc *json.Encoder, list []T) error {
+	for i := range list {
+		if err := enc.Encode(&list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Load reads what Save wrote. It checks the checksum, the bounds and the audit chain; whatever does not fit is an error.
+func Load(r io.Reader) (*State, error) {
+	in := &lineReader{lines: bufio.NewScanner(r), sum: sha256.New()}
+	in.lines.Buffer(nil, maxLine)
+	s, err := loadLines(in)
+	if err != nil {
+		return nil, fmt.Errorf("state: load: %w", err)
+	}
+	return s, nil
+}
+
+func loadLines(in *lineReader) (*State, error) {
+	var h header
+	if err := in.next(&h); err != nil {
+		return nil, err
+	}
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	s := &State{Incarnation: h.Incarnation, Index: h.Index, Head: h.Head, root: h.Root, Orders: h.Orders}
+	var err error
+	if s.Revisions, err = loadEach[Revision](in, h.Revisions); err != nil {
+		return nil, err
+	}
+	if s.Audit, err = loadEach[Entry](in, h.Audit); err != nil {
+		return nil, err
+	}
+	seen, err := loadEach[Seen](in, h.Seen)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.end(); err != nil {
+		return nil, err
+	}
+	s.seen = remember(seen)
+	return s, s.revive()
+}
+
+func (h *header) check() error {
+	switch {
+	case h.Format != saveFormat:
+		return fmt.Errorf("this is no saved state (format %q)", h.Format)
+	case h.Version != saveVersion:
+		return fmt.Errorf("version %d, this node reads %d", h.Version, saveVersion)
+	}
+	for _, b := range []struct {
+		name     string
+		n, limit int
+	}{
+		{"revisions", h.Revisions, MaxRevisions}, {"orders", len(h.Orders), MaxOrders},
+		{"audit entries", h.Audit, MaxAudit}, {"request ids", h.Seen, MaxSeen},
+	} {
+		if b.n < 0 || b.n > b.limit {
+			return fmt.Errorf("%d %s, at most %d are kept", b.n, b.name, b.limit)
+		}
+	}
+	return nil
+}
+
+// revive rebuilds what is not saved: the parsed policies and the cuts. An old revision that no longer parses stays as a text; the
+// one in force must parse.
+func (s *State) revive() error {
+	for i := range s.Revisions {
+		r := &s.Revisions[i]
+		p, problems := policy.Parse("policy", r.Source)
+		if len(problems) == 0 {
+			r.Policy = p
+			continue
+		}
+		if i == len(s.Revisions)-1 {
+			return fmt.Errorf("revision %d does not parse: %w", r.Number, problems.Err())
+		}
+		r.Policy = &policy.Policy{}
+	}
+	if len(s.Revisions) > 0 {
+		s.cuts = cut(s.Current().Policy)
+	}
+	return s.VerifyAudit()
+}
+
+// lineReader reads line after line and sums them up.
+type lineReader struct {
+	lines *bufio.Scanner
+	sum   hash.Hash
+}
+
+func (in *lineReader) read() ([]byte, error) {
+	if in.lines.Scan() {
+		return in.lines.Bytes(), nil
+	}
+	if err := in.lines.Err(); err != nil {
+		return nil, err
+	}
+	return nil, io.ErrUnexpectedEOF
+}
+
+func (in *lineReader) next(v any) error {
+	line, err := in.read()
+	if err != nil {
+		return err
+	}
+	in.sum.Write(line)
+	in.sum.Write([]byte{'\n'})
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}
+
+// end compares the checksum and refuses anything behind it.
+func (in *lineReader) end() error {
+	line, err := in.read()
+	if err != nil {
+		return err
+	}
+	var want checksum
+	if err := json.Unmarshal(line, &want); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(in.sum.Sum(nil)); got != want.Sum {
+		return fmt.Errorf("checksum is %.8s, the lines give %.8s", want.Sum, got)
+	}
+	if in.lines.Scan() {
+		return errors.New("text after the checksum")
+	}
+	return in.lines.Err()
+}
+
+func loadEach[T any](in *lineReader, n int) ([]T, error) {
+	var list []T
+	for range n {
+		var v T
+		if err := in.next(&v); err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
