@@ -31,8 +31,8 @@ const ln2 = 0.693147180559945309417232121458
 // one machine and fused multiply-adds on the next: a decision has to replay bit for bit on any of them.
 func minusLn(n uint64) float64 {
 	x := 2*n + 1 // odd: never 0, and below 2⁵³, so that it is exact
-	e := bits.Len64(x) - 53
-	m := float64(x<<uint(-e)) / (1 << 52) // in [1, 2)
+	short := 53 - bits.Len64(x)
+	m, e := float64(x<<uint(short))/(1<<52), -1-short // u = m · 2ᵉ, m in [1, 2)
 	if m > 1.4142135623730951 {
 		m /= 2
 		e++

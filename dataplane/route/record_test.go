@@ -1,0 +1,194 @@
+package route
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"segue/controlplane/policy"
+	"segue/dataplane/breaker"
+)
+
+// arbitrary makes a world in which every gate, reason and strategy comes up.
+func arbitrary(r *rand.Rand) *world {
+	weights := make([]float64, 1+r.IntN(4))
+	for i := range weights {
+		weights[i] = float64(r.IntN(4)) * 100 / 3
+	}
+	w := newWorld(policy.Weighted+policy.Strategy(r.IntN(2)), weights...)
+	w.now = time.Now() // with a monotonic reading, as live calls have
+	for i, row := range w.st.Rows {
+		arbitraryRow(r, w, i, row)
+	}
+	n := len(weights)
+	w.f = policy.Facts{Draw: r.Uint64(), Tried: policy.Set(r.IntN(1<<n)) & policy.Set(r.IntN(1<<n)), Pinned: -1, Owner: -1, Read: r.IntN(2) == 0}
+	if r.IntN(3) == 0 {
+		w.f.Pinned = int8(r.IntN(n + 1))
+	}
+	if r.IntN(5) == 0 {
+		w.f.Owner = int8(r.IntN(n + 1))
+	}
+	if r.IntN(2) == 0 {
+		w.f.Deadline = w.now.Add(time.Duration(r.Int64N(int64(10*time.Second))) - time.Second/2)
+	}
+	return w
+}
+
+func arbitraryRow(r *rand.Rand, w *world, i int, row *Standing) {
+	limits := &w.svc.Candidates[i].Limits
+	if r.IntN(3) == 0 {
+		limits.InFlight, row.InFlight = 3, int32(r.IntN(5))
+	}
+	if r.IntN(3) == 0 {
+		limits.Rate = r.Float64() * 50
+		row.tat = w.now.Add(time.Duration(r.Int64N(int64(time.Second))) - time.Second/2)
+	}
+	if r.IntN(8) == 0 {
+		row.closed = w.now.Add(time.Duration(r.Int64N(int64(time.Second))) - time.Second/2)
+	}
+	if r.IntN(6) == 0 {
+		row.Drained = w.now.Add(time.Duration(r.Int64N(int64(time.Hour))) - time.Minute)
+	}
+	if r.IntN(2) == 0 {
+		return
+	}
+	now := w.now
+	w.now = w.now.Add(-time.Duration(r.Int64N(int64(50 * time.Second))))
+	w.open(i, 1+r.IntN(5))
+	if r.IntN(2) == 0 {
+		row.Circuit.Enter(w.now.Add(30*time.Second), r.Uint64())
+	}
+	w.now = now
+}
+
+func TestReplayIsTheSameBitForBit(t *testing.T) {
+	const n = 100_000
+	r := seeded(t, 20261121)
+	reasons, gates := map[Reason]int{}, map[Gate]int{}
+	for k := range n {
+		w := arbitrary(r)
+		d := w.decide()
+		text, err := json.Marshal(d.Record(w.svc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Record
+		if err := json.Unmarshal(text, &back); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		got, err := Replay(&back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sameDecision(&got, d) {
+			t.Fatalf("decision %d of this seed\ngot  %+v\nwant %+v\n%s", k, got, *d, text)
+		}
+		reasons[d.Reason]++
+		for i := range d.N {
+			gates[d.Scores[i].Gate]++
+		}
+	}
+	for _, reason := range []Reason{NoReason, ByOwner, ByPin, ByWeight, ByPriority, ByFallback, ByProbe, LastResort} {
+		if reasons[reason] < 50 {
+			t.Errorf("%v came up only %d times", reason, reasons[reason])
+		}
+	}
+	for g := Passed; g <= NoTime; g++ {
+		if gates[g] < 50 {
+			t.Errorf("%v came up only %d times", g, gates[g])
+		}
+	}
+}
+
+func sameDecision(a, b *Decision) bool {
+	if a.Winner != b.Winner || a.Reason != b.Reason || a.Probe != b.Probe || a.Moved != b.Moved || a.N != b.N ||
+		a.Scores != b.Scores || a.Seen != b.Seen || !a.At.Equal(b.At) {
+		return false
+	}
+	f, g := a.Facts, b.Facts
+	if !f.Deadline.Equal(g.Deadline) {
+		return false
+	}
+	f.Deadline, g.Deadline = time.Time{}, time.Time{}
+	return reflect.DeepEqual(f, g)
+}
+
+func TestARecordThatWouldBeMisreadIsRefused(t *testing.T) {
+	good := newWorld(policy.Weighted, 70, 30)
+	cases := []struct {
+		name string
+		bend func(*Record)
+		want string
+	}{
+		{"a later version", func(r *Record) { r.Version = 2 }, "version 2"},
+		{"no version", func(r *Record) { r.Version = 0 }, "version 0"},
+		{"another strategy", func(r *Record) { r.Strategy = "nearest" }, `"nearest"`},
+		{"too many candidates", func(r *Record) { r.Candidates = make([]RecordCandidate, 17) }, "17 candidates"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			r := good.decide().Record(good.svc)
+			tc.bend(r)
+			if _, err := Replay(r); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v", err)
+			}
+			if _, err := r.Explain(); err == nil {
+				t.Error("it explains itself all the same")
+			}
+		})
+	}
+	if err := json.Unmarshal([]byte(`{"reason":"whim"}`), &Record{}); err == nil {
+		t.Error("an unknown reason was read")
+	}
+	if err := json.Unmarshal([]byte(`{"candidates":[{"gate":"whim"}]}`), &Record{}); err == nil {
+		t.Error("an unknown gate was read")
+	}
+}
+
+func TestARecordAnswersWhatIf(t *testing.T) {
+	w := newWorld(policy.Weighted, 100, 0)
+	r := w.decide().Record(w.svc)
+	r.Candidates[0].Weight, r.Candidates[1].Weight = 0, 100
+	if d, err := Replay(r); err != nil || d.Winner != 1 {
+		t.Errorf("winner %d, %v", d.Winner, err)
+	}
+	lines, err := r.Explain()
+	if err != nil || !strings.Contains(lines[len(lines)-1], "recorded was candidate 0 by weight") {
+		t.Errorf("%q %v", lines, err)
+	}
+}
+
+func TestARecordExplainsItself(t *testing.T) {
+	w := newWorld(policy.Priority, 0, 0)
+	w.open(0, 3)
+	d := w.decide()
+	lines, err := d.Record(w.svc).Explain()
+	if want := d.Explain(w.svc); err != nil || !reflect.DeepEqual(lines, want) {
+		t.Errorf("%q, want %q (%v)", lines, want, err)
+	}
+}
+
+// TestOldRecordsReplay: this is a record as version 1 wrote it. Whoever changes its form or the arithmetic raises RecordVersion.
+func TestOldRecordsReplay(t *testing.T) {
+	const old = `{"version":1,"service":"payments","strategy":"weighted","at":"2026-11-21T14:00:00Z",
+	"facts":{"draw":"18446744073709551615","pinned":-1,"owner":-1,"left":10000000000},
+	"candidates":[
+	{"provider":"stripe","weight":70,"limits":{"InFlight":0,"Rate":0},"seen":{"State":"open","Circuit":{"Pass":false,"Probe":false,"Wait":14000000000},"Failures":3},"gate":"circuit-open"},
+	{"provider":"adyen","weight":30,"limits":{"InFlight":200,"Rate":100},"seen":{"State":"closed","Circuit":{"Pass":true},"InFlight":12},"gate":"passed"}],
+	"winner":1,"reason":"weight"}`
+	var r Record
+	if err := json.Unmarshal([]byte(old), &r); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := r.Explain()
+	want := []string{"adyen won: the session's draw, at 100 % of new sessions", "stripe: circuit open, 3 failures in a row, asks again in 14 s"}
+	if err != nil || !reflect.DeepEqual(lines, want) {
+		t.Errorf("%q %v", lines, err)
+	}
+	if r.Candidates[0].Seen.State != breaker.Open {
+		t.Error(r.Candidates[0].Seen.State)
+	}
+}
