@@ -13,18 +13,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Config is what a node needs. ID, Dir, Peers, Logger and Fatal must be given; the rest has a default.
+// Config is what a node needs. ID, Dir, Peers, Log and Fatal must be given; the rest has a default.
 type Config struct {
-	ID        string
-	Dir       string
-	Peers     []Peer       // every node of the cluster, this one included: the same list on each
-	Bootstrap bool         // on the first start, begin with Peers; later starts go by what is on disk
-	Listener  net.Listener // of this node; nil: New listens at its address in Peers
+	ID       string
+	Dir      string
+	Peers    []Peer       // every node of the cluster, this one included: the same list on each; once there are files, the list in them counts
+	Listener net.Listener // of this node; nil: New listens at its address in Peers
 	// Dial opens a connection to another node. Nil: plain TCP. Tests give one whose links can be cut.
 	Dial    func(ctx context.Context, addr string) (net.Conn, error)
 	TLS     *tls.Config // nil: plain, and then loopback only
 	Preset  Preset
-	Logger  *slog.Logger
+	Log     *slog.Logger
+	Now     func() time.Time      // nil: time.Now
 	Metrics prometheus.Registerer // nil: none
 	// Fatal is called once, when the node must not go on: its storage hangs, or the log holds a command that it does not know. It should
 	// end the process.
@@ -73,8 +73,8 @@ func (c *Config) check() error {
 	switch {
 	case c.ID == "", c.Dir == "":
 		return errors.New("replica: ID and Dir must be given")
-	case c.Logger == nil, c.Fatal == nil:
-		return errors.New("replica: Logger and Fatal must be given")
+	case c.Log == nil, c.Fatal == nil:
+		return errors.New("replica: Log and Fatal must be given")
 	case len(c.Peers) == 0 || len(c.Peers) > maxPeers:
 		return fmt.Errorf("replica: %d peers, between 1 and %d are possible", len(c.Peers), maxPeers)
 	}
@@ -112,7 +112,7 @@ func (c *Config) servers() raft.Configuration {
 func (c *Config) raft() (*raft.Config, error) {
 	rc := raft.DefaultConfig()
 	rc.LocalID = raft.ServerID(c.ID)
-	rc.Logger = newBridge(c.Logger)
+	rc.Logger = newBridge(c.Log)
 	rc.BatchApplyCh = true // proposals that wait together share one fsync
 	rc.NoLegacyTelemetry = true
 	switch c.Preset {

@@ -82,7 +82,10 @@ func New(cfg Config) (r *Replica, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r = &Replica{cfg: cfg, log: cfg.Logger.With("node", cfg.ID)}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	r = &Replica{cfg: cfg, log: cfg.Log.With("node", cfg.ID)}
 	var once sync.Once
 	fatal := func(err error) { once.Do(func() { cfg.Fatal(err) }) }
 	r.fsm = newFSM(fatal)
@@ -161,11 +164,9 @@ func (r *Replica) connect() error {
 // join starts raft. Every node of a new cluster begins with the same list; where one has files already, the list in them counts.
 func (r *Replica) join(rc *raft.Config) error {
 	rc.Logger = newBridge(r.log)
-	if r.cfg.Bootstrap {
-		err := raft.BootstrapCluster(rc, r.disk.log, r.disk.store, r.disk.snapshots, r.trans, r.cfg.servers())
-		if err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
-			return fmt.Errorf("replica: bootstrap: %w", err)
-		}
+	err := raft.BootstrapCluster(rc, r.disk.log, r.disk.store, r.disk.snapshots, r.trans, r.cfg.servers())
+	if err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
+		return fmt.Errorf("replica: bootstrap: %w", err)
 	}
 	node, err := raft.NewRaft(rc, r.fsm, r.disk.log, r.disk.store, r.disk.snapshots, r.trans)
 	if err != nil {

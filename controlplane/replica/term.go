@@ -49,7 +49,7 @@ func (r *Replica) run(ctx context.Context, seen <-chan raft.Observation) {
 			end()
 			end = r.lead(ctx)
 		case o := <-seen:
-			r.contact.note(o, time.Now())
+			r.contact.note(o, r.cfg.Now())
 		case <-every.C:
 			r.lookAtDisk()
 		case <-ctx.Done():
@@ -97,7 +97,6 @@ func (r *Replica) rule(ctx context.Context, term uint64) {
 	if ctx.Err() != nil {
 		return // the end came between: nobody else would take the reign back
 	}
-	r.log.Info("leading", "term", term)
 	if r.cfg.OnTerm != nil {
 		r.cfg.OnTerm(ctx, term)
 	}
@@ -128,7 +127,7 @@ func (r *Replica) begin(ctx context.Context) error {
 	}
 	name := rand.Text()
 	text, err := state.Encode(state.Command{
-		Request: "init-" + name, Actor: "node " + r.cfg.ID, Reason: "first start of the cluster", At: time.Now(),
+		Request: "init-" + name, Actor: "node " + r.cfg.ID, Reason: "first start of the cluster", At: r.cfg.Now(),
 		Init: &state.Init{Incarnation: name},
 	})
 	if err != nil {
