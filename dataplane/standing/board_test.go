@@ -1,0 +1,283 @@
+package standing
+
+import (
+	"reflect"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"segue/controlplane/health"
+	"segue/controlplane/policy"
+	"segue/dataplane/route"
+)
+
+var t0 = time.Date(2026, 11, 21, 14, 0, 0, 0, time.UTC)
+
+// payments is a service of the given providers, in order of preference.
+func payments(providers ...string) *policy.Service {
+	svc := &policy.Service{
+		Name: "payments", Strategy: policy.Priority, Attempts: policy.Attempts{PerTry: 4 * time.Second},
+		Breaker: policy.Breaker{Failures: 3, Successes: 5, Reset: 30 * time.Second},
+	}
+	for _, p := range providers {
+		svc.Candidates = append(svc.Candidates, &policy.Candidate{Provider: p, Weight: 50})
+	}
+	return svc
+}
+
+func snapshot(services ...*policy.Service) *policy.Snapshot {
+	return &policy.Snapshot{Region: "us-east", Revision: 7, Services: services}
+}
+
+func boardOf(svc *policy.Service) *Board {
+	b := New()
+	b.Swap(snapshot(svc))
+	return b
+}
+
+func newCall() *policy.Facts { return &policy.Facts{Pinned: -1, Owner: -1, Draw: 1} }
+
+// choose is one choice that must succeed.
+func choose(t *testing.T, b *Board, svc *policy.Service, f *policy.Facts, now time.Time) (route.Permit, *route.Decision) {
+	t.Helper()
+	d := &route.Decision{}
+	p, ok := b.Choose(d, svc, f, now)
+	if !ok || !p.Valid() {
+		t.Fatalf("nobody was eligible: %v", d.Explain(svc))
+	}
+	return p, d
+}
+
+func fail(t *testing.T, b *Board, svc *policy.Service, n int, now time.Time) {
+	t.Helper()
+	for range n {
+		p, _ := choose(t, b, svc, newCall(), now)
+		b.Done(p, health.Sample{Class: health.Failure, Latency: time.Second}, health.Unknown, now)
+	}
+}
+
+func TestAFailingProviderIsLeft(t *testing.T) {
+	svc := payments("stripe", "adyen")
+	b := boardOf(svc)
+	fail(t, b, svc, 3, t0)
+	if _, d := choose(t, b, svc, newCall(), t0); d.Winner != 1 {
+		t.Errorf("the fourth call went to %d", d.Winner)
+	}
+	if _, d := choose(t, b, svc, newCall(), t0.Add(37*time.Second)); d.Winner != 0 || !d.Probe {
+		t.Errorf("the probe went to %d", d.Winner)
+	}
+}
+
+func TestSwapKeepsRowsByName(t *testing.T) {
+	svc := payments("stripe", "adyen")
+	b := boardOf(svc)
+	fail(t, b, svc, 3, t0)
+	next := payments("checkout", "adyen", "stripe")
+	b.Swap(snapshot(next))
+	rows := b.Report(t0).Rows
+	if got := []string{rows[0].Provider, rows[1].Provider, rows[2].Provider}; !reflect.DeepEqual(got, []string{"checkout", "adyen", "stripe"}) {
+		t.Fatalf("%v", got)
+	}
+	if rows[2].Breaker != "open" || rows[2].Calls != 3 || rows[0].Breaker != "closed" {
+		t.Errorf("stripe lost what was known of it: %+v", rows[2])
+	}
+}
+
+func TestAPermitOutlivesItsRow(t *testing.T) {
+	svc := payments("stripe", "adyen")
+	b := boardOf(svc)
+	p, _ := choose(t, b, svc, newCall(), t0)
+	q, _ := choose(t, b, svc, newCall(), t0)
+	b.Swap(snapshot(payments("adyen")))
+	b.Done(p, health.Sample{Class: health.OK}, health.Succeeded, t0)
+	b.Swap(snapshot())
+	b.Release(q)
+	if n := p.Row().InFlight; n != 0 {
+		t.Errorf("%d in flight in a row that is gone", n)
+	}
+	b.Call("payments", health.CallEnd{Outcome: health.Succeeded}) // counts nowhere, and harms nobody
+}
+
+func TestCallsAroundASwap(t *testing.T) {
+	old, next := payments("stripe", "adyen"), payments("adyen", "checkout")
+	b := boardOf(old)
+	b.Swap(snapshot(next))
+	if p, d := choose(t, b, old, newCall(), t0); d.Winner != 0 || p.Row().Provider != "stripe" {
+		t.Errorf("by the policy before, index 0 is stripe; got %s", p.Row().Provider)
+	}
+	f := newCall()
+	f.Pinned = 1
+	p, _ := choose(t, b, old, f, t0)
+	if p.Row().Provider != "adyen" || b.Report(t0).Rows[0].InFlight != 1 {
+		t.Error("the provider that stayed is another row for a call from before")
+	}
+	gone := payments("stripe")
+	gone.Name = "gone"
+	q, _ := choose(t, b, gone, newCall(), t0)
+	b.Done(q, health.Sample{Class: health.OK}, health.Succeeded, t0)
+}
+
+func TestNewSettingsHoldForOldRows(t *testing.T) {
+	svc := payments("stripe", "adyen")
+	b := boardOf(svc)
+	fail(t, b, svc, 1, t0)
+	next := payments("stripe", "adyen")
+	next.Breaker.Failures = 2
+	b.Swap(snapshot(next))
+	fail(t, b, next, 1, t0)
+	if got := b.Report(t0).Rows[0].Breaker; got != "open" {
+		t.Errorf("after two failures of two: %s", got)
+	}
+}
+
+func TestAProbesLeaseIsTheTryAndASecond(t *testing.T) {
+	svc := payments("stripe")
+	b := boardOf(svc)
+	fail(t, b, svc, 3, t0)
+	now := t0.Add(time.Minute)
+	choose(t, b, svc, newCall(), now) // the probe hangs
+	if _, ok := b.Choose(&route.Decision{}, svc, newCall(), now.Add(5*time.Second-1)); ok {
+		t.Error("a second probe within the lease")
+	}
+	choose(t, b, svc, newCall(), now.Add(5*time.Second))
+}
+
+func TestDrains(t *testing.T) {
+	svc := payments("stripe", "adyen")
+	b := boardOf(svc)
+	until := t0.Add(time.Minute)
+	b.Drain("stripe", until)
+	if _, d := choose(t, b, svc, newCall(), t0); d.Winner != 1 {
+		t.Error("a drained provider got a call")
+	}
+	b.Swap(snapshot(svc))
+	if got := b.Report(t0).Rows[0].Drained; !got.Equal(until) {
+		t.Errorf("after a swap drained until %v", got)
+	}
+	if got := b.Report(until).Rows[0].Drained; !got.IsZero() {
+		t.Errorf("a drain that ended is reported: %v", got)
+	}
+	if _, d := choose(t, b, svc, newCall(), until); d.Winner != 0 {
+		t.Error("a drain does not end by itself")
+	}
+	b.Drains(map[string]time.Time{"adyen": until, "later": until})
+	if _, d := choose(t, b, svc, newCall(), t0); d.Winner != 0 || d.Scores[1].Gate != route.Drained {
+		t.Error("Drains does not replace")
+	}
+	next := payments("later", "adyen", "stripe")
+	b.Swap(snapshot(next))
+	if _, d := choose(t, b, next, newCall(), t0); d.Winner != 2 {
+		t.Error("a provider that came later is not drained")
+	}
+	b.Drain("later", time.Time{})
+	if _, d := choose(t, b, next, newCall(), t0); d.Winner != 0 {
+		t.Error("a drain was not lifted")
+	}
+}
+
+func TestPreviewTakesNothing(t *testing.T) {
+	svc := payments("stripe")
+	svc.Candidates[0].Limits.InFlight = 1
+	b := boardOf(svc)
+	for range 3 {
+		d := &route.Decision{}
+		if b.Preview(d, svc, newCall(), t0); d.Winner != 0 {
+			t.Fatal(d.Explain(svc))
+		}
+	}
+	if r := b.Report(t0).Rows[0]; r.InFlight != 0 || r.Sessions != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestNoTwoCallsGetTheLastSlot runs choices against each other, across swaps: the limit holds and everything comes back.
+func TestNoTwoCallsGetTheLastSlot(t *testing.T) {
+	const limit = 3
+	limited := func() *policy.Service {
+		svc := payments("stripe")
+		svc.Candidates[0].Limits.InFlight = limit
+		return svc
+	}
+	svc := limited()
+	b := boardOf(svc)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	out, most := 0, 0
+	for range 8 {
+		wg.Go(func() {
+			for range 2000 {
+				p, ok := b.Choose(&route.Decision{}, svc, newCall(), t0)
+				if !ok {
+					continue
+				}
+				mu.Lock()
+				out++
+				most = max(most, out)
+				mu.Unlock()
+				runtime.Gosched()
+				mu.Lock()
+				out-- // before the slot is free: counted late, the next one would seem too many
+				mu.Unlock()
+				b.Done(p, health.Sample{Class: health.OK}, health.Succeeded, t0)
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 200 {
+			b.Swap(snapshot(limited()))
+			b.Report(t0)
+			b.Drain("nobody", t0)
+		}
+	})
+	wg.Wait()
+	if most > limit {
+		t.Errorf("%d in flight at a limit of %d", most, limit)
+	}
+	if got := b.Report(t0).Rows[0].InFlight; got != 0 {
+		t.Errorf("%d in flight at the end", got)
+	}
+}
+
+func TestChooseAndDoneNeedNoMemory(t *testing.T) {
+	svc := payments("a", "b", "c", "d")
+	svc.Strategy = policy.Weighted
+	b, d, f := boardOf(svc), &route.Decision{}, newCall()
+	n := testing.AllocsPerRun(1000, func() {
+		f.Draw++
+		p, _ := b.Choose(d, svc, f, t0)
+		b.Done(p, health.Sample{Class: health.OK, Latency: time.Millisecond}, health.Succeeded, t0)
+		b.Call("payments", health.CallEnd{Outcome: health.Succeeded, Overhead: time.Microsecond})
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkChooseDone(b *testing.B) {
+	svc := payments("a", "b", "c", "d")
+	svc.Strategy = policy.Weighted
+	board := boardOf(svc)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		d, f := &route.Decision{}, newCall()
+		for pb.Next() {
+			f.Draw++
+			p, _ := board.Choose(d, svc, f, t0)
+			board.Done(p, health.Sample{Class: health.OK, Latency: time.Millisecond}, health.Succeeded, t0)
+		}
+	})
+}
+
+func TestABoardWithoutPolicyRefusesNobodyItKnows(t *testing.T) {
+	b := New()
+	if rep := b.Report(t0); len(rep.Rows) != 0 || rep.Seq != 1 {
+		t.Errorf("%+v", rep)
+	}
+	b.Done(route.Permit{}, health.Sample{}, health.Open, t0)
+	b.Release(route.Permit{})
+	b.Checked("payments", "stripe", false, "?", t0)
+	if _, ok := b.Choose(&route.Decision{}, payments(), newCall(), t0); ok {
+		t.Error("a permit from a service without providers")
+	}
+}
