@@ -1,0 +1,123 @@
+package state
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRepeatGetsTheSameAnswer(t *testing.T) {
+	w := newWorld(t)
+	first := w.must("p", apply(0, document))
+	order := w.must("o", drain("main", time.Hour))
+	stale := w.do("s", apply(9, document+"# x\n"))
+	w.must("later", weights(0, "eu-west", 1, 99))
+	w.now = epoch.Add(23 * time.Hour)
+	before := saveBytes(t, w.s)
+	for request, want := range map[string]Result{"p": first, "o": order, "s": stale} {
+		change := map[string]Command{"p": apply(0, document), "o": drain("main", time.Hour), "s": apply(9, document+"# x\n")}[request]
+		if got := w.do(request, change); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, first %+v", request, got, want)
+		}
+	}
+	if !bytes.Equal(before, saveBytes(t, w.s)) {
+		t.Fatal("a repeat changed something")
+	}
+}
+
+func TestRepeatAfterADayIsNew(t *testing.T) {
+	w := newWorld(t)
+	w.must("p", apply(0, document))
+	w.must("w", weights(0, "eu-west", 1, 99))
+	w.must("x", weights(0, "eu-west", 2, 98))
+	w.now = epoch.Add(24 * time.Hour)
+	if r := w.must("w", weights(0, "eu-west", 1, 99)); r.Revision != 4 {
+		t.Fatalf("%+v", r)
+	}
+	if r := w.must("w", weights(0, "eu-west", 1, 99)); r.Revision != 4 {
+		t.Fatalf("the newer use is not remembered: %+v", r)
+	}
+}
+
+func TestRequestIDOfAnotherChangeIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.must("p", apply(0, document))
+	w.must("w", weights(0, "eu-west", 1, 99))
+	w.refused(Invalid, "another change", "w", weights(0, "eu-west", 2, 98))
+	if r := w.must("w", weights(0, "eu-west", 1, 99)); r.Revision != 2 {
+		t.Fatalf("the first answer is lost: %+v", r)
+	}
+}
+
+func TestRepeatOfAnOrderWithAnotherClock(t *testing.T) {
+	w := newWorld(t)
+	w.must("p", apply(0, document))
+	first := w.must("o", drain("main", time.Hour))
+	again := drain("main", time.Hour)
+	again.GiveOrder.Order.At, again.GiveOrder.Order.ID = epoch.Add(time.Second), "made up"
+	w.now = epoch.Add(time.Second)
+	if r := w.must("o", again); r != first {
+		t.Fatalf("%+v, first %+v", r, first)
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	m := memory{}
+	for i := range MaxSeen + 5000 {
+		m = m.add(Seen{Request: fmt.Sprint("r", i), At: epoch})
+	}
+	if len(m.list) != MaxSeen {
+		t.Fatal(len(m.list))
+	}
+	marks := 0
+	for _, run := range m.runs {
+		marks += len(run)
+	}
+	if marks > 2*MaxSeen || len(m.runs) > 20 {
+		t.Fatalf("%d marks in %d runs", marks, len(m.runs))
+	}
+	if _, ok := m.find("r4999", epoch); ok {
+		t.Fatal("the oldest is still known")
+	}
+	for _, i := range []int{5000, 5001, 30000, MaxSeen + 4999} {
+		if v, ok := m.find(fmt.Sprint("r", i), epoch); !ok || v.Request != fmt.Sprint("r", i) {
+			t.Fatalf("r%d: %+v %t", i, v, ok)
+		}
+	}
+}
+
+func TestLongRefusalsAreBounded(t *testing.T) {
+	m := memory{}
+	long := &Error{Base: &Conflict{Theirs: []string{strings.Repeat("x", 1<<20)}}}
+	for i := range 100 {
+		m = m.add(Seen{Request: fmt.Sprint("r", i), At: epoch, Result: Result{Err: long}})
+	}
+	if m.bytes > MaxSeenBytes || len(m.list) > 32 || len(m.list) < 30 {
+		t.Fatalf("%d bytes in %d", m.bytes, len(m.list))
+	}
+}
+
+// TestMemoryAgainstAMap: the runs answer as a plain map would, across expiry and re-use of ids.
+func TestMemoryAgainstAMap(t *testing.T) {
+	m, plain := memory{}, map[string]Seen{}
+	now := epoch
+	for i := range 20_000 {
+		now = now.Add(time.Minute)
+		v := Seen{Request: fmt.Sprint("r", i*7919%3001), At: now, Result: Result{Index: uint64(i)}}
+		_, known := m.find(v.Request, now)
+		old, was := plain[v.Request]
+		if want := was && old.At.Add(seenFor).After(now); known != want {
+			t.Fatalf("step %d: known %t, want %t", i, known, want)
+		}
+		if known {
+			continue
+		}
+		m, plain[v.Request] = m.add(v), v
+		if i%997 == 0 {
+			m = remember(append([]Seen(nil), m.list...))
+		}
+	}
+}
