@@ -1,6 +1,9 @@
 package message
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Field is one header line. Name is in canonical form (Idempotency-Key).
 type Field struct{ Name, Value string }
@@ -86,9 +89,13 @@ type Reply interface {
 	End(cut error) error
 }
 
-// Send plays a whole answer into a reply.
+// Send plays a whole answer into a reply. It says how long the body is, where the header does not.
 func (a *Answer) Send(to Reply) error {
-	if err := to.Begin(a.Status, a.Header); err != nil {
+	h := a.Header
+	if len(a.Body) > 0 && !h.Has("Content-Length") {
+		h = append(h[:len(h):len(h)], Field{"Content-Length", strconv.Itoa(len(a.Body))})
+	}
+	if err := to.Begin(a.Status, h); err != nil {
 		return err
 	}
 	if err := to.Write(a.Body); err != nil {

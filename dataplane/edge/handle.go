@@ -1,0 +1,174 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"segue/controlplane/policy"
+	"segue/dataplane/message"
+	"segue/dataplane/proxy"
+)
+
+// ownPath is where the agent itself is asked.
+const ownPath = "/.segue/"
+
+// exchange is one request and its answer, in one piece of memory. It is not pooled: an effect that goes on without its caller still
+// holds the call.
+type exchange struct {
+	call    proxy.Call
+	request message.Request
+	reply   reply
+	fields  [24]message.Field
+}
+
+// ServeHTTP answers one request. A panic ends this request, with a log, and nothing else.
+func (p *port) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{}
+	x.call.Request = &x.request
+	x.call.Arrived = p.edge.config.Clock()
+	x.call.RequestID = requestID(r)
+	x.reply.open(w, r, x.call.RequestID)
+	p.run(r.Context(), x, r)
+	if !x.reply.close() {
+		p.abort(w)
+	}
+}
+
+// run serves the exchange, and turns a panic into an answer.
+func (p *port) run(ctx context.Context, x *exchange, r *http.Request) {
+	defer func() {
+		if what := recover(); what != nil {
+			p.edge.config.Logger.Error("a call panicked", "request", x.call.RequestID, "service", x.call.Service,
+				"panic", fmt.Sprint(what), "stack", string(debug.Stack()))
+			x.reply.fail(failed(x.call.Service))
+		}
+	}()
+	svc, refusal := p.read(x, r)
+	if refusal != nil {
+		x.reply.fail(refusal)
+		return
+	}
+	if strings.HasPrefix(x.request.Path, ownPath) {
+		p.own(ctx, svc, x)
+		return
+	}
+	p.edge.config.Proxy.Serve(ctx, &x.call, &x.reply)
+}
+
+// own answers what is asked of the agent. Nothing under ownPath ever goes to a provider.
+func (p *port) own(ctx context.Context, svc *policy.Service, x *exchange) {
+	if p.edge.config.Own == nil || !p.edge.config.Own(ctx, svc.Name, &x.request, &x.reply) {
+		x.reply.fail(noSuchPath(svc))
+	}
+}
+
+// abort resets the connection: an answer that was cut must not look like one that ended.
+func (p *port) abort(w http.ResponseWriter) {
+	c, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // net/http's own way: it closes without a clean end
+	}
+	if mine, ok := c.(*conn); ok {
+		_ = mine.reset() // the connection is given up either way
+		return
+	}
+	_ = c.Close()
+}
+
+// read makes the call from the request, or says why it is refused.
+func (p *port) read(x *exchange, r *http.Request) (*policy.Service, *refusal) {
+	svc, ok := p.service(r.Host)
+	if !ok {
+		return nil, refuse(nil, proxy.NoService(r.Host), false)
+	}
+	x.call.Service, x.call.App = svc.Name, "default"
+	path, query, _ := strings.Cut(r.RequestURI, "?")
+	if !strings.HasPrefix(path, "/") || r.Method == http.MethodConnect {
+		return nil, refuse(svc, proxy.BadHeader("target", "a request asks for a path"), true)
+	}
+	if len(r.TransferEncoding) > 0 && r.Header["Content-Length"] != nil {
+		return nil, refuse(svc, proxy.BadHeader("Transfer-Encoding", "it cannot stand beside Content-Length"), true)
+	}
+	x.request.Method, x.request.Path, x.request.RawQuery = r.Method, path, query
+	x.request.Header = x.fields[:0]
+	takeHeaders(&x.call, r.Header)
+	body, problem := p.body(x.reply.w, r)
+	if problem != nil {
+		return nil, refuse(svc, problem, true)
+	}
+	x.request.Body = body
+	return svc, nil
+}
+
+// service finds whose call it is. A service without a host name is served under the names of this machine only: a page in a browser could
+// otherwise have its own name point here and call with the agent's credentials.
+func (p *port) service(host string) (*policy.Service, bool) {
+	svc, ok := p.edge.snapshot.Load().Listening(p.number, host)
+	if !ok || svc.Listen.Host == "" && !local(host) {
+		return nil, false
+	}
+	return svc, true
+}
+
+func local(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(host, ".")
+	if strings.EqualFold(host, "localhost") || len(host) > 10 && strings.EqualFold(host[len(host)-10:], ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return ip != nil && ip.IsLoopback()
+}
+
+// takeHeaders sorts the request's headers: what speaks to Segue becomes part of the call, what is for one hop ends here, the rest passes.
+func takeHeaders(c *proxy.Call, in http.Header) {
+	var sdk string
+	connection := strings.Join(in["Connection"], ",")
+	for name, values := range in {
+		switch name {
+		case "Idempotency-Key":
+			c.Key = values
+		case "Session-Id":
+			c.Session = values[0]
+		case "Prefer":
+			c.Prefer = strings.Join(values, ",")
+		case "Segue-Dry-Run":
+			c.DryRun = message.True(values[0])
+		case "X-Request-Id", "Content-Length", "Host": // written anew
+		default:
+			if strings.HasPrefix(name, "X-Stainless-") && sdkTimeout(name) {
+				sdk = values[0]
+			}
+			if message.EndToEnd(name) && (connection == "" || !message.Listed(connection, name)) {
+				for _, v := range values {
+					c.Request.Header = append(c.Request.Header, message.Field{Name: name, Value: v})
+				}
+			}
+		}
+	}
+	if wait, ok := message.Wait(c.Prefer); ok {
+		c.Timeout = wait
+	} else if wait, ok := message.Seconds(sdk); ok {
+		c.Timeout = wait
+	}
+}
+
+func sdkTimeout(name string) bool {
+	return name == "X-Stainless-Timeout" || name == "X-Stainless-Read-Timeout"
+}
+
+// requestID takes the caller's id, if it is fit for logs and headers, or makes one up.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); message.SaneID(id) {
+		return id
+	}
+	return "req_" + strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36)
+}
