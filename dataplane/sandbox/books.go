@@ -1,6 +1,12 @@
 package sandbox
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+)
 
 // Entry is one execution: the provider really did it. Status "declined" means that it was tried and no money moved.
 type Entry struct {
@@ -16,35 +22,156 @@ type Entry struct {
 	Status    string            `json:"status"`
 }
 
+// The operations that books know.
+const (
+	OpCharge        = "charges.create"
+	OpChargeUpdate  = "charges.update"
+	OpChargeCapture = "charges.capture"
+	OpIntent        = "payment_intents.create"
+	OpIntentConfirm = "payment_intents.confirm"
+	OpIntentCapture = "payment_intents.capture"
+	OpIntentCancel  = "payment_intents.cancel"
+	OpRefund        = "refunds.create"
+)
+
+// once are the operations of which an order wants at most one; an update may be repeated as often as wanted.
+func once() []string {
+	return []string{OpCharge, OpChargeCapture, OpIntent, OpIntentConfirm, OpIntentCapture, OpIntentCancel, OpRefund}
+}
+
+// StatusDeclined is the status of an entry that moved nothing.
+const StatusDeclined = "declined"
+
 // Totals count over the provider's whole life.
 type Totals struct {
 	Received map[string]uint64 `json:"received"` // by "METHOD path-pattern fault"; fault is "-" for none
 	Executed map[string]uint64 `json:"executed"` // by operation, declines not counted
 	Declined uint64            `json:"declined"`
 	Replayed uint64            `json:"replayed"` // stored answers sent again
-	Amount   map[string]int64  `json:"amount"`   // moved by charges, minor units by currency
+	Amount   map[string]int64  `json:"amount"`   // authorised by charges, less what was refunded: minor units by currency
 	Dropped  uint64            `json:"dropped"`  // entries no longer kept in full; they still count
 }
 
 // Books are what one provider executed: the truth that tests count against.
-type Books struct{ name string }
+type Books struct {
+	name string
+	keep int
+
+	mu      sync.Mutex
+	totals  Totals
+	entries []Entry // a ring once it is full
+	oldest  int
+	orders  tally
+}
+
+func newBooks(name string, keep int) *Books {
+	return &Books{name: name, keep: keep, orders: tally{}, totals: Totals{
+		Received: map[string]uint64{}, Executed: map[string]uint64{}, Amount: map[string]int64{},
+	}}
+}
 
 // Name is the provider's.
 func (b *Books) Name() string { return b.name }
 
+// receive counts a request that was read, whatever becomes of it.
+func (b *Books) receive(method, pattern string, fault Kind) {
+	if fault == "" {
+		fault = "-"
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.totals.Received[method+" "+pattern+" "+string(fault)]++
+}
+
+func (b *Books) replay() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.totals.Replayed++
+}
+
+// record enters an execution. It is called under the bank's lock, in the same section that does the work.
+func (b *Books) record(e Entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e.Status == StatusDeclined {
+		b.totals.Declined++
+	} else {
+		b.count(e)
+	}
+	if len(b.entries) < b.keep {
+		b.entries = append(b.entries, e)
+		return
+	}
+	b.entries[b.oldest] = e
+	b.oldest = (b.oldest + 1) % b.keep
+	b.totals.Dropped++
+}
+
+func (b *Books) count(e Entry) {
+	b.totals.Executed[e.Operation]++
+	switch {
+	case e.Operation == OpRefund:
+		b.totals.Amount[e.Currency] -= e.Amount
+	case moves(e):
+		b.totals.Amount[e.Currency] += e.Amount
+	}
+	if e.Order != "" && slices.Contains(once(), e.Operation) {
+		b.orders.add(e.Operation, e.Order)
+	}
+}
+
+// moves is true for the execution that authorised the money: a charge, or an intent when it was confirmed.
+func moves(e Entry) bool {
+	switch e.Operation {
+	case OpCharge, OpIntentConfirm:
+		return true
+	case OpIntent:
+		return e.Status == "succeeded" || e.Status == "requires_capture"
+	}
+	return false
+}
+
 // Totals are the counters.
-func (b *Books) Totals() Totals { return Totals{} }
-
-// Entries are those kept in full that f wants, oldest first.
-func (b *Books) Entries(f Filter) []Entry { return nil }
-
-// Executed is how often this provider executed something for the order: how often each operation did, summed. Declines do not count.
-func (b *Books) Executed(order string) int { return 0 }
+func (b *Books) Totals() Totals {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.totals
+	t.Received, t.Executed, t.Amount = maps.Clone(t.Received), maps.Clone(t.Executed), maps.Clone(t.Amount)
+	return t
+}
 
 // Filter picks entries. Its zero value wants all.
 type Filter struct {
 	Since time.Time
 	Order string
+}
+
+func (f Filter) wants(e Entry) bool {
+	return !e.At.Before(f.Since) && (f.Order == "" || e.Order == f.Order)
+}
+
+// Entries are those kept in full that f wants, oldest first.
+func (b *Books) Entries(f Filter) []Entry {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := []Entry{}
+	for i := range b.entries {
+		if e := b.entries[(b.oldest+i)%len(b.entries)]; f.wants(e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// Executed is how often this provider executed something for the order: how often each operation did, summed. Declines do not count.
+func (b *Books) Executed(order string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, op := range once() {
+		n += b.orders.count(op, order)
+	}
+	return n
 }
 
 // Duplicate is an order that was executed more than once.
@@ -56,4 +183,48 @@ type Duplicate struct {
 
 // Twice lists the orders for which one operation was executed more than once across all the given books. It is right over the whole life,
 // also for entries that are no longer kept in full.
-func Twice(books ...*Books) []Duplicate { return nil }
+func Twice(books ...*Books) []Duplicate {
+	suspects := map[page]*[pageSize]int{}
+	for _, b := range books {
+		b.sum(suspects)
+	}
+	out := []Duplicate{}
+	for p, sums := range suspects {
+		for slot, n := range sums {
+			if n > 1 {
+				out = append(out, duplicate(p, slot, books))
+			}
+		}
+	}
+	sort.Slice(out, func(i, j int) bool {
+		return out[i].Order < out[j].Order || out[i].Order == out[j].Order && out[i].Operation < out[j].Operation
+	})
+	return out
+}
+
+func (b *Books) sum(into map[page]*[pageSize]int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for p, counts := range b.orders {
+		sums := into[p]
+		if sums == nil {
+			sums = new([pageSize]int)
+			into[p] = sums
+		}
+		for slot, n := range counts {
+			sums[slot] += int(n)
+		}
+	}
+}
+
+func duplicate(p page, slot int, books []*Books) Duplicate {
+	d := Duplicate{Order: p.order(slot), Operation: p.operation, Times: map[string]int{}}
+	for _, b := range books {
+		b.mu.Lock()
+		if n := b.orders.count(d.Operation, d.Order); n > 0 {
+			d.Times[b.name] += n
+		}
+		b.mu.Unlock()
+	}
+	return d
+}
