@@ -46,12 +46,13 @@ func (p *Policy) Contract(name string) (Contract, error) {
 // catalog knows every contract that a policy can name, as written. Reading the built-in ones costs a parse, so one catalog
 // serves a whole Validate or Compile.
 type catalog struct {
-	written []Contract
-	own     int // the first own of written are the user's
+	written  []Contract // the built-in ones first: nothing takes their names away
+	builtins int
 }
 
 func newCatalog(own []Contract) catalog {
-	return catalog{append(slices.Clone(own), Builtins()...), len(own)}
+	builtins := Builtins()
+	return catalog{slices.Concat(builtins, own), len(builtins)}
 }
 
 func (c catalog) find(name string) (Contract, bool) {
@@ -73,7 +74,7 @@ func (c catalog) names() []string {
 
 // builtin tells whether a name is taken by a contract that comes with Segue.
 func (c catalog) builtin(name string) bool {
-	return slices.ContainsFunc(c.written[c.own:], func(b Contract) bool { return b.Name == name })
+	return slices.ContainsFunc(c.written[:c.builtins], func(b Contract) bool { return b.Name == name })
 }
 
 // resolve follows like and lays each contract over the one that it starts from. chain is the names that were passed, name first.

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Change is one difference between two policies, by meaning. Old is "" for what is new, New for what is gone; Text says it in one
-// line. Region is "" where the change holds in every region.
+// line. Region, Service and Provider are "" where the change is not of one.
 type Change struct {
 	Path     string
 	Region   string
@@ -29,12 +30,12 @@ func Diff(old, new *Policy) []Change {
 	var changes []Change
 	for _, f := range after {
 		is[f.path] = true
-		if o, known := was[f.path]; !known || o.value != f.value {
+		if o := was[f.path]; o.value != f.value {
 			changes = append(changes, f.change(o.value, f.value))
 		}
 	}
 	for _, f := range before {
-		if !is[f.path] {
+		if !is[f.path] && f.value != "" {
 			changes = append(changes, f.change(f.value, ""))
 		}
 	}
@@ -219,7 +220,7 @@ func contractFacts(c *Contract) []fact {
 		{"credential", strings.TrimSpace(c.Credential.Header + " " + c.Credential.Value)},
 		{"keys.header", c.Keys.Header},
 		{"keys.enforced", enforced},
-		{"keys.life", spanOrNone(c)},
+		{"keys.life", spanText(c.Keys.Life)},
 		{"keys.max", limitText(float64(c.Keys.Max), "")},
 		{"keys.in_use", limitText(float64(c.Keys.InUse), "")},
 		{"retry_after", c.RetryAfter},
@@ -235,11 +236,11 @@ func contractFacts(c *Contract) []fact {
 	return list
 }
 
-func spanOrNone(c *Contract) string {
-	if c.Keys.Life == 0 {
+func spanText(d time.Duration) string {
+	if d == 0 {
 		return ""
 	}
-	return span(c.Keys.Life)
+	return span(d)
 }
 
 func statusesText(rules []StatusRule) string {

@@ -78,8 +78,10 @@ func (o *Operation) Value(f Field, path, contentType string, body []byte, header
 	case "path":
 		return o.Param(path, f.Name)
 	case "header":
-		v := header(f.Name)
-		return v, v != "" && len(v) <= maxFieldValue
+		if v := header(f.Name); v != "" && len(v) <= maxFieldValue {
+			return v, true
+		}
+		return "", false
 	default:
 		return "", false
 	}

@@ -53,14 +53,18 @@ func (r *reader) add(c *checker) {
 func follows(read Problem, path string, missing bool) bool {
 	cause := read.Path
 	switch {
-	case !strings.Contains(cause, "."): // a whole section, or the document, could not be read
-		return read.Message != notBuilt
+	case cause == "" || slices.Contains(sections(), cause): // the document, or a whole section of it, could not be read
+		return true
+	case !strings.Contains(cause, "."): // a mistyped section is one that is missing, and so are all the names in it
+		return nearest(cause, sections()) != ""
 	case below(path, cause) || below(cause, path):
 		return true
 	default:
 		return missing && parent(cause) == parent(path)
 	}
 }
+
+func sections() []string { return []string{"regions", "services", "providers", "contracts"} }
 
 // below tells whether path is top or stands below it.
 func below(path, top string) bool {
@@ -84,7 +88,7 @@ func (r *reader) root(src []byte) *yaml.Node {
 	d := yaml.NewDecoder(bytes.NewReader(src))
 	doc, err := decode(d)
 	if err != nil {
-		r.syntax(err)
+		r.syntax(err, src)
 		return nil
 	}
 	if second, err := decode(d); !errors.Is(err, io.EOF) {
@@ -122,8 +126,8 @@ func decode(d *yaml.Decoder) (doc *yaml.Node, err error) {
 	return doc, nil
 }
 
-// syntax tells a YAML error. The library's text begins with "yaml: line N: ".
-func (r *reader) syntax(err error) {
+// syntax tells a YAML error. The library's text begins with "yaml: line N: ", but for an alias to nothing.
+func (r *reader) syntax(err error, src []byte) {
 	if errors.Is(err, io.EOF) {
 		r.problem(value{&yaml.Node{Line: 1, Column: 1}, ""}, "the document is empty", "begin with segue: v1")
 		return
@@ -133,7 +137,15 @@ func (r *reader) syntax(err error) {
 		number, message, _ := strings.Cut(rest, ": ")
 		if n, err := strconv.Atoi(number); err == nil {
 			at.Line, text = n, message
+			if strings.HasPrefix(text, "did not find expected") { // the library counts these from 0, the others from 1
+				at.Line++
+			}
 		}
+	}
+	if rest, ok := strings.CutPrefix(text, "unknown anchor '"); ok {
+		name, _, _ := strings.Cut(rest, "'")
+		before, _, _ := bytes.Cut(src, []byte("*"+name))
+		at.Line = 1 + bytes.Count(before, []byte("\n"))
 	}
 	r.problem(value{at, ""}, "is not YAML: "+text, "")
 }

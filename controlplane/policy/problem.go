@@ -77,10 +77,10 @@ func (ps Problems) sorted() Problems {
 
 // nearest returns the known word that a mistyped one is closest to, or "" when none is close: a wrong guess is worse than none.
 func nearest(word string, known []string) string {
-	best, distance := "", 1+len(word)/3
+	best, least := "", min(len(word), 2+len(word)/3)
 	for _, k := range known {
-		if d := editDistance(word, k); d <= distance && (best == "" || d < distance) {
-			best, distance = k, d
+		if d := editDistance(word, k); d < least {
+			best, least = k, d
 		}
 	}
 	return best

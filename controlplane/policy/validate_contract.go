@@ -113,7 +113,8 @@ func (c *checker) status(path string, s StatusRule) {
 
 // resolved checks what a contract says once like has been followed.
 func (c *checker) resolved(path string, own, full *Contract) {
-	if _, outcome := full.Classify(200, ""); outcome == OutcomeUnknown {
+	rules := Contract{Statuses: full.Statuses} // without in_use, which is told where it stands
+	if _, outcome := rules.Classify(200, ""); outcome == OutcomeUnknown {
 		c.lacks(path+".statuses", "write like, or rules for answers, like {status: 200-299, class: ok, outcome: succeeded}")
 	}
 	if len(full.Statuses) > maxStatuses {

@@ -47,17 +47,24 @@ func (c *checker) provider(p *ProviderSpec) {
 
 // reachable wants an endpoint and a credential in every region where the provider serves.
 func (c *checker) reachable(path string, p *ProviderSpec, contracts string) {
+	var unreachable, locked []string
 	for _, r := range c.Regions {
 		if !c.serves(p.Name, r.Name) {
 			continue
 		}
 		if p.EndpointIn(r.Name) == "" && contracts == "" {
-			c.problem(path+".endpoint", "write its base URL: contract "+p.Contract+" has none", "has no endpoint in region %s", r.Name)
-			c.missing[path+".endpoint"] = true
+			unreachable = append(unreachable, clip(r.Name))
 		}
 		if len(p.Credential) > 0 && p.CredentialIn(r.Name) == "" {
-			c.problem(path+".credential", "add "+r.Name+" or "+Default, "has no credential in region %s", r.Name)
+			locked = append(locked, clip(r.Name))
 		}
+	}
+	if len(unreachable) > 0 {
+		c.missing[path+".endpoint"] = true
+		c.problem(path+".endpoint", "write its base URL: contract "+p.Contract+" has none", "is missing for %s", strings.Join(unreachable, ", "))
+	}
+	if len(locked) > 0 {
+		c.problem(path+".credential", "add them, or "+Default, "is missing for %s", strings.Join(locked, ", "))
 	}
 }
 

@@ -181,12 +181,19 @@ func (c *checker) priority(path string, s *ServiceSpec) {
 	c.everyRegion(path, s)
 }
 
-// everyRegion wants providers for each region: an agent without one could only refuse.
+// everyRegion wants providers for each region: an agent without one could only refuse. An entry that is there but names none
+// is told where it stands.
 func (c *checker) everyRegion(path string, s *ServiceSpec) {
+	var bare []string
 	for _, r := range c.Regions {
-		if len(s.ProvidersIn(r.Name)) == 0 {
-			c.problem(path, "add "+r.Name+", or "+Default+" for all that are not named", "region %s has no provider", clip(r.Name))
+		_, weighted := inRegion(s.Weights, r.Name, func(w RegionWeights) string { return w.Region })
+		_, ordered := inRegion(s.Priority, r.Name, func(p RegionPriority) string { return p.Region })
+		if !weighted && !ordered {
+			bare = append(bare, clip(r.Name))
 		}
+	}
+	if len(bare) > 0 {
+		c.problem(path, "add them, or "+Default+" for every region that is not named", "says nothing of %s", strings.Join(bare, ", "))
 	}
 }
 
@@ -214,8 +221,8 @@ func (c *checker) candidates(path string, s *ServiceSpec, names []string, at fun
 // native wants the provider to have the API that the service speaks, because mappings are not built.
 func (c *checker) native(path string, s *ServiceSpec, p *ProviderSpec) {
 	_, chain, err := c.catalog.resolve(p.Contract)
-	if _, _, unknown := c.catalog.resolve(s.Speaks); err != nil || unknown != nil || slices.Contains(chain, s.Speaks) {
-		return // an unknown contract is told where it is named
+	if _, _, unknown := c.catalog.resolve(s.Speaks); err != nil || unknown != nil || len(chain) == 0 || slices.Contains(chain, s.Speaks) {
+		return // a contract that is missing or unknown is told where it is named
 	}
 	c.problem(path, "choose a provider whose contract is (like) "+s.Speaks,
 		"provider %s has the API %s, the service speaks %s, and mappings are not built yet", p.Name, p.Contract, s.Speaks)
