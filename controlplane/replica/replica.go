@@ -74,7 +74,7 @@ func (g *gate) close() bool {
 }
 
 // New opens the node's files, binds its listener and joins the cluster.
-func New(cfg Config) (r *Replica, err error) {
+func New(cfg Config) (*Replica, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func New(cfg Config) (r *Replica, err error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	r = &Replica{cfg: cfg, log: cfg.Log.With("node", cfg.ID)}
+	r := &Replica{cfg: cfg, log: cfg.Log.With("node", cfg.ID)}
 	var once sync.Once
 	fatal := func(err error) { once.Do(func() { cfg.Fatal(err) }) }
 	r.fsm = newFSM(fatal)
@@ -93,25 +93,29 @@ func New(cfg Config) (r *Replica, err error) {
 	if cfg.trial.space != nil {
 		r.space.probe = cfg.trial.space
 	}
-	defer func() {
-		if err != nil {
-			r.abandon()
-		}
-	}()
-	if err = r.open(cfg.stall(rc), fatal); err != nil {
+	if err := r.start(rc, fatal); err != nil {
+		r.abandon()
 		return nil, err
 	}
-	if err = r.connect(); err != nil {
-		return nil, err
+	return r, nil
+}
+
+// start does what can fail, in the order in which abandon and Stop undo it.
+func (r *Replica) start(rc *raft.Config, fatal func(error)) error {
+	if err := r.open(r.cfg.stall(rc), fatal); err != nil {
+		return err
 	}
-	if err = r.join(rc); err != nil {
-		return nil, err
+	if err := r.connect(); err != nil {
+		return err
 	}
-	if err = r.measure(); err != nil {
-		return nil, err
+	if err := r.join(rc); err != nil {
+		return err
+	}
+	if err := r.measure(); err != nil {
+		return err
 	}
 	r.follow()
-	return r, nil
+	return nil
 }
 
 // open opens log and snapshots.
