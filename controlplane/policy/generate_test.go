@@ -1,0 +1,215 @@
+package policy
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"segue/regions"
+)
+
+// policies draws a policy that keeps all rules.
+func policies(t *rapid.T) *Policy {
+	p := &Policy{Regions: topologies(t)}
+	for i := range rapid.IntRange(0, 3).Draw(t, "contracts") {
+		p.Contracts = append(p.Contracts, contracts(t, fmt.Sprintf("own-%d/v1.%d", i, i)))
+	}
+	for i := range rapid.IntRange(1, 4).Draw(t, "services") {
+		p.Services = append(p.Services, services(t, p, i))
+	}
+	return p
+}
+
+func topologies(t *rapid.T) regions.Topology {
+	names := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"us-east", "eu_west", "ap", "1", "null", "true", "on", "0x1"}), 1, 5,
+		rapid.ID[string]).Draw(t, "regions")
+	var topology regions.Topology
+	for i, name := range names {
+		r := regions.Region{Name: name}
+		for _, other := range names[:i] {
+			if rapid.Bool().Draw(t, "stands by") {
+				r.Standby = append(r.Standby, other)
+			}
+		}
+		topology = append(topology, r)
+	}
+	return topology
+}
+
+func spans(t *rapid.T, label string, limit time.Duration) time.Duration {
+	return time.Duration(rapid.Int64Range(1, int64(limit)).Draw(t, label))
+}
+
+func contracts(t *rapid.T, name string) Contract {
+	text := func(label string, values ...string) string {
+		return rapid.SampledFrom(append(values, "")).Draw(t, label)
+	}
+	c := Contract{Name: name, Like: "stripe/v1", Dialect: Dialect(text("dialect", "plain", "stripe")),
+		Endpoint:   text("endpoint", "https://x.example/a", "http://localhost:1", "http://[::1]:7"),
+		Credential: rapid.SampledFrom([]Slot{{}, {"X-Key", "{credential}"}, {"Authorization", `Basic "{credential}": #`}}).Draw(t, "slot"),
+		RetryAfter: text("retry after", "X-Retry"), ObjectID: text("object id", "data.id", "id")}
+	c.Keys.Header = text("key header", "X-Idem", "Idempotency-Key")
+	switch rapid.IntRange(0, 2).Draw(t, "enforced") {
+	case 0:
+		c.Keys.Enforced = true
+	case 1:
+		c.Keys.Ignored = true
+	}
+	if rapid.Bool().Draw(t, "key numbers") {
+		c.Keys.Life, c.Keys.Max, c.Keys.InUse = spans(t, "life", maxKeyLife), rapid.IntRange(1, maxKeyLength).Draw(t, "max"), 425
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "statuses") {
+		from := rapid.IntRange(400, 599).Draw(t, "from")
+		c.Statuses = append(c.Statuses, StatusRule{from, rapid.IntRange(from, 599).Draw(t, "to"), text("code", "a: b", "é", "429"),
+			rapid.SampledFrom(classes()).Draw(t, "class"), rapid.SampledFrom(outcomes()).Draw(t, "outcome")})
+	}
+	return c
+}
+
+func services(t *rapid.T, p *Policy, n int) ServiceSpec {
+	s := ServiceSpec{Name: fmt.Sprint(n), Speaks: "stripe/v1", Listen: Listen{Port: 7000 + n}, Operations: operationLists(t)}
+	if rapid.Bool().Draw(t, "host") {
+		s.Listen = Listen{7999, fmt.Sprintf("s%d.internal", n)}
+	}
+	if rapid.Bool().Draw(t, "attempts") {
+		deadline := spans(t, "deadline", maxDeadline)
+		s.Attempts = Attempts{rapid.IntRange(1, maxAttempts).Draw(t, "max"), min(deadline, spans(t, "per try", maxPerTry)), deadline}
+	}
+	if rapid.Bool().Draw(t, "breaker") {
+		s.Breaker = Breaker{rapid.IntRange(1, 9).Draw(t, "failures"), rapid.IntRange(1, 9).Draw(t, "successes"), spans(t, "reset", maxReset)}
+	}
+	var names []string
+	for i := range rapid.IntRange(1, 4).Draw(t, "providers") {
+		p.Providers = append(p.Providers, providers(t, p, fmt.Sprintf("%d-%d", n, i)))
+		names = append(names, p.Providers[len(p.Providers)-1].Name)
+	}
+	steer(t, p, &s, names)
+	return s
+}
+
+func operationLists(t *rapid.T) []OperationSpec {
+	all := []OperationSpec{
+		{Name: "charge", Match: "POST /v1/charges", Key: KeyRule{Required: true}},
+		{Name: "send", Match: "POST /**/Messages.json", Key: KeyRule{Derive: []Field{{"body", "a.b"}, {"header", "X-A"}}, Within: spans(t, "within", maxWithin)}},
+		{Name: "search", Match: "POST /search", Read: true},
+		{Name: "take", Match: "GET /take/{id}", Key: KeyRule{Required: true}, Follows: []Field{{"path", "id"}, {"body", "x"}}},
+		{Name: "read", Match: "GET /v1/**", Read: true, Follows: []Field{{"path", "id"}}},
+		{Name: "head", Match: "HEAD /*", Read: true},
+	}
+	var kept []OperationSpec
+	for _, o := range all {
+		if rapid.Bool().Draw(t, o.Name) {
+			kept = append(kept, o)
+		}
+	}
+	return kept
+}
+
+func providers(t *rapid.T, p *Policy, name string) ProviderSpec {
+	s := ProviderSpec{Name: name, Contract: "stripe/v1", Account: rapid.SampledFrom([]string{"", "acct_1", "7", "true"}).Draw(t, "account")}
+	if len(p.Contracts) > 0 && rapid.Bool().Draw(t, "own contract") {
+		s.Contract = rapid.SampledFrom(p.Contracts).Draw(t, "contract").Name
+	}
+	s.Credential = byRegion(t, p, "credential", "caller", "env:A_1", "file:/a b/c: d #e", "file:é")
+	if rapid.Bool().Draw(t, "endpoint") {
+		s.Endpoint = byRegion(t, p, "endpoint", "https://x.example", "http://127.0.0.1:7600/a/b/", "https://y.example:8443")
+	}
+	if rapid.Bool().Draw(t, "limits") {
+		s.Limits = Limits{rapid.IntRange(1, maxInFlight).Draw(t, "in flight"), rapid.Float64Range(1e-6, maxRate).Draw(t, "rate")}
+	}
+	if rapid.Bool().Draw(t, "check") {
+		s.Check = &Check{"GET", "/a?b=c&d", minCheckEvery + spans(t, "every", time.Minute)}
+	}
+	return s
+}
+
+func byRegion(t *rapid.T, p *Policy, label string, values ...string) []RegionValue {
+	list := []RegionValue{{Value: rapid.SampledFrom(values).Draw(t, label)}}
+	for _, r := range p.Regions {
+		if rapid.Bool().Draw(t, label+" there") {
+			list = append(list, RegionValue{r.Name, rapid.SampledFrom(values).Draw(t, label)})
+		}
+	}
+	return list
+}
+
+// steer draws weights or an order, for all regions, by region, or both.
+func steer(t *rapid.T, p *Policy, s *ServiceSpec, names []string) {
+	keys := []string{""}
+	if rapid.Bool().Draw(t, "by region") {
+		keys = p.Regions.Names()
+		if rapid.Bool().Draw(t, "with default") {
+			keys[0] = ""
+		}
+	}
+	s.Strategy = rapid.SampledFrom([]Strategy{Weighted, Priority}).Draw(t, "strategy")
+	for _, key := range keys {
+		order := rapid.Permutation(names).Draw(t, "order")
+		if s.Strategy == Priority {
+			s.Priority = append(s.Priority, RegionPriority{key, order[:rapid.IntRange(1, len(order)).Draw(t, "n")]})
+			continue
+		}
+		var w []Weight
+		for i, share := range shares(t, len(order)) {
+			w = append(w, Weight{order[i], share})
+		}
+		s.Weights = append(s.Weights, RegionWeights{key, w})
+	}
+}
+
+// shares draws n numbers that add up to 100, with two digits after the point.
+func shares(t *rapid.T, n int) []float64 {
+	list, left := make([]float64, n), 10_000
+	for i := range n - 1 {
+		part := rapid.IntRange(0, left).Draw(t, "share")
+		list[i], left = float64(part)/100, left-part
+	}
+	list[n-1] = float64(left) / 100
+	return list
+}
+
+func TestMarshalAndParseAreInverse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := policies(t)
+		text := Marshal(p)
+		q, problems := Parse("p.yaml", text)
+		if problems != nil {
+			t.Fatalf("refused:\n%s\n%s", problems.Error(), text)
+		}
+		if !reflect.DeepEqual(p, q) {
+			t.Fatalf("read back as another policy:\n%+v\n%+v\n%s", p, q, text)
+		}
+		if changes := Diff(p, q); len(changes) != 0 {
+			t.Fatalf("equal policies differ: %v", changes)
+		}
+	})
+}
+
+func TestEveryRegionCompilesFromItsCut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := policies(t)
+		for _, r := range p.Regions.Names() {
+			cut, problems := Parse("cut.yaml", Marshal(Cut(p, r)))
+			if problems != nil {
+				t.Fatalf("the cut for %s is refused: %v", r, problems)
+			}
+			whole, err := Compile(p, r, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			part, err := Compile(cut, r, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(whole, part) {
+				t.Fatalf("region %s decides otherwise by its cut", r)
+			}
+			if again := Cut(p, r); !reflect.DeepEqual(Cut(again, r), again) {
+				t.Fatal("a cut of a cut is another")
+			}
+		}
+	})
+}
