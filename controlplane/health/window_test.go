@@ -257,6 +257,7 @@ func TestHostileNumbersAreHeldToWhatCanBe(t *testing.T) {
 	}
 	r.Rows = append(r.Rows, r.Rows[0], Row{Service: "payments"}, Row{Provider: "x"})
 	r.Services[0] = ServiceRow{Service: "payments", Calls: huge, Succeeded: huge, Declined: huge, Saved: huge, UnknownOpen: -9, OldestUnknown: far, Overhead: FineHistogram{huge, huge}}
+	r.Services = append(r.Services, ServiceRow{Service: "sms", OldestUnknown: time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC)})
 	put(t, w, r, t0)
 	world := w.World(t0)
 	mustJSON(t, world)

@@ -118,7 +118,6 @@ func (c *Circuit) Enter(now time.Time, draw uint64) (Ticket, Transition, bool) {
 	}
 	t, changed := Transition{}, c.state == Open
 	if changed {
-		c.probes = 0
 		t = c.turn(HalfOpen, now)
 	}
 	c.ticket++
