@@ -34,6 +34,9 @@ func (s *Server) Propose(ctx context.Context, c state.Command) (state.Result, er
 		}
 		return err
 	})
+	if err == nil && result.Err != nil {
+		err = result.Err // refused: one way to tell, whichever node answered
+	}
 	return result, err
 }
 

@@ -123,8 +123,9 @@ func (a *Agent) pause(ctx context.Context, d time.Duration) {
 type link struct {
 	agent  *Agent
 	stream *connect.BidiStreamForClient[feedv1.Up, feedv1.Down]
-	sendMu sync.Mutex // connect's streams take one sender at a time
-	slot   chan *feedv1.Update
+	sendMu sync.Mutex          // connect's streams take one sender at a time
+	slot   chan *feedv1.Update // the newest Update that is not applied yet
+	acks   chan *feedv1.Ack    // the newest acknowledgement that is not sent yet
 	heard  chan struct{}
 }
 
@@ -134,7 +135,7 @@ func (a *Agent) attach(ctx context.Context, node string) (served bool, err error
 	defer closeIdle()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l := &link{agent: a, stream: client.Attach(ctx), slot: make(chan *feedv1.Update, 1), heard: make(chan struct{}, 1)}
+	l := &link{agent: a, stream: client.Attach(ctx), slot: make(chan *feedv1.Update, 1), acks: make(chan *feedv1.Ack, 1), heard: make(chan struct{}, 1)}
 	hello := &feedv1.Hello{Agent: a.cfg.Agent, Region: a.cfg.Region, Run: a.cfg.Run}
 	if err := l.send(&feedv1.Up{Kind: &feedv1.Up_Hello{Hello: hello}}); err != nil {
 		return false, fmt.Errorf("feed: hello: %w", err)
@@ -143,6 +144,7 @@ func (a *Agent) attach(ctx context.Context, node string) (served bool, err error
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { defer cancel(); return l.receive(ctx, group) })
 	group.Go(func() error { return l.apply(ctx) })
+	group.Go(func() error { return l.acknowledge(ctx) })
 	group.Go(func() error { defer cancel(); return l.reports(ctx) })
 	group.Go(func() error { defer cancel(); return l.watch(ctx) })
 	err = group.Wait()
@@ -169,11 +171,7 @@ func (l *link) receive(ctx context.Context, group *errgroup.Group) error {
 		}
 		switch kind := down.GetKind().(type) {
 		case *feedv1.Down_Update:
-			select {
-			case <-l.slot:
-			default:
-			}
-			l.slot <- kind.Update
+			replace(l.slot, kind.Update)
 		case *feedv1.Down_Query:
 			group.Go(func() error { return l.answer(ctx, kind.Query) })
 		}
@@ -202,14 +200,12 @@ func (l *link) apply(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case u := <-l.slot:
-			if err := l.applyOne(u); err != nil {
-				return err
-			}
+			l.applyOne(u)
 		}
 	}
 }
 
-func (l *link) applyOne(u *feedv1.Update) error {
+func (l *link) applyOne(u *feedv1.Update) {
 	ack := &feedv1.Ack{Incarnation: u.GetIncarnation(), Index: u.GetIndex(), Revision: u.GetRevision()}
 	update, err := decodeUpdate(u)
 	if err == nil {
@@ -219,7 +215,41 @@ func (l *link) applyOne(u *feedv1.Update) error {
 		ack.Reason = err.Error()
 		l.agent.cfg.Log.Error("update refused", "revision", u.GetRevision(), "error", err)
 	}
-	return l.send(&feedv1.Up{Kind: &feedv1.Up_Ack{Ack: ack}})
+	replace(l.acks, ack)
+}
+
+// acknowledge sends what became of the newest Update. It waits a random moment first: a thousand agents that acknowledge at once would stand
+// in the way of the Update that others still wait for.
+func (l *link) acknowledge(ctx context.Context) error {
+	for {
+		var ack *feedv1.Ack
+		select {
+		case <-ctx.Done():
+			return nil
+		case ack = <-l.acks:
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(rand.N(ackSpread)):
+		}
+		select {
+		case ack = <-l.acks:
+		default:
+		}
+		if err := l.send(&feedv1.Up{Kind: &feedv1.Up_Ack{Ack: ack}}); err != nil {
+			return fmt.Errorf("feed: acknowledge: %w", err)
+		}
+	}
+}
+
+// replace puts v into a slot of one, in place of what was not taken. The slot must have one writer.
+func replace[T any](slot chan T, v T) {
+	select {
+	case <-slot:
+	default:
+	}
+	slot <- v
 }
 
 // reports sends a report each second, at a random phase so that many agents spread over the second.

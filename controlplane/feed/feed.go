@@ -43,6 +43,7 @@ const (
 	beatEvery    = time.Second             // a node that serves says so
 	silence      = 3500 * time.Millisecond // an agent that heard nothing for so long goes elsewhere
 	reportEvery  = time.Second
-	maxAgents    = 2000 // attached to one node
-	maxQuestions = 64   // under way at one agent
+	ackSpread    = 30 * time.Millisecond // over which agents spread their acknowledgements
+	maxAgents    = 2000                  // attached to one node
+	maxQuestions = 64                    // under way at one agent
 )

@@ -29,7 +29,7 @@ type Node interface {
 
 // PeerHandler returns the path prefix and the handler by which other control nodes reach node.
 func PeerHandler(node Node) (string, http.Handler) {
-	return feedv1.NewPeerHandler(peerServer{node}, connect.WithReadMaxBytes(maxMessage), connect.WithSendMaxBytes(4*maxMessage))
+	return feedv1.NewPeerHandler(peerServer{node}, serving(4*maxMessage))
 }
 
 type peerServer struct{ node Node }
@@ -115,7 +115,7 @@ type Peer struct {
 // DialPeer returns the node whose feed listens at addr. It connects when it is first asked.
 func DialPeer(addr string, config *tls.Config) *Peer {
 	t := transport(config)
-	client := feedv1.NewPeerClient(&http.Client{Transport: t}, base(addr, config), connect.WithReadMaxBytes(4*maxMessage), connect.WithSendMaxBytes(maxMessage))
+	client := feedv1.NewPeerClient(&http.Client{Transport: t}, base(addr, config), dialing(4*maxMessage))
 	return &Peer{client: client, close: t.CloseIdleConnections}
 }
 

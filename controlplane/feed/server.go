@@ -38,7 +38,7 @@ func NewServer(source Source, log *slog.Logger, now func() time.Time) *Server {
 
 // Handler returns the path prefix and the handler of the agents' service.
 func (s *Server) Handler() (string, http.Handler) {
-	return feedv1.NewFeedHandler(s, connect.WithReadMaxBytes(maxMessage), connect.WithSendMaxBytes(maxMessage))
+	return feedv1.NewFeedHandler(s, serving(maxMessage))
 }
 
 // Start begins to pass changes on to the watchers.

@@ -32,13 +32,7 @@ func newWatcher(hello *feedv1.Hello) *watcher {
 }
 
 // offer puts down into the slot, in place of an older one that was not sent. The server's lock makes it the only writer.
-func (w *watcher) offer(down *feedv1.Down) {
-	select {
-	case <-w.slot:
-	default:
-	}
-	w.slot <- down
-}
+func (w *watcher) offer(down *feedv1.Down) { replace(w.slot, down) }
 
 // serve sends and receives until either side ends.
 func (w *watcher) serve(ctx context.Context, stream *connect.BidiStream[feedv1.Up, feedv1.Down], s *Server) error {

@@ -53,13 +53,20 @@ func base(node string, config *tls.Config) string {
 	return "http://" + node
 }
 
-func limits() []connect.ClientOption {
-	return []connect.ClientOption{connect.WithReadMaxBytes(maxMessage), connect.WithSendMaxBytes(maxMessage)}
+// dialing bounds messages and takes compression out: one Update goes to many agents at once, and gzip would cost each of them more
+// than the wire does.
+func dialing(read int) connect.ClientOption {
+	return connect.WithClientOptions(connect.WithReadMaxBytes(read), connect.WithSendMaxBytes(maxMessage), connect.WithAcceptCompression("gzip", nil, nil))
+}
+
+// serving is the same for a server's end.
+func serving(send int) connect.HandlerOption {
+	return connect.WithHandlerOptions(connect.WithReadMaxBytes(maxMessage), connect.WithSendMaxBytes(send), connect.WithCompression("gzip", nil, nil))
 }
 
 func dial(node string, config *tls.Config) (feedv1.FeedClient, func()) {
 	t := transport(config)
-	return feedv1.NewFeedClient(&http.Client{Transport: t}, base(node, config), limits()...), t.CloseIdleConnections
+	return feedv1.NewFeedClient(&http.Client{Transport: t}, base(node, config), dialing(maxMessage)), t.CloseIdleConnections
 }
 
 // Serve returns a server for h that speaks HTTP/1.1 (pages, API) and HTTP/2 (feed) on one listener.

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"segue/dataplane"
+)
+
+type agentFlags struct {
+	id, region, dir, control, store, admin, log string
+	offset                                      int
+	drain                                       time.Duration
+}
+
+// adminPort is where an agent's own listener begins to count.
+const adminPort = 7090
+
+func newAgent(s *settings) *cobra.Command {
+	f := agentFlags{}
+	c := &cobra.Command{
+		Use:   "agent",
+		Short: "Run one agent in one region",
+		Long: `Runs one agent: it serves applications on its services' listeners, chooses a provider
+for each call, and keeps transactions and sessions.
+
+With the embedded store, a key is known only to the agent that took it: an application
+must come back to the same agent with the same key.
+
+Several agents on one machine count up: the second one's own listener is on port 7091
+and its services listen 100 ports higher, and so on. --port-offset says otherwise.
+
+Until certificates and application tokens come, only loopback addresses are served.`,
+		Example: `  segue agent --region eu-west --dir /var/lib/segue/agent --control 127.0.0.1:7070,127.0.0.1:7071,127.0.0.1:7072`,
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return runAgent(c.Context(), s, f) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.region, "region", "", "the region that it serves, as the policy names it")
+	flags.StringVar(&f.dir, "dir", "", "where it keeps its store, its keys and the last good policies")
+	flags.StringVar(&f.control, "control", "127.0.0.1:7070", "feeds of the control nodes, comma-separated")
+	flags.StringVar(&f.store, "store", "embedded", "embedded (in --dir), or embedded:DIR")
+	flags.StringVar(&f.id, "id", "", "the agent's name (default: the region and its number on this machine)")
+	flags.StringVar(&f.admin, "admin", "", "its own listener: /metrics /livez /readyz /version (default: the first free of 127.0.0.1:7090 and up)")
+	flags.IntVar(&f.offset, "port-offset", -1, "added to every service's port (default: 100 for each agent that counts below this one)")
+	flags.DurationVar(&f.drain, "drain", 15*time.Second, "how long calls in flight may take to finish at the end")
+	flags.StringVar(&f.log, "log", "info", "debug, info, warn or error")
+	_ = c.MarkFlagRequired("region")
+	_ = c.MarkFlagRequired("dir")
+	return c
+}
+
+func runAgent(ctx context.Context, s *settings, f agentFlags) error {
+	log, err := newLog(s.io.err, f.log)
+	if err != nil {
+		return err
+	}
+	cfg, err := agentConfig(f)
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	cfg.Log, cfg.Now, cfg.Metrics = log.With("agent", cfg.ID), time.Now, registry
+	cfg.Fatal = func(err error) { log.Error("the agent cannot go on", "error", err); os.Exit(exitError) }
+	a, err := dataplane.New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := a.Start(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.io.out, "agent %s serves %s: %s; its own listener: http://%s\n", cfg.ID, cfg.Region, servicesOf(a), a.AdminAddr())
+	<-ctx.Done()
+	end, cancel := context.WithTimeout(context.Background(), f.drain)
+	defer cancel()
+	return a.Stop(end)
+}
+
+func servicesOf(a *dataplane.Agent) string {
+	addrs := a.Addrs()
+	if len(addrs) == 0 {
+		return "waiting for a policy"
+	}
+	var parts []string
+	for service, addr := range addrs {
+		parts = append(parts, service+" on http://"+addr)
+	}
+	sort.Strings(parts)
+	return strings.Join(parts, ", ")
+}
+
+func agentConfig(f agentFlags) (dataplane.Config, error) {
+	cfg := dataplane.Config{ID: f.id, Region: f.region, Dir: f.dir, Host: "127.0.0.1", PortOffset: f.offset}
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return cfg, fmt.Errorf("--dir: %w", err)
+	}
+	kind, dir, _ := strings.Cut(f.store, ":")
+	if kind != "embedded" {
+		return cfg, usageError{fmt.Errorf("--store %q: want embedded or embedded:DIR; no other store is built", f.store)}
+	}
+	if cfg.StoreDir = dir; dir == "" {
+		cfg.StoreDir = filepath.Join(f.dir, "store")
+	}
+	for node := range strings.SplitSeq(f.control, ",") {
+		if _, _, err := net.SplitHostPort(strings.TrimSpace(node)); err != nil {
+			return cfg, usageError{fmt.Errorf("--control: %q is not host:port: %w", node, err)}
+		}
+		cfg.Control = append(cfg.Control, strings.TrimSpace(node))
+	}
+	return cfg, countUp(&cfg, f)
+}
+
+// countUp gives the agent a number on this machine: that of the first free admin port. It remembers it in its directory, so that
+// an agent that comes back serves where it did.
+func countUp(cfg *dataplane.Config, f agentFlags) error {
+	var err error
+	if cfg.Admin, err = remembered(filepath.Join(f.dir, "admin-address"), f.admin); err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(cfg.Admin)
+	if err != nil {
+		return usageError{fmt.Errorf("--admin: %q is not host:port: %w", cfg.Admin, err)}
+	}
+	number := 0
+	if p, err := strconv.Atoi(port); err == nil && p >= adminPort && p < adminPort+10 {
+		number = p - adminPort
+	}
+	if cfg.PortOffset < 0 {
+		cfg.PortOffset = 100 * number
+	}
+	if cfg.ID == "" {
+		cfg.ID = fmt.Sprintf("%s-%d", cfg.Region, number+1)
+	}
+	return nil
+}
+
+// remembered returns the address that was asked for, or the one from last time if it is free, or the first free one.
+func remembered(file, asked string) (string, error) {
+	if asked != "" {
+		return asked, nil
+	}
+	addr := ""
+	if b, err := os.ReadFile(file); err == nil {
+		if l, err := net.Listen("tcp", strings.TrimSpace(string(b))); err == nil {
+			addr = l.Addr().String()
+			_ = l.Close()
+		}
+	}
+	var err error
+	if addr == "" {
+		if addr, err = addressOr("", adminPort, "--admin"); err != nil {
+			return "", err
+		}
+	}
+	return addr, errors.Join(err, os.WriteFile(file, []byte(addr+"\n"), 0o600))
+}
