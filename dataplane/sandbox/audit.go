@@ -1,5 +1,7 @@
 package sandbox
 
+import "slices"
+
 // Verdict is what comparing the shopper's memory with the books shows. Numbers count everything; the lists name the first 100 of each.
 type Verdict struct {
 	Operations int `json:"operations"` // effects that the shopper asked for and was told something about
@@ -13,5 +15,75 @@ type Verdict struct {
 	GuessedOrders []string    `json:"guessed_orders,omitempty"`
 }
 
-// Audit compares what the shopper was told with what the books hold. It may run at any time, also under load.
-func Audit(s *Shopper, books ...*Books) Verdict { return Verdict{} }
+const named = 100 // orders that a verdict names of each sort
+
+// Audit compares what the shopper was told with what the books hold. It may run at any time, also under load: what was told is read before
+// the books are, and an execution is in the books before anybody can be told of it.
+func Audit(s *Shopper, books ...*Books) Verdict {
+	var v Verdict
+	for n, told := range s.memory.recall(books) {
+		v.weigh(s.memory, n, told, books)
+	}
+	twice := Twice(books...)
+	v.Twice, v.TwiceOrders = len(twice), twice[:min(len(twice), named)]
+	return v
+}
+
+// weigh holds one order against the books.
+func (v *Verdict) weigh(m *memory, n int, told mark, books []*Books) {
+	if told == markOpen {
+		return
+	}
+	v.Operations++
+	switch told {
+	case markUnknown:
+		v.Unknown++
+	case markSucceeded:
+		if anyHas(books, m.name(n)) {
+			m.found(n, books)
+			return
+		}
+		v.Lost++
+		v.LostOrders = nameOne(v.LostOrders, m.name(n))
+	case markRefused, markDeclined, markInvalid:
+		if anyHas(books, m.name(n)) {
+			v.Guessed++
+			v.GuessedOrders = nameOne(v.GuessedOrders, m.name(n))
+		}
+	}
+}
+
+func nameOne(names []string, order string) []string {
+	if len(names) < named {
+		return append(names, order)
+	}
+	return names
+}
+
+func anyHas(books []*Books, order string) bool {
+	return slices.ContainsFunc(books, func(b *Books) bool { return b.Executed(order) > 0 })
+}
+
+// recall copies the marks. What an earlier audit found in other books than these must be looked for again.
+func (m *memory) recall(books []*Books) []mark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !slices.Equal(m.with, books) {
+		m.with = slices.Clone(books)
+		for n, k := range m.told {
+			if k == markInBooks {
+				m.told[n] = markSucceeded
+			}
+		}
+	}
+	return slices.Clone(m.told)
+}
+
+// found spares the next audit the search for an order: an entry never leaves the books' count.
+func (m *memory) found(n int, books []*Books) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.told[n] == markSucceeded && slices.Equal(m.with, books) {
+		m.told[n] = markInBooks
+	}
+}

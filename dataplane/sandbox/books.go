@@ -184,7 +184,7 @@ type Duplicate struct {
 // Twice lists the orders for which one operation was executed more than once across all the given books. It is right over the whole life,
 // also for entries that are no longer kept in full.
 func Twice(books ...*Books) []Duplicate {
-	suspects := map[page]*[pageSize]int{}
+	suspects := map[page]*[pageSize]uint16{}
 	for _, b := range books {
 		b.sum(suspects)
 	}
@@ -202,17 +202,17 @@ func Twice(books ...*Books) []Duplicate {
 	return out
 }
 
-func (b *Books) sum(into map[page]*[pageSize]int) {
+func (b *Books) sum(into map[page]*[pageSize]uint16) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for p, counts := range b.orders {
 		sums := into[p]
 		if sums == nil {
-			sums = new([pageSize]int)
+			sums = new([pageSize]uint16)
 			into[p] = sums
 		}
 		for slot, n := range counts {
-			sums[slot] += int(n)
+			sums[slot] += uint16(n)
 		}
 	}
 }

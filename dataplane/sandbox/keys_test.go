@@ -77,6 +77,6 @@ func TestKeyInProgressIsRefused(t *testing.T) {
 	waiting.Wait()
 	cancel()
 	p.Revive()
-	c.charge("k", "o-1") // the first never executed, so its key is free
+	dial(t, p.URL()).charge("k", "o-1") // the first never executed, so its key is free
 	equal(t, "executed", p.Books().Executed("o-1"), 1)
 }

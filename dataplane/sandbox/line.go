@@ -123,6 +123,14 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
+// Close is what net/http's server calls at its end, when the line may have closed the port already.
+func (l *listener) Close() error {
+	if err := l.TCPListener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
 // conn is a connection that knows how many requests it carried, and can be ended in both ways that TCP has.
 type conn struct {
 	*net.TCPConn

@@ -2,7 +2,14 @@ package sandbox
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
 	"time"
 )
 
@@ -26,48 +33,136 @@ type ShopperConfig struct {
 	Log     *slog.Logger     // discarded if none is given
 }
 
-// Told is what the shopper was told about an order, or about one call.
-type Told string
-
-const (
-	Succeeded Told = "succeeded"
-	Declined  Told = "declined"
-	Invalid   Told = "invalid"   // the provider's 4xx: nothing was done
-	Refused   Told = "refused"   // told "not executed": a problem with executed: "no", a 429, or no connection at all
-	Unknown   Told = "unknown"   // outcome-unknown, in-progress, or a 5xx that says nothing
-	Transport Told = "transport" // the connection failed after something was sent; for an order this counts as unknown
-)
-
-// Tally counts calls.
-type Tally struct {
-	Calls       uint64
-	OK          uint64          // answered as a provider answers: succeeded, declined, invalid
-	Failed      map[Told]uint64 // refused, unknown, transport
-	Reads       uint64
-	FailedReads uint64
-	P50, P99    time.Duration
+func (c ShopperConfig) withDefaults() ShopperConfig {
+	orElse := func(d *time.Duration, usual time.Duration) {
+		if *d == 0 {
+			*d = usual
+		}
+	}
+	orElse(&c.Timeout, 15*time.Second)
+	orElse(&c.Backoff, 500*time.Millisecond)
+	if c.Token == "" {
+		c.Token = "sk_test_shopper"
+	}
+	if c.Retries == 0 {
+		c.Retries = 2
+	}
+	if c.Busy <= 0 {
+		c.Busy = 256
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
 }
 
-// Stats are the shopper's counters since its start.
-type Stats struct {
-	Tally
-	Regions  map[string]Tally
-	Sessions uint64
-	Skipped  uint64 // sessions not begun because too many were open
-	Orders   map[Told]uint64
+func (c ShopperConfig) check() error {
+	regions := map[string]bool{}
+	for _, t := range c.Targets {
+		u, err := url.Parse(t.URL)
+		switch {
+		case err != nil:
+			return fmt.Errorf("shopper: region %q: %w", t.Region, err)
+		case u.Scheme == "" || u.Host == "":
+			return fmt.Errorf("shopper: region %q: %q is not a base URL", t.Region, t.URL)
+		case !(t.Rate > 0 && t.Rate <= maxRate):
+			return fmt.Errorf("shopper: region %q: rate %v is not between 0 and %d a second", t.Region, t.Rate, maxRate)
+		case regions[t.Region]:
+			return fmt.Errorf("shopper: region %q is there twice", t.Region)
+		}
+		regions[t.Region] = true
+	}
+	if len(regions) == 0 {
+		return errors.New("shopper: no target")
+	}
+	return nil
 }
+
+const maxRate = 10_000
 
 // Shopper is a seeded load of customers: each opens a session, pays, looks, sometimes captures or refunds, and remembers what it was told.
-type Shopper struct{}
+type Shopper struct {
+	config ShopperConfig
+	memory *memory
+	stats  *counters
+
+	opening context.Context // over: no new sessions
+	close   context.CancelFunc
+	calling context.Context // over: open calls end too
+	abandon context.CancelFunc
+	work    sync.WaitGroup
+}
 
 // NewShopper checks the configuration.
-func NewShopper(c ShopperConfig) (*Shopper, error) { return nil, nil }
+func NewShopper(c ShopperConfig) (*Shopper, error) {
+	c = c.withDefaults()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	// Keys must be new in each run: an agent's ledger may outlive the books, and would answer for an earlier run's orders.
+	run := "o" + strconv.FormatUint(c.Seed, 36) + "-" + strconv.FormatInt(c.Now().UnixNano(), 36) + "-"
+	s := &Shopper{config: c, memory: newMemory(run), stats: newCounters(c.Targets)}
+	s.opening, s.close = context.WithCancel(context.Background())
+	s.calling, s.abandon = context.WithCancel(context.Background())
+	return s, nil
+}
 
 // Start begins the load. It does not block.
-func (s *Shopper) Start() error { return nil }
+func (s *Shopper) Start() error {
+	for i, t := range s.config.Targets {
+		s.work.Go(func() { s.open(t, rand.New(rand.NewPCG(s.config.Seed, uint64(i)))) })
+	}
+	return nil
+}
+
+// open begins sessions at the target's rate, at random times, until the shopper closes; it returns when all of them have ended.
+func (s *Shopper) open(t Target, draw *rand.Rand) {
+	transport := &http.Transport{MaxIdleConnsPerHost: s.config.Busy, IdleConnTimeout: time.Minute}
+	defer transport.CloseIdleConnections()
+	web := &http.Client{Transport: transport, Timeout: s.config.Timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // an SDK takes a redirect for an error, too
+	}}
+	var sessions sync.WaitGroup
+	defer sessions.Wait()
+	seats := make(chan struct{}, s.config.Busy)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-s.opening.Done():
+			return
+		}
+		timer.Reset(time.Duration(draw.ExpFloat64() / t.Rate * float64(time.Second)))
+		v := &visit{shopper: s, target: t, http: web, draw: rand.New(rand.NewPCG(draw.Uint64(), draw.Uint64()))}
+		select {
+		case seats <- struct{}{}:
+			sessions.Go(func() { v.run(); <-seats })
+			s.stats.session(false)
+		default:
+			s.stats.session(true)
+		}
+	}
+}
 
 // Stop begins no new session, lets the open ones end until ctx is over, and returns when no goroutine is left.
-func (s *Shopper) Stop(ctx context.Context) error { return nil }
+func (s *Shopper) Stop(ctx context.Context) error {
+	s.close()
+	stop := context.AfterFunc(ctx, s.abandon)
+	s.work.Wait()
+	s.abandon()
+	if !stop() {
+		return fmt.Errorf("shopper: open sessions were abandoned: %w", context.Cause(ctx))
+	}
+	return nil
+}
 
 // Stats are the counters now.
-func (s *Shopper) Stats() Stats { return Stats{} }
+func (s *Shopper) Stats() Stats {
+	st := s.stats.now()
+	st.Orders = s.memory.count()
+	return st
+}
