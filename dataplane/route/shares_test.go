@@ -159,3 +159,15 @@ func TestRendezvousBits(t *testing.T) {
 		}
 	}
 }
+
+// TestMinusLnBits does the same for the logarithm, where its series is longest (u near √½ and √2 times a power of two) and at both ends.
+func TestMinusLnBits(t *testing.T) {
+	want := []uint64{
+		0x40425e4f7b2737fa, 0x3ca0000000000000, 0x3fd62e42fefa5995, 0x3fd62e42fefa599c, 0x3ff0a2b23f3ba388, 0x3fe194670f68bcad, 0x3fb1ddeb53819971,
+	}
+	for i, n := range []uint64{0, 1<<52 - 1, 3184525836262886, 3184525836262885, 1592262918131443, 2600000000000000, 4200000000000000} {
+		if got := math.Float64bits(minusLn(n)); i >= len(want) || got != want[i] {
+			t.Errorf("%#x,", got)
+		}
+	}
+}
