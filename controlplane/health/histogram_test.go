@@ -116,3 +116,11 @@ func TestCountsStopAtTheTop(t *testing.T) {
 		t.Errorf("wrapped to %d", h[0])
 	}
 }
+
+// TestQuantileOfAWholeRank: 0.56 of 25 is the 14th; as floating point it is a little more.
+func TestQuantileOfAWholeRank(t *testing.T) {
+	h := Histogram{14, 11}
+	if d, _ := h.Quantile(.56); d > 5*time.Millisecond {
+		t.Errorf("%v belongs to the 15th", d)
+	}
+}
