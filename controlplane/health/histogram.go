@@ -73,16 +73,17 @@ func quantile(bounds []float64, h []uint32, q float64) (time.Duration, bool) {
 	if !(q > 0) { // NaN too
 		q = 0
 	}
-	want := min(q, 1) * float64(n) * (1 - 1e-12) // 0.56 × 25 is a little more than 14, and must not be the 15th
+	want := min(q, 1) * float64(n)
+	slack := want * 1e-12 // 0.07 × 100 is a little more than 7, and must not be the 8th
 	var below float64
 	for i, b := range bounds {
 		c := float64(h[i])
-		if c > 0 && below+c >= want {
+		if c > 0 && below+c >= want-slack {
 			low := 0.0
 			if i > 0 {
 				low = bounds[i-1]
 			}
-			return seconds(low + (b-low)*max(want-below, 0)/c), true
+			return seconds(low + (b-low)*min(max(want-below, 0)/c, 1)), true
 		}
 		below += c
 	}
