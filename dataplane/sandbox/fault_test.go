@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -225,4 +226,45 @@ func TestFaultAsJSON(t *testing.T) {
 			t.Errorf("taken: %s", bad)
 		}
 	}
+}
+
+// The reply is lost after the charge, 100 times each on warm and cold connections, and the customer asks again with the same key.
+func TestTwoHundredLostReplies(t *testing.T) {
+	for _, keys := range []Keys{Enforced, Ignored} {
+		for _, end := range []Ending{Close, Abort} {
+			p, c := faulty(t, keys, Fault{Kind: Lose, End: end, Operation: Effects, Count: 100})
+			for i := range 100 {
+				if i%2 == 0 {
+					c.http.CloseIdleConnections()
+				} else {
+					c.want(200, "GET", "/v1/balance", "")
+				}
+				order := fmt.Sprint("o-", i)
+				if g, err := c.try(context.Background(), "POST", "/v1/charges", order, pay(order)...); err == nil {
+					t.Errorf("%s: answered %d", order, g.status)
+				}
+				if n := p.Books().Executed(order); n != 1 {
+					t.Errorf("%s: %d", order, n)
+				}
+			}
+			for i := range 100 {
+				c.charge(fmt.Sprint("o-", i), fmt.Sprint("o-", i))
+			}
+			again := map[Keys]int{Enforced: 0, Ignored: 100}[keys]
+			equal(t, string(keys)+": twice", len(Twice(p.Books())), again)
+		}
+	}
+}
+
+func TestFaultsAreCountedByWhatTheyMet(t *testing.T) {
+	p, c := faulty(t, Enforced, Fault{Kind: Status, Code: 503, Operation: Effects})
+	c.want(503, "POST", "/v1/charges", "", pay("o-1")...)
+	c.want(200, "GET", "/v1/charges", "")
+	c.want(503, "POST", "/v1/nothing", "")
+	received := p.Books().Totals().Received
+	want := map[string]uint64{"POST /v1/charges status": 1, "GET /v1/charges -": 1, "POST other status": 1}
+	if !reflect.DeepEqual(received, want) {
+		t.Errorf("%v, want %v", received, want)
+	}
+	equal(t, "hits", p.Faults()[0].Hits, 2)
 }

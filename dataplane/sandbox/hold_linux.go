@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// hold binds a socket that never listens. The port stays ours while nobody listens on it, a connection attempt is refused as at any closed
-// port, and a listener can be bound beside it (both have SO_REUSEADDR, and the holder is not listening) as often as needed.
+// hold binds a socket that never listens. The system hands the port to nobody who asks for any free one, a connection attempt is refused
+// as at any closed port, and a listener can be bound beside it (both have SO_REUSEADDR, and the holder is not listening) as often as needed.
 func hold(addr netip.AddrPort) (io.Closer, netip.AddrPort, error) {
 	family, sa := sockaddr(addr)
 	syscall.ForkLock.RLock()

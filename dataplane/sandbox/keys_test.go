@@ -49,7 +49,8 @@ func TestStoredFailuresAreReplayedAndWrongRequestsAreNot(t *testing.T) {
 func TestIgnoredKeyExecutesAgain(t *testing.T) {
 	p := one(t, Ignored)
 	c := dial(t, p.URL())
-	if c.charge("k", "o-1").id() == c.charge("k", "o-1").id() {
+	first := c.charge("k", "o-1")
+	if c.charge("k", "o-1").id() == first.id() {
 		t.Error("one charge for two requests")
 	}
 	equal(t, "executed", p.Books().Executed("o-1"), 2)
@@ -79,4 +80,34 @@ func TestKeyInProgressIsRefused(t *testing.T) {
 	p.Revive()
 	dial(t, p.URL()).charge("k", "o-1") // the first never executed, so its key is free
 	equal(t, "executed", p.Books().Executed("o-1"), 1)
+}
+
+func TestManyAtOnceWithOneKeyExecuteOnce(t *testing.T) {
+	s := start(t, Config{Seed: 2, Providers: []ProviderConfig{{Name: "n", Latency: Latency{Median: time.Millisecond}}}})
+	p := s.Provider("n")
+	var calls sync.WaitGroup
+	for range 30 {
+		calls.Go(func() {
+			g, err := dial(t, p.URL()).try(context.Background(), "POST", "/v1/charges", "k", pay("o-1")...)
+			if err != nil || g.status != 200 && g.status != 409 {
+				t.Errorf("%d %v", g.status, err)
+			}
+		})
+	}
+	calls.Wait()
+	equal(t, "executed", p.Books().Executed("o-1"), 1)
+}
+
+func TestAKeyIsFreeAgainAfterARequestThatNeverExecuted(t *testing.T) {
+	p := one(t, Enforced)
+	c := dial(t, p.URL())
+	for _, f := range []Fault{{Kind: Status, Code: 503}, {Kind: Limit}} {
+		if err := p.SetFaults(f); err != nil {
+			t.Fatal(err)
+		}
+		c.do("POST", "/v1/charges", "k", pay("o-1")...)
+	}
+	p.ClearFaults()
+	c.charge("k", "o-2") // with other parameters, too: nothing of the first was kept
+	equal(t, "of the first", p.Books().Executed("o-1"), 0)
 }

@@ -159,6 +159,7 @@ func (p *Provider) Kill() {
 	p.bank.end(p.life)
 	p.mu.Unlock()
 	p.settlePort()
+	p.poke()
 }
 
 // Revive starts the process again. What it executed, and the answers it stored, are still there.
@@ -169,6 +170,7 @@ func (p *Provider) Revive() {
 	}
 	p.mu.Unlock()
 	p.settlePort()
+	p.poke()
 }
 
 // Alive is false between Kill and Revive.
@@ -190,7 +192,6 @@ func (p *Provider) settlePort() (next time.Time) {
 	fresh, err := p.line.listen(p.life)
 	if err != nil {
 		p.log.Warn("port not open yet, trying again", "err", err)
-		p.poke()
 		return p.now().Add(reopenEvery)
 	}
 	if fresh != nil && p.step.serving {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -93,6 +94,36 @@ func TestPortStaysReservedThroughManyRestarts(t *testing.T) {
 	load.Wait()
 	equal(t, "address", p.Addr(), addr)
 	dial(t, p.URL()).charge("", "o-last")
+}
+
+func TestPortThatSomebodyTookIsOpenedOnceItIsFree(t *testing.T) {
+	p := one(t, Enforced)
+	p.Kill()
+	thief, err := net.Listen("tcp", p.Addr())
+	if err != nil {
+		t.Skip("the system keeps even this from happening:", err)
+	}
+	p.Revive()
+	if err := thief.Close(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is open", func() bool { return !refused(p.Addr()) })
+	dial(t, p.URL()).charge("", "o-1")
+}
+
+func TestReservedPortIsNotHandedOut(t *testing.T) {
+	p := one(t, Enforced)
+	p.Kill()
+	for range 200 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Addr().String() == p.Addr() {
+			t.Error("the port of a dead provider was given to somebody else")
+		}
+		defer l.Close()
+	}
 }
 
 func TestStopEndsWhatHangs(t *testing.T) {
