@@ -9,23 +9,40 @@ import (
 	"segue/dataplane/proxy"
 )
 
-// firstPiece is how much memory a body gets before any of it is here: a length is only a claim.
-const firstPiece = 64 << 10
+const (
+	// firstPiece is how much memory a body gets before any of it is here: a length is only a claim.
+	firstPiece = 64 << 10
+	// refusedBody is how long net/http may go on reading a body that was refused, so that the refusal is not lost to a reset.
+	refusedBody = time.Second
+)
 
-// body reads the whole body: an effect may have to be sent again with the same bytes.
+// body reads the whole body: an effect may have to be sent again with the same bytes. The limit of time is taken away only when the body
+// is here: net/http reads what is left of a refused one, and would wait for it for ever.
 func (p *port) body(w http.ResponseWriter, r *http.Request) ([]byte, *proxy.Problem) {
-	limit := int64(p.edge.config.Limits.Body)
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
+	readBefore(w, time.Now().Add(p.edge.config.Limits.ReadBody))
+	body, problem := readBody(r, int64(p.edge.config.Limits.Body))
+	if problem != nil {
+		readBefore(w, time.Now().Add(refusedBody))
+		return nil, problem
+	}
+	readBefore(w, time.Time{})
+	return body, nil
+}
+
+// readBefore sets the connection's limit for reads. It fails only on a connection that is closed, where the next read says so.
+func readBefore(w http.ResponseWriter, t time.Time) {
+	if c, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
+		_ = c.SetReadDeadline(t)
+	}
+}
+
+func readBody(r *http.Request, limit int64) (body []byte, problem *proxy.Problem) {
 	if r.ContentLength > limit {
 		return nil, proxy.TooLarge(limit)
 	}
-	deadline, ok := w.(interface{ SetReadDeadline(time.Time) error })
-	if ok && deadline.SetReadDeadline(time.Now().Add(p.edge.config.Limits.ReadBody)) == nil {
-		defer deadline.SetReadDeadline(time.Time{}) //nolint:errcheck // the next request sets its own
-	}
-	var body []byte
 	var err error
 	if r.ContentLength > 0 && r.ContentLength <= firstPiece {
 		body = make([]byte, r.ContentLength)
@@ -33,9 +50,8 @@ func (p *port) body(w http.ResponseWriter, r *http.Request) ([]byte, *proxy.Prob
 	} else {
 		body, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
 	}
-	var slow interface{ Timeout() bool }
 	switch {
-	case errors.As(err, &slow) && slow.Timeout():
+	case timedOut(err):
 		return nil, proxy.BadHeader("Content-Length", "the body did not come whole in time")
 	case err != nil:
 		return nil, proxy.BadHeader("Content-Length", "the body ended early, or is not framed as HTTP asks")
@@ -43,4 +59,12 @@ func (p *port) body(w http.ResponseWriter, r *http.Request) ([]byte, *proxy.Prob
 		return nil, proxy.TooLarge(limit)
 	}
 	return body, nil
+}
+
+func timedOut(err error) bool {
+	if err == nil {
+		return false
+	}
+	var slow interface{ Timeout() bool }
+	return errors.As(err, &slow) && slow.Timeout()
 }

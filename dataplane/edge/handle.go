@@ -24,7 +24,7 @@ type exchange struct {
 	call    proxy.Call
 	request message.Request
 	reply   reply
-	fields  [24]message.Field
+	fields  [16]message.Field
 }
 
 // ServeHTTP answers one request. A panic ends this request, with a log, and nothing else.

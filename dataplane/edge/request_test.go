@@ -163,7 +163,11 @@ func TestBadInput(t *testing.T) {
 			if x.want == "" || strings.HasPrefix(x.want, "2") {
 				say = strings.Replace(say, host, host+"Connection: close\r\n", 1)
 			}
+			start := time.Now()
 			answer := w.raw(t, say)
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("the connection was held for %v", took)
+			}
 			if !strings.HasPrefix(answer, "HTTP/1.1 "+x.want) || !strings.Contains(answer, "/problems/"+x.problem) && x.problem != "" {
 				t.Errorf("%q", answer)
 			}

@@ -24,7 +24,7 @@ func (d *delivery) feign() Result {
 	case policy.FaultStatus:
 		return d.deliver(feigned(d.fault.Status))
 	default: // a hang: what a caller of a real one could not know is not told either
-		<-d.flight.ctx.Done()
+		<-d.flight.Done()
 		d.result = Result{Outcome: ledger.Unknown, Kind: ledger.FromTimeout, Sample: health.Sample{Class: health.Failure}}
 		return d.cut("http_response_timeout", errDrill)
 	}
@@ -64,7 +64,7 @@ func (d *delivery) delay() bool {
 		return true
 	case <-over.C:
 		return false
-	case <-d.flight.ctx.Done():
+	case <-d.flight.Done():
 		return false
 	}
 }

@@ -47,9 +47,8 @@ func (t *targets) get(endpoint string) (target, error) {
 	return one, nil
 }
 
-// outbound is a request for net/http in one piece.
+// outbound is what a request points to, in one piece.
 type outbound struct {
-	http.Request
 	url  url.URL
 	body body
 }
@@ -72,12 +71,13 @@ func (c *Client) request(ctx context.Context, call *Call, now time.Time) (*http.
 	}
 	o := &outbound{}
 	o.url = address(t, call.Request)
-	o.Request = http.Request{Method: call.Request.Method, URL: &o.url, Host: t.host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	r := new(http.Request).WithContext(ctx)
+	r.Method, r.URL, r.Host, r.Header, r.Proto, r.ProtoMajor, r.ProtoMinor = call.Request.Method, &o.url, t.host, header, "HTTP/1.1", 1, 1
 	if len(call.Request.Body) > 0 {
 		o.body.Reset(call.Request.Body)
-		o.Body, o.ContentLength = &o.body, int64(len(call.Request.Body))
+		r.Body, r.ContentLength = &o.body, int64(len(call.Request.Body))
 	}
-	return o.Request.WithContext(ctx), "", nil
+	return r, "", nil
 }
 
 // address puts the application's path behind the endpoint's, byte for byte.

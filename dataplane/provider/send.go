@@ -46,7 +46,7 @@ func (c *Client) send(ctx context.Context, call *Call, to message.Reply, start t
 	case policy.FaultRefuse, policy.FaultStatus, policy.FaultHang:
 		return d.feign()
 	}
-	req, token, err := c.request(f.ctx, call, start)
+	req, token, err := c.request(f, call, start)
 	if err != nil { // it is ours, but the provider is of no use until it is mended
 		return Result{Outcome: ledger.NotSent, Kind: ledger.FromAnswer, Sample: health.Sample{Class: health.Failure}, Error: token, Err: err}
 	}
@@ -62,7 +62,7 @@ func (c *Client) send(ctx context.Context, call *Call, to message.Reply, start t
 func (c *Client) roundTrip(f *flight, req *http.Request) (*http.Response, error) {
 	for try := 1; ; try++ {
 		resp, err := c.transport.RoundTrip(req)
-		if err == nil || try == maxTries || f.ctx.Err() != nil || !f.gate.again() {
+		if err == nil || try == maxTries || f.Err() != nil || !f.gate.again() {
 			return resp, err
 		}
 		if b, ok := req.Body.(*body); ok {
