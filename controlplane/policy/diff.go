@@ -66,8 +66,10 @@ func (f fact) change(old, new string) Change {
 		c.Text = f.label + " is new"
 	case f.whole && new == "":
 		c.Text = f.label + " is gone"
+	case new == "":
+		c.Text = fmt.Sprintf("%s %s%s → none", subject, old, f.unit)
 	default:
-		c.Text = fmt.Sprintf("%s %s → %s", subject, orNone(old), orNone(new)) + f.unit
+		c.Text = fmt.Sprintf("%s %s → %s%s", subject, orNone(old), new, f.unit)
 	}
 	return c
 }

@@ -41,8 +41,9 @@ func (s *Service) Match(method, path string) (*Operation, bool) {
 	if !safePath(path) {
 		return nil, false
 	}
+	escaped := strings.IndexByte(path, '%') >= 0
 	for _, op := range s.Operations {
-		if op.pattern.method != method {
+		if op.pattern.method != method || !escaped && !strings.HasPrefix(path, op.pattern.prefix) {
 			continue
 		}
 		if _, ok := op.pattern.match(path, -1); ok {

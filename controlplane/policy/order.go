@@ -117,4 +117,6 @@ func (f Fault) checkNumbers() error {
 	return nil
 }
 
-func orderError(field, what, fix string) error { return Problems{{Path: field, Message: what, Fix: fix}} }
+func orderError(field, what, fix string) error {
+	return Problems{{Path: field, Message: what, Fix: fix}}
+}

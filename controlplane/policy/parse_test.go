@@ -200,6 +200,21 @@ func TestProblemsAreAnErrorOnlyWhenThereAreSome(t *testing.T) {
 	}
 }
 
+func TestProblemString(t *testing.T) {
+	for want, p := range map[string]Problem{
+		"is wrong":                          {Message: "is wrong"},
+		"is wrong; mend it":                 {Message: "is wrong", Fix: "mend it"},
+		"a.b: is wrong":                     {Path: "a.b", Message: "is wrong"},
+		"3:5 a.b: is wrong":                 {Line: 3, Col: 5, Path: "a.b", Message: "is wrong"},
+		"p.yaml is wrong":                   {File: "p.yaml", Message: "is wrong"},
+		"p.yaml:3:5 a.b: is wrong; mend it": {"p.yaml", 3, 5, "a.b", "is wrong", "mend it"},
+	} {
+		if got := p.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestProblemsAsJSON(t *testing.T) {
 	ps := Problems{{File: "p.yaml", Line: 3, Col: 5, Path: "a.b", Message: "is wrong", Fix: "mend it"}}
 	text, err := json.Marshal(ps)

@@ -10,6 +10,7 @@ import (
 type pattern struct {
 	method   string
 	segments []segment
+	prefix   string // the literal beginning: most patterns are ruled out by it alone
 }
 
 // segment is one part of a pattern between slashes.
@@ -58,6 +59,9 @@ func parsePattern(match string) (pattern, error) {
 	}
 	if len(p.segments) > maxSegments {
 		return pattern{}, fmt.Errorf("more than %d segments", maxSegments)
+	}
+	for _, s := range p.segments[:p.fixed()] {
+		p.prefix += "/" + s.text
 	}
 	return p, nil
 }
@@ -122,7 +126,7 @@ func (p *pattern) match(path string, want int) (found string, ok bool) {
 			seg++
 			continue
 		}
-		if star < 0 || !retry.left {
+		if star < 0 || !at.left { // once the path is used up, a ** that takes more of it does not help
 			return "", false
 		}
 		_, retry = retry.cut()
@@ -172,7 +176,9 @@ func (p *pattern) covers(other *pattern) bool {
 }
 
 // fits tells whether one escaped segment of a path is what the pattern wants there.
-func (s *segment) fits(escaped string) bool { return s.kind != literal || equalDecoded(escaped, s.text) }
+func (s *segment) fits(escaped string) bool {
+	return s.kind != literal || equalDecoded(escaped, s.text)
+}
 
 // cursor is a place in a path: what is left of it, and whether a segment is.
 type cursor struct {

@@ -20,11 +20,12 @@ type Problem struct {
 // String renders the problem as compilers do: p.yaml:14:5 services.payments.wieghts: unknown field; did you mean weights?
 func (p Problem) String() string {
 	var b strings.Builder
-	if p.File != "" {
-		b.WriteString(p.File)
+	b.WriteString(p.File)
+	if p.Line > 0 && p.File != "" {
+		b.WriteByte(':')
 	}
 	if p.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Col)
+		fmt.Fprintf(&b, "%d:%d", p.Line, p.Col)
 	}
 	if b.Len() > 0 {
 		b.WriteByte(' ')
