@@ -2,12 +2,109 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"segue/controlplane/policy"
+	"segue/dataplane/ledger"
 	"segue/dataplane/message"
+	"segue/dataplane/provider"
+	"segue/dataplane/session"
+	"segue/dataplane/settle"
+	"segue/dataplane/standing"
 )
 
-// Proxy carries calls from the edge to providers and back.
-type Proxy struct{}
+// minimum is the shortest time in which an attempt can end.
+const minimum = 10 * time.Millisecond
 
-// Serve answers one call. It returns when the caller has its answer or has left; effects that began go on without the caller.
-func (p *Proxy) Serve(ctx context.Context, c *Call, to message.Reply) {}
+// Config is what a Proxy is made of.
+type Config struct {
+	Region   string
+	Run      string // of this agent; the rows of its live exchanges carry it
+	Ledger   ledger.Store
+	Sessions session.Store
+	Board    *standing.Board
+	Client   *provider.Client
+	Driver   *settle.Driver
+	Vault    *settle.Vault
+	Log      *slog.Logger
+	Now      func() time.Time
+	Metrics  prometheus.Registerer // nil: not registered
+}
+
+// Step is one step of the request path. An error ends the path: a *Problem is told to the caller, errAnswered says that it was.
+type Step func(context.Context, *Exchange) error
+
+// errAnswered ends the path of an exchange that has its answer.
+var errAnswered = errors.New("proxy: answered")
+
+// Proxy carries calls from the edge to providers and back.
+type Proxy struct {
+	cfg       Config
+	path      []Step
+	view      atomic.Pointer[view]
+	live      live
+	log       decisions
+	metrics   *metrics
+	exchanges sync.Pool
+}
+
+// New makes a proxy. Before the first Swap it knows no service.
+func New(cfg Config) (*Proxy, error) {
+	m, err := newMetrics(cfg.Metrics, cfg.Region)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{cfg: cfg, metrics: m}
+	p.exchanges.New = func() any { return &Exchange{} }
+	p.view.Store(&view{snap: &policy.Snapshot{Region: cfg.Region}})
+	p.path = []Step{
+		p.match,   // service, operation, key, deadline, session id: what is asked
+		p.restore, // the session's provider, the object's owner: what is known
+		p.recall,  // the transaction that the key already has: effects only
+		p.decide,  // the provider, and the permit to send there
+		p.claim,   // claim + INTENT durable: effects only
+		p.settle,  // send, until there is an outcome; what must be remembered is written beside it, before the answer
+		p.answer,  // to the caller
+	}
+	return p, nil
+}
+
+// Swap takes a new policy: calls that began before end by the old one.
+func (p *Proxy) Swap(snap *policy.Snapshot) { p.view.Store(p.metrics.view(snap)) }
+
+// Serve answers one call. It returns when the call is over: an effect that began goes on though its caller left, until its deadline.
+func (p *Proxy) Serve(ctx context.Context, c *Call, to message.Reply) {
+	x, _ := p.exchanges.Get().(*Exchange)
+	x.begin(p, c, to)
+	defer x.release()
+	for _, step := range p.path {
+		if err := step(ctx, x); err != nil {
+			x.fail(err)
+			break
+		}
+	}
+	x.count()
+	x.release()
+	x.reset()
+	p.exchanges.Put(x)
+}
+
+// fail tells the caller why the path ended, unless he has his answer.
+func (x *Exchange) fail(err error) {
+	var problem *Problem
+	switch {
+	case errors.Is(err, errAnswered):
+		return
+	case errors.As(err, &problem):
+	default: // nothing on the path returns anything else; if it does, nobody knows how far the call came
+		x.proxy.cfg.Log.Error("a call ended with an error that has no problem document", "request", x.call.RequestID, "error", err)
+		problem = &Problem{Type: OutcomeUnknown, Detail: "The agent failed on this call, and has logged why. Retry only with the same key."}
+	}
+	x.tell(problem)
+}

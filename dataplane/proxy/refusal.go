@@ -115,7 +115,7 @@ func tried(t *ledger.Transaction) []TriedProvider {
 	out := make([]TriedProvider, 0, len(t.Attempts))
 	for i := range t.Attempts {
 		a := &t.Attempts[i]
-		out = append(out, TriedProvider{Provider: a.Provider, Outcome: word(a.Outcome), Error: a.Error, Status: a.Status, Sends: a.Sends})
+		out = append(out, TriedProvider{Provider: a.Provider, Outcome: a.Outcome.String(), Error: a.Error, Status: a.Status, Sends: a.Sends})
 	}
 	return out
 }
@@ -130,7 +130,7 @@ func unwritable(why error) *Problem {
 }
 
 func notKept(t *ledger.Transaction, why string) *Problem {
-	return &Problem{Type: AnswerNotKept, Transaction: t.ID, Detail: "The call is done (" + state(t.State) + "), but its answer is not here: " + why + "."}
+	return &Problem{Type: AnswerNotKept, Transaction: t.ID, Detail: "The call is done (" + t.State.String() + "), but its answer is not here: " + why + "."}
 }
 
 func tooShort(left, needed time.Duration) *Problem {
@@ -192,4 +192,19 @@ func gatedOnlyBy(d *route.Decision) (full, late bool) {
 		}
 	}
 	return asked > 0 && limits == asked, asked > 0 && times == asked
+}
+
+// exhausted tells that every provider that was asked refused, and that no more may be asked for this call.
+func exhausted(attempts []TriedProvider) *Problem {
+	p := &Problem{Type: NoEligibleProvider, Detail: "No provider took the call.", Extra: Extra{Attempts: attempts}}
+	for i := range attempts {
+		a := &attempts[i]
+		switch {
+		case a.Error != "":
+			p.Detail += " " + a.Provider + ": " + a.Error + "."
+		case a.Status != 0:
+			p.Detail += " " + a.Provider + " answered " + strconv.Itoa(a.Status) + "."
+		}
+	}
+	return p
 }

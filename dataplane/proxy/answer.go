@@ -1,0 +1,82 @@
+package proxy
+
+import (
+	"context"
+	"strconv"
+
+	"segue/controlplane/policy"
+	"segue/dataplane/ledger"
+	"segue/dataplane/message"
+)
+
+// pass begins the answer: first what must be remembered is written, then the caller gets the header with ours in it. The session is
+// remembered even for a caller who left meanwhile; a store that fails does not hold back what a provider answered.
+func (x *Exchange) pass(status int, h message.Header) error {
+	if x.op != nil && x.op.Read && !x.call.DryRun {
+		if err := x.remember(context.Background(), x.call.Arrived); err != nil {
+			x.proxy.cfg.Log.Error("a session could not be recorded", "request", x.call.RequestID, "error", err)
+		}
+	}
+	if x.clock.answered.IsZero() {
+		x.clock.answered = x.now()
+	}
+	x.told.begun = true
+	return x.to.Begin(status, x.dress(h))
+}
+
+// dress puts Segue's headers to an answer's.
+func (x *Exchange) dress(h message.Header) message.Header {
+	var room [512]byte // most answers' headers fit: one piece of memory each
+	if x.work.tx != nil {
+		h = append(h, message.Field{Name: "Segue-Transaction", Value: x.work.tx.ID})
+	}
+	if x.talk.key.ID != "" {
+		h = append(h, message.Field{Name: "Session-Id", Value: x.talk.key.ID})
+	}
+	if len(x.trail) > 0 {
+		h = append(h, message.Field{Name: "Segue-Route", Value: string(appendRoute(room[:0], x.trail))})
+	}
+	if x.talk.now != "" && x.decision.Winner >= 0 { // a choice was made for this call
+		b := appendDecision(room[:0], x.winner().Provider, x.view.snap.Region, x.view.snap.Revision, x.decision.Why(x.svc.Service))
+		h = append(h, message.Field{Name: "Segue-Decision", Value: string(b)})
+	}
+	t := timing{own: x.overhead() - x.clock.claim, claim: x.clock.claim}
+	return append(h, message.Field{Name: "Server-Timing", Value: string(appendTiming(room[:0], t, x.trail))})
+}
+
+// send gives a whole answer.
+func (x *Exchange) send(a *message.Answer) error {
+	if a.Header.Get("Content-Length") == "" && len(a.Body) > 0 {
+		a.Header.Add("Content-Length", strconv.Itoa(len(a.Body)))
+	}
+	if err := x.pass(a.Status, a.Header); err != nil {
+		return errAnswered // the caller left: there is nobody to tell
+	}
+	if err := x.to.Write(a.Body); err != nil {
+		return errAnswered
+	}
+	if err := x.to.End(nil); err != nil {
+		return errAnswered
+	}
+	return errAnswered
+}
+
+// tell answers with a problem, in the caller's dialect.
+func (x *Exchange) tell(p *Problem) {
+	if x.told.begun {
+		return
+	}
+	dialect := policy.Stripe // where no service is known: the one that throws in every SDK
+	p.Region = x.view.snap.Region
+	if x.svc != nil {
+		p.Service = x.svc.Name
+		dialect = x.svc.dialect
+	}
+	if p.Transaction == "" && x.work.tx != nil && x.work.tx.Version > 0 {
+		p.Transaction = x.work.tx.ID
+	}
+	if x.told.outcome != ledger.Unknown && p.Type == OutcomeUnknown {
+		x.told.outcome = ledger.Unknown
+	}
+	_ = x.send(p.Answer(dialect)) // it says only that the caller has his answer, or left
+}

@@ -1,0 +1,226 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"segue/dataplane/ledger"
+	"segue/dataplane/message"
+	"segue/dataplane/settle"
+)
+
+// recall finds the transaction that the key has already. One exchange at a time has a key in this agent.
+func (p *Proxy) recall(ctx context.Context, x *Exchange) error {
+	if x.op.Read || x.call.DryRun {
+		return nil
+	}
+	mine := x.enter()
+	t, err := x.load(ctx)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound) && mine:
+		return nil
+	case errors.Is(err, ledger.ErrNotFound):
+		return inProgress(nil)
+	case err != nil:
+		return unwritable(err)
+	}
+	return x.known(t, mine)
+}
+
+// enter takes the key in the live set: both keys, where a derived one may have begun in the window before.
+func (x *Exchange) enter() bool {
+	w := &x.work
+	if w.live = x.proxy.live.enter(w.key); !w.live || w.previous == "" {
+		return w.live
+	}
+	before := w.key
+	before.Key = w.previous
+	if x.proxy.live.enter(before) {
+		return true
+	}
+	x.proxy.live.leave(w.key)
+	w.live = false
+	return false
+}
+
+// load finds the key's row. A derived key's row may stand under the key of the window before: then that is this call's key.
+func (x *Exchange) load(ctx context.Context) (*ledger.Transaction, error) {
+	w := &x.work
+	t, err := x.proxy.cfg.Ledger.Load(ctx, w.key)
+	if w.previous == "" || !errors.Is(err, ledger.ErrNotFound) {
+		return t, err
+	}
+	before := w.key
+	before.Key = w.previous
+	t, err = x.proxy.cfg.Ledger.Load(ctx, before)
+	if err != nil || !t.Within(x.op.Key.Within, x.call.Arrived) {
+		return nil, errors.Join(err, notWithin(err))
+	}
+	return t, nil
+}
+
+// notWithin is "not found" for a row that is there, but too old to be the same intent.
+func notWithin(err error) error {
+	if err == nil {
+		return ledger.ErrNotFound
+	}
+	return nil
+}
+
+// known says what a call under a key that has a row may do: nothing but what rule 11 of the ledger allows.
+func (x *Exchange) known(t *ledger.Transaction, mine bool) error {
+	if t.Fingerprint != x.work.fingerprint {
+		return keyReused(t)
+	}
+	switch t.State {
+	case ledger.DoneSucceeded, ledger.DoneDeclined:
+		return x.replay(t)
+	case ledger.Refused:
+		if !mine {
+			return inProgress(t)
+		}
+		return x.reopen(t)
+	case ledger.Intent, ledger.Held:
+		if !mine || x.elsewhereLive(t) {
+			return inProgress(t)
+		}
+		return x.takeOver(t)
+	default:
+		return unknown(t)
+	}
+}
+
+// elsewhereLive tells whether another agent that shares the store may have an exchange under this key right now: the row is in Intent
+// by its run, and young enough.
+func (x *Exchange) elsewhereLive(t *ledger.Transaction) bool {
+	return t.State == ledger.Intent && t.Run != x.proxy.cfg.Run &&
+		x.call.Arrived.Before(t.Updated.Add(settle.SendBy+x.svc.Attempts.Deadline))
+}
+
+// replay gives the stored answer again.
+func (x *Exchange) replay(t *ledger.Transaction) error {
+	x.work.tx = t
+	x.told.outcome = t.Current().Outcome
+	if t.Answer == nil || !t.Answer.Kept {
+		return notKept(t, "it was larger than what is stored")
+	}
+	body, err := x.proxy.cfg.Vault.Open(t)
+	if err != nil {
+		x.proxy.cfg.Log.Error("a stored answer cannot be opened", "transaction", t.ID, "error", err)
+		return notKept(t, "it cannot be opened with this agent's keys")
+	}
+	a := &message.Answer{Status: t.Answer.Status, Header: append(message.Header(nil), t.Answer.Header...), Body: body}
+	a.Header.Set("Idempotent-Replayed", "true")
+	x.hops(t)
+	return x.send(a)
+}
+
+// hops shows the row's attempts as the trail of this answer.
+func (x *Exchange) hops(t *ledger.Transaction) {
+	for i := range t.Attempts {
+		a := &t.Attempts[i]
+		x.trail = append(x.trail, hop{provider: a.Provider, outcome: a.Outcome, err: a.Error, status: a.Status, elapsed: a.Elapsed})
+	}
+}
+
+// reopen lets a new request try again what was proven not executed.
+func (x *Exchange) reopen(t *ledger.Transaction) error {
+	if len(t.Attempts) >= ledger.MaxAttempts {
+		return keyExhausted(t)
+	}
+	x.work.tx, x.work.old = t, true
+	return nil
+}
+
+// takeOver lets the caller's retry send an open row's request once more: only where the ledger says so (the provider enforces keys and
+// remembers this one), and only as the very same request.
+func (x *Exchange) takeOver(t *ledger.Transaction) error {
+	i := x.same(t)
+	if i < 0 {
+		return unknown(t)
+	}
+	a, keys := t.Current(), x.svc.Candidates[i].Contract.Keys
+	step := ledger.Next(t, ledger.Evidence{Attempt: a.ID, Kind: ledger.FromTimeout, Outcome: ledger.Unknown, Error: a.Error, Redrive: a.Sends > 1},
+		ledger.Circumstances{
+			Now: x.call.Arrived, Live: true, Deadline: x.clock.deadline, Enforced: keys.Enforced, KeyLife: keys.Life,
+			MaxTries: x.svc.Attempts.Max, MaxSends: a.Sends + 1, Run: t.Run,
+		})
+	if step.Kind != ledger.Redrive {
+		return unknown(t)
+	}
+	x.work.tx, x.work.old, x.work.redrive = t, true, true
+	x.facts.Owner = int8(i) // nobody else is eligible
+	return nil
+}
+
+// same returns the candidate that is what the open attempt was sent to, or -1.
+func (x *Exchange) same(t *ledger.Transaction) int {
+	a := t.Current()
+	for i, c := range x.svc.Candidates {
+		if c.Provider == a.Provider && c.Account == a.Account && c.Endpoint == a.Endpoint && c.Digest == a.Contract {
+			return i
+		}
+	}
+	return -1
+}
+
+// claim makes claim and INTENT durable, in one write. A claim that is lost gives its permit back.
+func (p *Proxy) claim(ctx context.Context, x *Exchange) error {
+	if x.op.Read {
+		return nil
+	}
+	before := x.now()
+	if err := x.intend(before); err != nil {
+		return err
+	}
+	err := x.write(ctx) // an error ends the path, and release gives the permit back
+	x.clock.claim = x.now().Sub(before)
+	p.metrics.store.claim.Observe(x.clock.claim.Seconds())
+	if err != nil {
+		return err
+	}
+	x.work.entry = p.log.open(x)
+	x.work.entry.decided(x, &x.decision)
+	return nil
+}
+
+// intend makes the row that says: this may have been sent.
+func (x *Exchange) intend(now time.Time) error {
+	d, w := x.proxy.cfg.Driver, x.winner()
+	if x.work.redrive {
+		x.work.begun = d.Resend(x.work.tx, now)
+		return nil
+	}
+	if !x.work.old {
+		x.work.tx = ledger.New(d.NewID(now), x.work.key, x.op.Name, x.work.fingerprint, now)
+	}
+	x.work.tx.Session = x.talk.key.ID
+	var err error
+	if x.work.begun, err = d.Intend(x.work.tx, w, now); err != nil {
+		return unknown(x.work.tx) // the row is not what recall took it for: nothing is sent on a guess
+	}
+	return nil
+}
+
+// write makes the row durable, whatever the caller does meanwhile.
+func (x *Exchange) write(ctx context.Context) error {
+	if x.work.old {
+		switch err := x.proxy.cfg.Driver.Put(ctx, x.work.tx); {
+		case errors.Is(err, settle.ErrLost):
+			return inProgress(x.work.tx)
+		case err != nil:
+			return unwritable(err)
+		}
+		return nil
+	}
+	current, err := x.proxy.cfg.Driver.Claim(ctx, x.work.tx)
+	switch {
+	case err != nil:
+		return unwritable(err)
+	case current != nil: // somebody else has it: an agent with the same store
+		x.work.tx = nil
+		return x.known(current, false)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package proxy
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"segue/dataplane/ledger"
+	"segue/dataplane/message"
+	"segue/dataplane/session"
+)
+
+// match finds out what is asked: service, operation, key, deadline and session.
+func (p *Proxy) match(_ context.Context, x *Exchange) error {
+	c := x.call
+	if x.svc = x.view.services[c.Service]; x.svc == nil {
+		return NoService(c.Service)
+	}
+	op, ok := x.svc.Match(c.Request.Method, c.Request.Path)
+	if !ok {
+		return noOperation(x.svc.Service, c.Request.Method, c.Request.Path)
+	}
+	x.op, x.facts.Read = op, op.Read
+	if err := x.limit(); err != nil {
+		return err
+	}
+	if err := x.talkTo(); err != nil {
+		return err
+	}
+	if op.Read {
+		return nil
+	}
+	return x.keyed()
+}
+
+// limit sets the deadline: the caller's, but never more than the policy's.
+func (x *Exchange) limit() error {
+	left := x.svc.Attempts.Deadline
+	if x.call.Timeout > 0 {
+		if x.call.Timeout < minimum {
+			return tooShort(x.call.Timeout, minimum)
+		}
+		left = min(left, x.call.Timeout)
+	}
+	x.clock.deadline = x.call.Arrived.Add(left)
+	x.facts.Deadline = x.clock.deadline
+	return nil
+}
+
+// talkTo names the session, and makes one up for a caller without one. What looks random in a choice comes from its name, so that a
+// session that was not written yet comes back to the same place.
+func (x *Exchange) talkTo() error {
+	id := x.call.Session
+	if id == "" {
+		id, x.talk.made = newSessionID(), true
+	} else if !message.SaneID(id) {
+		return BadHeader("Session-Id", "at most 128 letters, digits, dots, - and _")
+	}
+	x.talk.key = session.Key{App: x.call.App, ID: id}
+	x.facts.Draw = draw(id)
+	return nil
+}
+
+// newSessionID is 100 random bits: nobody guesses the session of another.
+func newSessionID() string {
+	const letters = "0123456789abcdefghjkmnpqrstvwxyz"
+	var b [24]byte
+	copy(b[:], "ses_")
+	a, c := rand.Uint64(), rand.Uint64()
+	for i := 4; i < 14; i++ {
+		b[i], b[i+10] = letters[a&31], letters[c&31]
+		a, c = a>>5, c>>5
+	}
+	return string(b[:])
+}
+
+// draw is FNV-1a: the same on every agent and after every restart.
+func draw(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
+}
+
+// keyed finds the key under which the effect is known, and the print of the request.
+func (x *Exchange) keyed() error {
+	key, previous, err := x.key()
+	if err != nil {
+		return err
+	}
+	x.work.previous = previous
+	x.work.key = ledger.Key{App: x.call.App, Service: x.svc.Name, Key: key}
+	x.work.fingerprint = ledger.Fingerprint(x.op.Name, x.call.Request)
+	return nil
+}
+
+// key is the caller's key, or the one that is derived; previous is the one that a repeat may stand under.
+func (x *Exchange) key() (key, previous string, err error) {
+	if len(x.call.Key) > 0 {
+		if key, err = ledger.ParseKey(x.call.Key); err != nil {
+			return "", "", keyMalformed(err)
+		}
+		return key, "", nil
+	}
+	if len(x.op.Key.Derive) == 0 {
+		return "", "", keyMissing(x.op)
+	}
+	if key, previous, err = ledger.DeriveKey(x.op, x.call.Request, x.call.Arrived); err != nil {
+		return "", "", keyUnderived(x.op, err)
+	}
+	return key, previous, nil
+}
+
+// left is the time until the deadline.
+func (x *Exchange) left(now time.Time) time.Duration { return x.clock.deadline.Sub(now) }

@@ -1,0 +1,178 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"segue/controlplane/health"
+	"segue/controlplane/policy"
+	"segue/dataplane/ledger"
+	"segue/dataplane/message"
+	"segue/dataplane/provider"
+	"segue/dataplane/route"
+)
+
+// maxSwallowed bounds a failing answer that is kept while another provider is asked. One that is larger is not worth the memory.
+const maxSwallowed = 64 << 10
+
+// errSwallowed stops a provider's answer that nobody wants.
+var errSwallowed = errors.New("proxy: a failing answer was larger than what is kept")
+
+// read sends a read, and sends it elsewhere as long as no byte of an answer reached the caller. The caller's leaving ends it: there is
+// nothing to settle.
+func (x *Exchange) read(ctx context.Context) error {
+	for try := 1; ; try++ {
+		r := x.sendRead(ctx, try)
+		switch {
+		case x.gate.passed:
+			x.told.outcome = r.Outcome
+			return errAnswered
+		case ctx.Err() != nil:
+			x.told.outcome = ledger.Unknown
+			return errAnswered // nobody is there to be told
+		}
+		if !x.elsewhere(try) {
+			return x.last()
+		}
+	}
+}
+
+// sendRead makes one send through the gate.
+func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
+	who := x.winner()
+	x.clock.sent = x.now()
+	x.gate.open(x, who, try >= x.svc.Attempts.Max)
+	r := x.proxy.cfg.Client.Send(ctx, &provider.Call{
+		Candidate: who, Service: x.svc.Name, Operation: x.op.Name, Request: x.call.Request, Read: true,
+		PerTry: x.perTry(try), RequestID: x.call.RequestID,
+	}, &x.gate)
+	now := x.now()
+	x.proxy.cfg.Board.Done(x.permit, r.Sample, health.Outcome(r.Outcome), now)
+	x.permit = route.Permit{}
+	if x.gate.passed {
+		x.trail[len(x.trail)-1].outcome = r.Outcome
+		x.svc.handles.attempt(who.Provider, r.Outcome)
+		return r
+	}
+	x.hopped(hop{provider: who.Provider, outcome: r.Outcome, err: r.Error, status: r.Status, elapsed: r.Elapsed}, now)
+	return r
+}
+
+// perTry is how long a read's attempt may take to its first byte: where another could follow, half of what is left at the most,
+// so that a hanging provider leaves time for the next.
+func (x *Exchange) perTry(try int) time.Duration {
+	left := x.left(x.clock.sent)
+	if try < x.svc.Attempts.Max && len(x.svc.Candidates) > 1 && x.facts.Owner < 0 {
+		left /= 2
+	}
+	return max(time.Millisecond, min(x.svc.Attempts.PerTry, left))
+}
+
+// elsewhere chooses the next provider; false: there is none, or no time.
+func (x *Exchange) elsewhere(try int) bool {
+	now := x.now()
+	if try >= x.svc.Attempts.Max || x.left(now) < minimum {
+		return false
+	}
+	x.facts.Tried = x.facts.Tried.With(int(x.decision.Winner))
+	permit, ok := x.proxy.cfg.Board.Choose(&x.decision, x.svc.Service, &x.facts, now)
+	if !ok {
+		return false
+	}
+	x.permit = permit
+	x.Decided(&x.decision)
+	return true
+}
+
+// last answers a read that nobody answered well: the last answer that was held back, or a problem.
+func (x *Exchange) last() error {
+	if x.gate.whole {
+		x.told.outcome = x.trail[len(x.trail)-1].outcome
+		return x.send(&x.gate.kept)
+	}
+	x.told.outcome = ledger.NotSent
+	attempts := make([]TriedProvider, len(x.trail))
+	for i := range x.trail {
+		h := &x.trail[i]
+		attempts[i] = TriedProvider{Provider: h.provider, Outcome: h.outcome.String(), Error: h.err, Status: h.status, Sends: 1}
+	}
+	return exhausted(attempts)
+}
+
+// gate stands between a provider and the caller of a read. It lets a good answer through as it comes, and holds a failing one back while
+// another provider can be asked.
+type gate struct {
+	x      *Exchange
+	who    *policy.Candidate
+	final  bool // nobody else will be asked: whatever comes is passed on
+	passed bool // the caller has the header: from here on a cut is an error, and nothing else can be tried
+	hold   bool // the answer under way is held back
+	whole  bool // kept is a whole answer
+	kept   message.Answer
+}
+
+func (g *gate) open(x *Exchange, who *policy.Candidate, final bool) {
+	g.x, g.who, g.final, g.hold = x, who, final, false
+}
+
+// Begin decides whether the answer passes.
+func (g *gate) Begin(status int, h message.Header) error {
+	if !g.final && failing(g.who, status) {
+		g.hold, g.whole = true, false
+		g.kept = message.Answer{Status: status, Header: append(message.Header(nil), h...), Body: g.kept.Body[:0]}
+		return nil
+	}
+	return g.let(status, h)
+}
+
+// failing tells whether another provider may do better: this one is limited, or out of order.
+func failing(who *policy.Candidate, status int) bool {
+	class, _ := who.Classify(status, "")
+	return class == policy.ClassLimited || class == policy.ClassFailure
+}
+
+func (g *gate) let(status int, h message.Header) error {
+	x := g.x
+	now := x.now()
+	_, outcome := g.who.Classify(status, "")
+	x.trail = append(x.trail, hop{provider: g.who.Provider, outcome: outcomeOf(outcome), status: status, elapsed: now.Sub(x.clock.sent)})
+	x.clock.providers += now.Sub(x.clock.sent)
+	x.clock.answered = now
+	g.passed = true
+	return x.pass(status, h)
+}
+
+func outcomeOf(word string) ledger.Outcome {
+	switch word {
+	case policy.OutcomeSucceeded:
+		return ledger.Succeeded
+	case policy.OutcomeDeclined:
+		return ledger.Declined
+	case policy.OutcomeNotSent:
+		return ledger.NotSent
+	default:
+		return ledger.Unknown
+	}
+}
+
+// Write passes bytes on, or keeps those of an answer that is held back.
+func (g *gate) Write(p []byte) error {
+	if !g.hold {
+		return g.x.to.Write(p)
+	}
+	if len(g.kept.Body)+len(p) > maxSwallowed {
+		return errSwallowed
+	}
+	g.kept.Body = append(g.kept.Body, p...)
+	return nil
+}
+
+// End passes the end on. What is held back counts only if it came whole.
+func (g *gate) End(cut error) error {
+	if !g.hold {
+		return g.x.to.End(cut)
+	}
+	g.whole = cut == nil
+	return nil
+}

@@ -1,0 +1,153 @@
+package settle
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"segue/controlplane/health"
+	"segue/controlplane/policy"
+	"segue/dataplane/ledger"
+	"segue/dataplane/message"
+	"segue/dataplane/provider"
+	"segue/dataplane/route"
+	"segue/dataplane/standing"
+)
+
+// Bounds of a drive.
+const (
+	// SendBy is how long after its INTENT an attempt's first byte may leave. A sender that was paused for longer sends nothing: by
+	// then somebody else may have concluded that nothing comes any more.
+	SendBy     = 2 * time.Second
+	maxSends   = 4 // of one attempt: the first and three re-drives, which a call's deadline hardly holds anyway
+	firstPause = 50 * time.Millisecond
+	lastPause  = time.Second
+	writeLimit = 5 * time.Second // for a write of the row; the caller's deadline does not bound it: what was sent must be recorded
+)
+
+// Config is what a Driver is made of.
+type Config struct {
+	Store  ledger.Store
+	Board  *standing.Board
+	Client *provider.Client
+	Vault  *Vault
+	Agent  string // the runs of this agent begin with it and a slash
+	Run    string // this life of the agent
+	Region string
+	Now    func() time.Time
+	Boot   func() time.Duration // settle.Boot
+	Log    *slog.Logger
+}
+
+// Driver drives transactions to their outcomes.
+type Driver struct {
+	cfg      Config
+	idle     sync.WaitGroup
+	unknowns unknowns
+}
+
+// New makes a driver.
+func New(cfg Config) *Driver { return &Driver{cfg: cfg} }
+
+// Caller is the exchange that a drive is made for.
+type Caller interface {
+	message.Reply // takes an answer that is too large to be kept, after its outcome is written
+	// Decided is told each choice after the first; d is only lent.
+	Decided(d *route.Decision)
+	// Ended is told each send that ended, and how long it took.
+	Ended(a *ledger.Attempt, spent time.Duration, now time.Time)
+	// Beside writes what has to be durable with the outcome. It runs beside the final write and shares its group commit.
+	Beside(ctx context.Context, t *ledger.Transaction) error
+}
+
+// Job is one exchange's wish. Tx is in Intent, claimed by this run, and durable; Permit is its right to send.
+type Job struct {
+	Tx        *ledger.Transaction
+	Service   *policy.Service
+	Operation string
+	Request   *message.Request
+	RequestID string
+	Facts     policy.Facts
+	Candidate int
+	Permit    route.Permit
+	Begun     time.Duration // Boot when the INTENT was made
+	Deadline  time.Time
+	Caller    Caller
+}
+
+// End is how a drive ended.
+type End struct {
+	Kind     ledger.StepKind // Finish, Hold or Refuse
+	Tx       *ledger.Transaction
+	Answer   *message.Answer // the provider's own; nil: it gave none that can be passed on, or Streamed
+	Streamed bool            // the caller has the answer already
+	Decision *route.Decision // Refuse: the choice that found nobody; nil: there was none
+	Err      error           // the ledger could not be written: what it says may be behind
+}
+
+// drive is one run of a job.
+type drive struct {
+	*Driver
+	job      *Job
+	tx       *ledger.Transaction
+	who      *policy.Candidate
+	permit   route.Permit
+	begun    time.Duration
+	facts    policy.Facts
+	decision route.Decision
+	answer   collector
+	before   int   // attempts that were there before this call's first
+	sends    int   // sends of the first attempt before this call
+	lost     error // the final write failed while the answer was coming
+}
+
+// Run drives a job to its end and returns what the caller is to be told. It does not heed ctx's end, only its values: the caller's
+// leaving stops nothing that began. The deadline does.
+func (d *Driver) Run(ctx context.Context, j *Job) End {
+	d.idle.Add(1)
+	defer d.idle.Done()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), j.Deadline.Sub(d.cfg.Now()))
+	defer cancel()
+	w := &drive{Driver: d, job: j, tx: j.Tx, who: j.Service.Candidates[j.Candidate], permit: j.Permit, begun: j.Begun, facts: j.Facts}
+	defer w.abandon()
+	w.before, w.sends = len(j.Tx.Attempts)-1, j.Tx.Current().Sends-1
+	w.answer.overflows, w.answer.to = func() (bool, error) { return w.pass(ctx) }, j.Caller
+	for {
+		if end, done := w.attempt(ctx); done {
+			return end
+		}
+	}
+}
+
+// Wait returns when no drive is under way, or when ctx ends: what is open then is found by the next run.
+func (d *Driver) Wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { // ends with the last drive, each of which is bounded by its deadline
+		d.idle.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Unknowns counts the transactions of this agent whose outcome is not known, by service.
+func (d *Driver) Unknowns() map[string]Unknown { return d.unknowns.byService() }
+
+// abandon gives back what a drive still holds: after a panic the row stays open, and the permit must not stay away for ever.
+func (w *drive) abandon() {
+	if w.permit.Valid() {
+		w.unknowns.add(w.tx)
+		w.done(provider.Result{Outcome: ledger.Unknown})
+	}
+}
+
+// done gives the permit back with what the send showed.
+func (w *drive) done(r provider.Result) {
+	w.cfg.Board.Done(w.permit, r.Sample, health.Outcome(r.Outcome), w.cfg.Now())
+	w.permit = route.Permit{}
+}

@@ -1,0 +1,212 @@
+package settle
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"segue/controlplane/policy"
+	"segue/dataplane/ledger"
+	"segue/dataplane/route"
+)
+
+// writeTries is how often a write whose end is not known is repeated, with the same token.
+const writeTries = 3
+
+// Stamp makes t the next version of its row, with a token that tells this write from any other.
+func (d *Driver) Stamp(t *ledger.Transaction, now time.Time) {
+	t.Version++
+	t.Updated = now
+	_, _ = rand.Read(t.Token[:]) // it never fails: the program ends where the system has no randomness
+}
+
+// Put writes a stamped row. An error of the store means that nobody knows whether it was written: the row tells, by its token.
+func (d *Driver) Put(ctx context.Context, t *ledger.Transaction) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+	defer cancel()
+	var err error
+	for range writeTries {
+		var current *ledger.Transaction
+		var how ledger.Written
+		if current, how, err = d.cfg.Store.Advance(ctx, t); err == nil {
+			return verdict(current, how, t)
+		}
+		if current, lerr := d.cfg.Store.Load(ctx, t.Key); lerr == nil {
+			switch {
+			case current.Token == t.Token:
+				return nil
+			case current.Version >= t.Version:
+				return ErrLost
+			}
+		}
+	}
+	return fmt.Errorf("settle: the row of %s: %w", t.ID, err)
+}
+
+// verdict reads how a write ended. A write that was lost to our own token is our own write, learnt late.
+func verdict(current *ledger.Transaction, how ledger.Written, t *ledger.Transaction) error {
+	switch how {
+	case ledger.Stored:
+		return nil
+	case ledger.Lost:
+		if current != nil && current.Token == t.Token {
+			return nil
+		}
+		return ErrLost
+	default:
+		return fmt.Errorf("settle: the store said %d, which is no end of a write", how)
+	}
+}
+
+// Claim writes a new row, unless its key has one: then that is returned. Here too the row tells what became of a write of which
+// nobody knows.
+func (d *Driver) Claim(ctx context.Context, t *ledger.Transaction) (current *ledger.Transaction, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+	defer cancel()
+	current, won, err := d.cfg.Store.Claim(ctx, t)
+	if err != nil {
+		found, lerr := d.cfg.Store.Load(ctx, t.Key)
+		if lerr != nil {
+			return nil, fmt.Errorf("settle: claim: %w", errors.Join(err, lerr))
+		}
+		current = found
+	}
+	if won || current.Token == t.Token {
+		return nil, nil
+	}
+	return current, nil
+}
+
+// close writes the state that a step ends in. The ledger refuses one that is not proven: then nobody knows.
+func (w *drive) close(ctx context.Context, step ledger.StepKind) error {
+	if err := w.tx.Close(step); err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	w.Stamp(w.tx, w.cfg.Now())
+	return w.Put(ctx, w.tx)
+}
+
+// finish writes the outcome, with the answer and with what the caller wants beside it, and only then lets the answer out.
+func (w *drive) finish(ctx context.Context) End {
+	if err := w.final(ctx, true); err != nil {
+		w.unknowns.add(w.tx)
+		return End{Kind: ledger.Hold, Tx: w.tx, Err: err}
+	}
+	return End{Kind: ledger.Finish, Tx: w.tx, Answer: w.answer.answer()}
+}
+
+func (w *drive) final(ctx context.Context, keep bool) error {
+	if err := w.tx.Close(ledger.Finish); err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	answer, err := w.stored(keep)
+	if err != nil {
+		return err
+	}
+	w.tx.Answer = answer
+	w.Stamp(w.tx, w.cfg.Now())
+	var beside error
+	var group sync.WaitGroup
+	group.Go(func() { beside = w.job.Caller.Beside(ctx, w.tx) })
+	err = w.Put(ctx, w.tx)
+	group.Wait()
+	if beside != nil { // the outcome stands; what the conversation loses is told
+		w.cfg.Log.Error("session and owner could not be recorded", "transaction", w.tx.ID, "error", beside)
+	}
+	if err == nil {
+		w.unknowns.remove(w.tx.Key)
+	}
+	return err
+}
+
+// stored is the answer as it is kept: sealed, with its hash, or the fact that it was too large.
+func (w *drive) stored(keep bool) (*ledger.StoredAnswer, error) {
+	s := &ledger.StoredAnswer{Status: w.answer.status, Header: w.answer.header, Kept: keep, Hash: sha256.Sum256(w.answer.body)}
+	if id, ok := policy.BodyField(s.Header.Get("Content-Type"), w.answer.body, w.who.Contract.ObjectID); ok {
+		s.ObjectID = id
+	}
+	if !keep {
+		return s, nil
+	}
+	var err error
+	if s.Sealed, s.KeyID, err = w.cfg.Vault.Seal(w.answer.body, w.tx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// pass is asked when an answer outgrows what is kept. Status and contract say what it proves; where that is an outcome, it is written,
+// and the answer passes on to the caller without being kept.
+func (w *drive) pass(ctx context.Context) (bool, error) {
+	_, word := w.who.Classify(w.answer.status, "")
+	e := ledger.Evidence{Attempt: w.tx.Current().ID, Kind: ledger.FromAnswer, Status: w.answer.status}
+	switch word {
+	case policy.OutcomeSucceeded:
+		e.Outcome = ledger.Succeeded
+	case policy.OutcomeDeclined:
+		e.Outcome = ledger.Declined
+	default: // not an outcome that could be answered
+		return false, nil
+	}
+	if ledger.Next(w.tx, e, w.circumstances()).Kind != ledger.Finish {
+		return false, nil
+	}
+	w.tx.Settle(e)
+	if w.lost = w.final(ctx, false); w.lost != nil {
+		return false, w.lost
+	}
+	return true, nil
+}
+
+// hold records that nobody knows. Only evidence, or the caller's retry at a provider that enforces keys, moves it on.
+func (w *drive) hold(ctx context.Context) End {
+	w.unknowns.add(w.tx)
+	err := w.close(ctx, ledger.Hold)
+	return End{Kind: ledger.Hold, Tx: w.tx, Err: err}
+}
+
+// refuse records that every attempt is proven not executed, and that no other will be made for this caller.
+func (w *drive) refuse(ctx context.Context, d *route.Decision) End {
+	err := w.close(ctx, ledger.Refuse)
+	return End{Kind: ledger.Refuse, Tx: w.tx, Answer: w.answer.answer(), Decision: d, Err: err}
+}
+
+// Adopt takes what earlier runs of this agent left under way: it may have been sent, and nobody knows more. It is recorded as unknown
+// and not sent again. Rows of other agents are not touched. It returns how many it found open.
+func (d *Driver) Adopt(ctx context.Context) (int, error) {
+	mine := d.cfg.Agent + "/"
+	var left []*ledger.Transaction
+	n := 0
+	err := d.cfg.Store.Open(ctx, func(t *ledger.Transaction) bool {
+		if len(t.Run) > len(mine) && t.Run[:len(mine)] == mine && t.Run != d.cfg.Run {
+			n++
+			d.unknowns.add(t)
+			if t.State == ledger.Intent {
+				left = append(left, t)
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return n, fmt.Errorf("settle: open transactions: %w", err)
+	}
+	for _, t := range left {
+		if err := d.adopt(ctx, t); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (d *Driver) adopt(ctx context.Context, t *ledger.Transaction) error {
+	t.TakeOver(d.cfg.Run)
+	if len(t.Attempts) > 0 && t.Current().Error == "" {
+		t.Current().Error = "proxy_internal_error"
+	}
+	d.Stamp(t, d.cfg.Now())
+	return d.Put(ctx, t)
+}
