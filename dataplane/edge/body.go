@@ -18,25 +18,22 @@ const (
 
 // body reads the whole body: an effect may have to be sent again with the same bytes. The limit of time is taken away only when the body
 // is here: net/http reads what is left of a refused one, and would wait for it for ever.
-func (p *port) body(w http.ResponseWriter, r *http.Request) ([]byte, *proxy.Problem) {
+func (p *port) body(r *http.Request) ([]byte, *proxy.Problem) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
-	readBefore(w, time.Now().Add(p.edge.config.Limits.ReadBody))
+	limit := func(time.Time) {}
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+		limit = c.limitRead
+	}
+	limit(time.Now().Add(p.edge.config.Limits.ReadBody))
 	body, problem := readBody(r, int64(p.edge.config.Limits.Body))
 	if problem != nil {
-		readBefore(w, time.Now().Add(refusedBody))
+		limit(time.Now().Add(refusedBody))
 		return nil, problem
 	}
-	readBefore(w, time.Time{})
+	limit(time.Time{})
 	return body, nil
-}
-
-// readBefore sets the connection's limit for reads. It fails only on a connection that is closed, where the next read says so.
-func readBefore(w http.ResponseWriter, t time.Time) {
-	if c, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
-		_ = c.SetReadDeadline(t)
-	}
 }
 
 func readBody(r *http.Request, limit int64) (body []byte, problem *proxy.Problem) {

@@ -98,7 +98,7 @@ func (p *port) read(x *exchange, r *http.Request) (*policy.Service, *refusal) {
 	x.request.Method, x.request.Path, x.request.RawQuery = r.Method, path, query
 	x.request.Header = x.fields[:0]
 	takeHeaders(&x.call, r.Header)
-	body, problem := p.body(x.reply.w, r)
+	body, problem := p.body(r)
 	if problem != nil {
 		return nil, refuse(svc, problem, true)
 	}

@@ -34,10 +34,14 @@ func newPort(s *Server, number int, l net.Listener) *port {
 		MaxHeaderBytes:    s.config.Limits.Header,
 		ErrorLog:          errorLog(s.config.Logger),
 		Protocols:         new(http.Protocols),
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
 	p.http.Protocols.SetHTTP1(true)
 	return p
 }
+
+// connKey is under which a request's context has its connection.
+type connKey struct{}
 
 // errorLog takes what net/http has to say: broken requests, mostly.
 func errorLog(to *slog.Logger) *log.Logger { return slog.NewLogLogger(to.Handler(), slog.LevelDebug) }
@@ -89,19 +93,57 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// conn is an application's connection.
+// conn is an application's connection. Moving a deadline costs a timer; a call that came in one piece and is answered in one moves none.
 type conn struct {
 	net.Conn
 	listener *listener
 	closed   sync.Once
+	taken    time.Time // until when writes may last; one goroutine writes at a time
+
+	mu    sync.Mutex
+	until time.Time // until when a body may be read; zero: no limit
+	armed bool      // until is the connection's deadline
 }
 
-// Write gives the application so long to take the bytes: one that takes nothing must not hold a provider's answer for ever.
+// Write gives the application a time to take the bytes, half the limit at least: one that takes nothing must not hold a provider's
+// answer for ever.
 func (c *conn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.listener.write)); err != nil {
-		return 0, err
+	if now := time.Now(); c.taken.Sub(now) < c.listener.write/2 {
+		c.taken = now.Add(c.listener.write)
+		if err := c.SetWriteDeadline(c.taken); err != nil {
+			return 0, err
+		}
 	}
 	return c.Conn.Write(p)
+}
+
+// Read reads from the network, which is only asked when nothing of the request is here already: then the body's limit counts.
+func (c *conn) Read(p []byte) (int, error) {
+	if err := c.arm(); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *conn) arm() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.until.IsZero() || c.armed {
+		return nil
+	}
+	c.armed = true
+	return c.SetReadDeadline(c.until)
+}
+
+// limitRead sets until when a body may be read, or takes the limit away. A read that waits already has it too.
+func (c *conn) limitRead(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = until
+	if c.armed {
+		_ = c.SetReadDeadline(until) // fails only on a closed connection, where the next read says so
+		c.armed = !until.IsZero()
+	}
 }
 
 // CloseWrite is asked for by net/http, which then lingers so that a last answer is not lost to a reset.
