@@ -52,7 +52,7 @@ type Preset uint8
 
 // The presets.
 const (
-	LAN Preset = iota // round trips of a few milliseconds: the leader's death is noticed after 0.75 to 1.5 s
+	LAN Preset = iota // round trips of a few milliseconds: the leader's death is noticed after 1 to 2 s
 	WAN               // up to some 200 ms
 )
 
@@ -117,9 +117,11 @@ func (c *Config) raft() (*raft.Config, error) {
 	rc.NoLegacyTelemetry = true
 	switch c.Preset {
 	case LAN:
-		rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = 750*time.Millisecond, 750*time.Millisecond, 400*time.Millisecond
+		// The lease is as long as it may be: it only says when a cut-off leader gives up, reads do not trust it (Read), and with less a
+		// leader on a busy machine loses its term for nothing.
+		rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = time.Second, time.Second, time.Second
 	case WAN:
-		rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = 3*time.Second, 3*time.Second, 1500*time.Millisecond
+		rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = 3*time.Second, 3*time.Second, 3*time.Second
 		rc.CommitTimeout = 200 * time.Millisecond
 	default:
 		return nil, fmt.Errorf("replica: unknown preset %d", c.Preset)

@@ -148,8 +148,8 @@ func (r *Replica) nudge(ctx context.Context, term uint64, news <-chan struct{}) 
 			return
 		}
 		index, at := r.fsm.newest()
-		if at != term {
-			continue
+		if at != term || r.raft.Load().LastIndex() > index {
+			continue // the next entries carry the news, and the last of them is told here
 		}
 		var all sync.WaitGroup
 		for _, sv := range r.servers() {

@@ -2,11 +2,10 @@ package state
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"math"
-	"time"
 	"unicode/utf8"
 
 	"segue/controlplane/policy"
@@ -96,10 +95,9 @@ func (s *State) outcome(err *Error) Result {
 	return Result{Index: s.Index, Revision: s.Current().Number, Err: err}
 }
 
-// kinds returns the names of the changes that are set.
-func (c *Command) kinds() []string {
-	var names []string
-	for _, k := range []struct {
+// kinds counts the changes that are set and names the last of them.
+func (c *Command) kinds() (name string, n int) {
+	for _, k := range [...]struct {
 		name string
 		set  bool
 	}{
@@ -110,22 +108,26 @@ func (c *Command) kinds() []string {
 		{"EndOrder", c.EndOrder != nil},
 	} {
 		if k.set {
-			names = append(names, k.name)
+			name = k.name
+			n++
 		}
 	}
-	return names
+	return name, n
 }
 
 // Kind names the change; empty unless exactly one is set.
 func (c *Command) Kind() string {
-	if names := c.kinds(); len(names) == 1 {
-		return names[0]
+	if name, n := c.kinds(); n == 1 {
+		return name
 	}
 	return ""
 }
 
 // skipped tells a command that this node does not know and may pass over.
-func (c *Command) skipped() bool { return c.Ignorable && len(c.kinds()) == 0 }
+func (c *Command) skipped() bool {
+	_, n := c.kinds()
+	return c.Ignorable && n == 0
+}
 
 // check finds what is missing or too long in what every command carries.
 func (c *Command) check() *Error {
@@ -143,7 +145,7 @@ func (c *Command) check() *Error {
 	case y < 1970 || y > 9999:
 		return refuse(Invalid, "at is in the year %d", y)
 	}
-	if n := len(c.kinds()); n != 1 {
+	if _, n := c.kinds(); n != 1 {
 		return refuse(Invalid, "a command is one change, this one has %d", n)
 	}
 	if c.SetWeights != nil {
@@ -177,20 +179,48 @@ func checkWeights(weights []policy.Weight) *Error {
 	return nil
 }
 
-// digest tells one change from another. Times and ids that are set here do not count: a retry carries its own clock.
+// digest tells one change from another. The time, and what is set here (an order's id and texts), do not count: a retry carries its own
+// clock.
 func (c *Command) digest() string {
-	change := Command{Actor: c.Actor, Init: c.Init, ApplyPolicy: c.ApplyPolicy, SetWeights: c.SetWeights, EndOrder: c.EndOrder}
-	if c.GiveOrder != nil {
-		o := c.GiveOrder.Order
-		o.ID, o.Actor, o.Reason, o.At = "", "", "", time.Time{}
-		change.GiveOrder = &GiveOrder{Order: o}
+	buf := make([]byte, 0, 256)
+	buf = appendTexts(buf, c.Actor, c.Kind())
+	switch {
+	case c.Init != nil:
+		buf = appendTexts(buf, c.Init.Incarnation)
+	case c.ApplyPolicy != nil:
+		buf = binary.BigEndian.AppendUint64(buf, c.ApplyPolicy.Base)
+		buf = append(buf, c.ApplyPolicy.Source...)
+	case c.SetWeights != nil:
+		w := c.SetWeights
+		buf = appendTexts(binary.BigEndian.AppendUint64(buf, w.Base), w.Service, w.Region)
+		for _, x := range w.Weights {
+			buf = binary.BigEndian.AppendUint64(appendTexts(buf, x.Provider), math.Float64bits(x.Percent))
+		}
+	case c.GiveOrder != nil:
+		buf = appendOrder(buf, &c.GiveOrder.Order)
+	case c.EndOrder != nil:
+		buf = appendTexts(buf, c.EndOrder.ID)
 	}
-	text, err := json.Marshal(&change)
-	if err != nil { // only for what no log can carry, such as a share that is not a number
-		text = []byte(err.Error())
-	}
-	h := sha256.Sum256(text)
+	h := sha256.Sum256(buf)
 	return hex.EncodeToString(h[:8])
+}
+
+func appendOrder(buf []byte, o *policy.Order) []byte {
+	buf = appendTexts(buf, string(o.Kind), o.Provider, string(o.Fault.Kind))
+	for _, n := range [...]uint64{
+		uint64(o.For), math.Float64bits(o.Fault.Share), uint64(o.Fault.Status), uint64(o.Fault.Delay), uint64(len(o.Regions)),
+	} {
+		buf = binary.BigEndian.AppendUint64(buf, n)
+	}
+	return appendTexts(buf, o.Regions...)
+}
+
+// appendTexts writes each text behind its length, so that no text can pass for the end of one and the begin of the next.
+func appendTexts(buf []byte, texts ...string) []byte {
+	for _, t := range texts {
+		buf = append(binary.BigEndian.AppendUint64(buf, uint64(len(t))), t...)
+	}
+	return buf
 }
 
 func refuse(code Code, format string, args ...any) *Error {

@@ -20,19 +20,10 @@ type Entry struct {
 	Hash    string
 }
 
-// sum hashes the entry onto prev. Each field is preceded by its length, so that no text can pass for the end of one field and the
-// begin of the next.
+// sum hashes the entry onto prev.
 func (e Entry) sum(prev string) string {
-	var index [8]byte
-	binary.BigEndian.PutUint64(index[:], e.Index)
-	buf := make([]byte, 0, 512)
-	for _, f := range []string{
-		prev, string(index[:]), e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Reason, e.Request, e.Kind, e.Text,
-	} {
-		buf = binary.BigEndian.AppendUint64(buf, uint64(len(f)))
-		buf = append(buf, f...)
-	}
-	h := sha256.Sum256(buf)
+	buf := appendTexts(make([]byte, 0, 512), prev, e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Reason, e.Request, e.Kind, e.Text)
+	h := sha256.Sum256(binary.BigEndian.AppendUint64(buf, e.Index))
 	return hex.EncodeToString(h[:])
 }
 

@@ -51,7 +51,8 @@ func Decode(text []byte) (Command, error) {
 	case err != nil:
 		return Command{}, fmt.Errorf("%w: %w", ErrUnknownCommand, err)
 	default:
-		return Command{}, fmt.Errorf("%w: version %d, changes %v", ErrUnknownCommand, c.Version, c.kinds())
+		_, n := c.kinds()
+		return Command{}, fmt.Errorf("%w: version %d with %d changes that are known here", ErrUnknownCommand, c.Version, n)
 	}
 }
 

@@ -13,7 +13,10 @@ import (
 
 // InForce returns the orders that have not ended by now, oldest first. The list is the caller's.
 func (s *State) InForce(now time.Time) []policy.Order {
-	var out []policy.Order
+	if len(s.Orders) == 0 {
+		return nil
+	}
+	out := make([]policy.Order, 0, len(s.Orders)+1)
 	for _, o := range s.Orders {
 		if o.Ends().After(now) {
 			out = append(out, o)

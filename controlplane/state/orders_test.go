@@ -134,6 +134,20 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
+func BenchmarkDecode(b *testing.B) {
+	c := drill(time.Minute)
+	c.Request, c.Actor, c.Reason, c.At = "r", "ann", "why", epoch
+	text, err := Encode(c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Decode(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkApply(b *testing.B) {
 	for name, change := range map[string]func(i int) Command{
 		"weights": func(i int) Command { return weights(0, "eu-west", float64(i%100), 100-float64(i%100)) },

@@ -121,3 +121,45 @@ func TestMemoryAgainstAMap(t *testing.T) {
 		}
 	}
 }
+
+func TestDigestSeesEveryPartOfAChange(t *testing.T) {
+	base := drill(time.Minute)
+	base.Actor = "ann"
+	seen := map[string]string{base.digest(): "base"}
+	differ := func(name string, c Command) {
+		t.Helper()
+		d := c.digest()
+		if other, ok := seen[d]; ok {
+			t.Errorf("%s and %s have one digest", name, other)
+		}
+		seen[d] = name
+	}
+	for name, edit := range map[string]func(*Command){
+		"actor":    func(c *Command) { c.Actor = "bob" },
+		"kind":     func(c *Command) { c.GiveOrder.Order.Kind = "drain" },
+		"provider": func(c *Command) { c.GiveOrder.Order.Provider = "x" },
+		"regions":  func(c *Command) { c.GiveOrder.Order.Regions = []string{"a", "b"} },
+		"joined":   func(c *Command) { c.GiveOrder.Order.Regions = []string{"ab"} },
+		"for":      func(c *Command) { c.GiveOrder.Order.For++ },
+		"fault":    func(c *Command) { c.GiveOrder.Order.Fault.Kind = "hang" },
+		"share":    func(c *Command) { c.GiveOrder.Order.Fault.Share = 0.25 },
+		"status":   func(c *Command) { c.GiveOrder.Order.Fault.Status = 503 },
+		"delay":    func(c *Command) { c.GiveOrder.Order.Fault.Delay = 1 },
+	} {
+		c := drill(time.Minute)
+		c.Actor = "ann"
+		edit(&c)
+		differ(name, c)
+	}
+	for i, c := range []Command{
+		apply(0, "a"), apply(1, "a"), apply(0, "b"), weights(0, "r", 1, 2), weights(1, "r", 1, 2), weights(0, "s", 1, 2), weights(0, "r", 2, 1),
+		{EndOrder: &EndOrder{ID: "a"}}, {EndOrder: &EndOrder{ID: "b"}}, {Init: &Init{Incarnation: "a"}}, {Init: &Init{Incarnation: "b"}},
+	} {
+		differ(fmt.Sprint(i), c)
+	}
+	same := drill(time.Minute)
+	same.Actor, same.At, same.GiveOrder.Order.ID, same.GiveOrder.Order.At = "ann", epoch, "x", epoch
+	if seen[same.digest()] != "base" {
+		t.Error("the time of a repeat counts")
+	}
+}
