@@ -1,0 +1,305 @@
+package dataplane
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"segue/controlplane/feed"
+	"segue/controlplane/health"
+	"segue/controlplane/policy"
+	"segue/controlplane/state"
+	"segue/dataplane/edge"
+	"segue/dataplane/embedded"
+	"segue/dataplane/probe"
+	"segue/dataplane/provider"
+	"segue/dataplane/proxy"
+	"segue/dataplane/settle"
+	"segue/dataplane/standing"
+)
+
+// Config is what an Agent is made of.
+type Config struct {
+	ID, Region string
+	Dir        string // generations and keys
+	StoreDir   string // of the agent's own store; default Dir/store
+	KeysDir    string // default Dir/keys; agents that share a store share their keys too, to replay each other's answers
+	Host       string // of the services' listeners; default 127.0.0.1, loopback only
+	PortOffset int    // added to the policy's ports
+	AnyPort    bool   // free ports instead of the policy's; Addr tells which
+	Admin      string // host:port of the agent's own listener; loopback only
+	Control    []string
+	Store      *embedded.Store // shared with other agents, who close it; nil: the agent's own
+	Log        *slog.Logger
+	Now        func() time.Time
+	Metrics    *prometheus.Registry
+	Fatal      func(error) // ends the process: the store cannot go on
+}
+
+func (c Config) withDefaults() Config {
+	if c.StoreDir == "" {
+		c.StoreDir = filepath.Join(c.Dir, "store")
+	}
+	if c.KeysDir == "" {
+		c.KeysDir = filepath.Join(c.Dir, "keys")
+	}
+	if c.Host == "" {
+		c.Host = "127.0.0.1"
+	}
+	if c.Admin == "" {
+		c.Admin = "127.0.0.1:0"
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	return c
+}
+
+// Agent is one data-plane process.
+type Agent struct {
+	cfg         Config
+	run         string
+	store       *embedded.Store
+	parts       parts
+	generations *generations
+	metrics     *metrics
+	force       force
+	stopping    atomic.Bool
+	admin       net.Listener
+	server      *http.Server
+	feed        *feed.Agent
+	idle        sync.WaitGroup
+}
+
+// parts are the rooms of the data plane.
+type parts struct {
+	board  *standing.Board
+	client *provider.Client
+	driver *settle.Driver
+	proxy  *proxy.Proxy
+	edge   *edge.Server
+	prober *probe.Prober
+}
+
+// force is what is in force.
+type force struct {
+	mu       sync.Mutex // one Update at a time
+	position state.Position
+	source   []byte // the policy's document
+	snapshot atomic.Pointer[policy.Snapshot]
+}
+
+// New opens the store and binds the agent's own listener. The services' listeners follow the policy.
+func New(cfg Config) (*Agent, error) {
+	cfg = cfg.withDefaults()
+	if cfg.ID == "" || cfg.Region == "" || cfg.Dir == "" {
+		return nil, errors.New("dataplane: an agent needs an id, a region and a directory")
+	}
+	a := &Agent{cfg: cfg, run: cfg.ID + "/" + nonce(), store: cfg.Store}
+	if err := a.assemble(); err != nil {
+		return nil, errors.Join(err, a.close())
+	}
+	return a, nil
+}
+
+// nonce tells this life of the agent from its earlier ones.
+func nonce() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return hex.EncodeToString(b[:])
+}
+
+func (a *Agent) assemble() error {
+	var err error
+	if a.admin, err = listenLoopback(a.cfg.Admin); err != nil {
+		return err
+	}
+	if a.generations, err = openGenerations(filepath.Join(a.cfg.Dir, "generations"), a.cfg.Log); err != nil {
+		return err
+	}
+	vault, err := openVault(a.cfg.KeysDir)
+	if err != nil {
+		return err
+	}
+	if a.store == nil {
+		if a.store, err = embedded.Open(a.cfg.StoreDir, embedded.Options{Log: a.cfg.Log, Fatal: a.cfg.Fatal}); err != nil {
+			return fmt.Errorf("dataplane: %w", err)
+		}
+	}
+	if a.metrics, err = newMetrics(a.cfg.Metrics, a.cfg.Region); err != nil {
+		return err
+	}
+	if err := a.furnish(vault); err != nil {
+		return err
+	}
+	a.server = a.own()
+	if len(a.cfg.Control) == 0 {
+		return nil
+	}
+	a.feed, err = feed.NewAgent(feed.AgentConfig{
+		Control: a.cfg.Control, Agent: a.cfg.ID, Region: a.cfg.Region, Run: a.run, Local: a, Log: a.cfg.Log, Now: a.cfg.Now,
+	})
+	return err
+}
+
+// furnish makes the rooms, each of those that it calls.
+func (a *Agent) furnish(vault *settle.Vault) error {
+	p, cfg := &a.parts, &a.cfg
+	var err error
+	p.board = standing.New()
+	if p.client, err = provider.New(provider.Config{
+		Region: cfg.Region, Logger: cfg.Log, Metrics: cfg.Metrics, Clock: cfg.Now, Seed: seed(cfg.ID),
+	}); err != nil {
+		return fmt.Errorf("dataplane: %w", err)
+	}
+	p.driver = settle.New(settle.Config{
+		Store: a.store.Ledger(), Board: p.board, Client: p.client, Vault: vault, Agent: cfg.ID, Run: a.run, Region: cfg.Region,
+		Now: cfg.Now, Boot: settle.Boot, Log: cfg.Log,
+	})
+	if p.proxy, err = proxy.New(proxy.Config{
+		Region: cfg.Region, Run: a.run, Ledger: a.store.Ledger(), Sessions: a.store.Sessions(), Board: p.board, Client: p.client,
+		Driver: p.driver, Vault: vault, Log: cfg.Log, Now: cfg.Now, Metrics: cfg.Metrics,
+	}); err != nil {
+		return fmt.Errorf("dataplane: %w", err)
+	}
+	p.prober = probe.New(checker{p.client}, p.board, seed(cfg.ID))
+	p.edge, err = edge.New(edge.Config{
+		Host: cfg.Host, PortOffset: cfg.PortOffset, AnyPort: cfg.AnyPort, Proxy: p.proxy, Own: a.serveOwn, Logger: cfg.Log, Clock: cfg.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("dataplane: %w", err)
+	}
+	return nil
+}
+
+// seed spreads agents: what each draws differs from its neighbours', and is the same in every run.
+func seed(id string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(id)) // a hash takes everything
+	return h.Sum64()
+}
+
+// checker lets the prober ask through the client.
+type checker struct{ client *provider.Client }
+
+func (c checker) Check(ctx context.Context, who *policy.Candidate) (health.Sample, error) {
+	r := c.client.Check(ctx, who)
+	s := health.Sample{Class: health.OK, Latency: r.Latency, RetryAfter: r.RetryAfter}
+	switch {
+	case r.RetryAfter > 0 && !r.Good:
+		s.Class = health.Limited
+	case !r.Good:
+		s.Class = health.Failure
+	}
+	return s, r.Err
+}
+
+// Start records what earlier runs left open, serves the newest good generation without waiting for anybody, and attaches to the
+// control plane. ctx bounds the start alone.
+func (a *Agent) Start(ctx context.Context) error {
+	open, err := a.parts.driver.Adopt(ctx)
+	if err != nil {
+		return fmt.Errorf("dataplane: %w", err)
+	}
+	if open > 0 {
+		a.cfg.Log.Warn("transactions of earlier runs have no known outcome; none is sent again", "open", open)
+	}
+	a.resume()
+	a.idle.Go(func() {
+		if err := a.server.Serve(a.admin); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			a.cfg.Log.Error("the agent's own listener failed", "error", err)
+		}
+	})
+	if a.feed != nil {
+		a.feed.Start()
+	}
+	return nil
+}
+
+// resume takes the newest generation that applies.
+func (a *Agent) resume() {
+	for _, g := range a.generations.newestFirst() {
+		u, err := a.generations.load(g, a.cfg.Now())
+		if err == nil {
+			err = a.take(u, false)
+		}
+		if err == nil {
+			a.cfg.Log.Info("serving from disk", "revision", u.Revision, "generation", g)
+			return
+		}
+		a.cfg.Log.Warn("a generation is skipped", "generation", g, "error", err)
+	}
+}
+
+// Stop takes nothing new, lets calls under way finish, and closes everything, in reverse order. What ctx does not leave time for is
+// cut: a transaction that is cut so stays open in the store, and the next run records it as unknown.
+func (a *Agent) Stop(ctx context.Context) error {
+	a.stopping.Store(true)
+	if a.feed != nil {
+		a.feed.Stop()
+	}
+	a.parts.prober.Stop()
+	err := a.parts.edge.Drain(ctx)
+	if waited := a.parts.driver.Wait(ctx); waited != nil {
+		// A driver still uses the store: it is left open, for the process's end to close.
+		return errors.Join(err, fmt.Errorf("dataplane: transactions are still under way: %w", waited), a.server.Close())
+	}
+	a.parts.client.Close()
+	err = errors.Join(err, a.server.Close())
+	a.idle.Wait()
+	return errors.Join(err, a.close())
+}
+
+// close closes what New opened.
+func (a *Agent) close() error {
+	var err error
+	if a.admin != nil {
+		if e := a.admin.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
+			err = fmt.Errorf("dataplane: %w", e)
+		}
+	}
+	if a.store != nil && a.store != a.cfg.Store {
+		err = errors.Join(err, a.store.Close())
+	}
+	return err
+}
+
+// Addr is where a service is served, or "".
+func (a *Agent) Addr(service string) string { return a.parts.edge.Addr(service) }
+
+// Addrs are the services' addresses.
+func (a *Agent) Addrs() map[string]string {
+	out := map[string]string{}
+	if snap := a.force.snapshot.Load(); snap != nil {
+		for _, svc := range snap.Services {
+			if addr := a.Addr(svc.Name); addr != "" {
+				out[svc.Name] = addr
+			}
+		}
+	}
+	return out
+}
+
+// AdminAddr is the agent's own listener.
+func (a *Agent) AdminAddr() string { return a.admin.Addr().String() }
+
+// Run names this life of the agent.
+func (a *Agent) Run() string { return a.run }

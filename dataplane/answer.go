@@ -1,0 +1,106 @@
+package dataplane
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"segue/controlplane/policy"
+	"segue/controlplane/query"
+	"segue/dataplane/ledger"
+)
+
+// Bounds of a list of transactions.
+const (
+	defaultListed = 50
+	maxListed     = 500
+)
+
+// Answer answers a question from the control plane about this agent's data.
+func (a *Agent) Answer(ctx context.Context, q query.Question) ([]byte, error) {
+	var answer any
+	var err error
+	switch q.Kind {
+	case query.Transactions:
+		answer, err = a.transactions(ctx, q)
+	case query.One:
+		answer, err = a.why(ctx, q.Transaction)
+	default:
+		return nil, fmt.Errorf("this agent does not know the question %q", q.Kind)
+	}
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return nil, fmt.Errorf("dataplane: answer: %w", err)
+	}
+	return body, nil
+}
+
+func (a *Agent) transactions(ctx context.Context, q query.Question) ([]query.Transaction, error) {
+	want := ledger.Query{Service: q.Service, Key: q.Key, Provider: q.Provider}
+	if q.State != "" {
+		s, ok := ledger.ParseState(q.State)
+		if !ok {
+			return nil, fmt.Errorf("%q is no state of a transaction: intent, held, succeeded, declined or not_sent", q.State)
+		}
+		want.State = s
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultListed
+	}
+	limit = min(limit, maxListed)
+	want.Limit = limit
+	if a.cfg.Store != nil { // others' rows are among them
+		want.Limit = maxListed
+	}
+	rows, err := a.store.Ledger().Recent(ctx, want)
+	if err != nil {
+		return nil, fmt.Errorf("dataplane: %w", err)
+	}
+	out := make([]query.Transaction, 0, min(limit, len(rows)))
+	for _, t := range rows {
+		if len(out) < limit && a.mine(t) {
+			out = append(out, shown(t))
+		}
+	}
+	return out, nil
+}
+
+// mine tells whether a row is this agent's. Agents that share a store each speak for their own, so that nothing is told twice.
+func (a *Agent) mine(t *ledger.Transaction) bool {
+	return a.cfg.Store == nil || strings.HasPrefix(t.Run, a.cfg.ID+"/")
+}
+
+func (a *Agent) why(ctx context.Context, id string) (query.Why, error) {
+	t, err := a.store.Ledger().ByID(ctx, id)
+	if err == nil && !a.mine(t) {
+		err = ledger.ErrNotFound
+	}
+	if errors.Is(err, ledger.ErrNotFound) {
+		return query.Why{}, fmt.Errorf("%s has no transaction %s", a.cfg.ID, id)
+	}
+	if err != nil {
+		return query.Why{}, fmt.Errorf("dataplane: %w", err)
+	}
+	w := query.Why{Transaction: shown(t), Sentence: sentence(t)}
+	w.Decisions, w.Timeline = a.parts.proxy.Why(id)
+	if len(w.Decisions) == 0 {
+		w.Sentence += " Why each provider was chosen is not known any more: decisions are kept in memory, since the agent's last start."
+	}
+	return w, nil
+}
+
+// dialect is what a service's callers take for an error.
+func (a *Agent) dialect(service string) policy.Dialect {
+	if snap := a.force.snapshot.Load(); snap != nil {
+		if svc, ok := snap.Service(service); ok && svc.Speaks != nil {
+			return svc.Speaks.Dialect
+		}
+	}
+	return policy.Stripe
+}

@@ -1,0 +1,126 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"segue/controlplane/health"
+	"segue/controlplane/policy"
+	"segue/controlplane/state"
+)
+
+// errOld refuses an Update from before the one that is in force.
+var errOld = errors.New("dataplane: the update is older than the one in force")
+
+// Apply takes an Update from the control plane. An error leaves everything as it was; its text goes up as the NACK's reason.
+func (a *Agent) Apply(u state.Update) error { return a.take(u, true) }
+
+// take puts an Update in force: all that can fail comes first.
+func (a *Agent) take(u state.Update, keep bool) error {
+	a.force.mu.Lock()
+	defer a.force.mu.Unlock()
+	if was := a.force.position; was.Incarnation == u.Incarnation && u.Index < was.Index {
+		return fmt.Errorf("%w: index %d after %d", errOld, u.Index, was.Index)
+	}
+	snap := a.force.snapshot.Load()
+	fresh := len(u.Policy) > 0 && (snap == nil || snap.Revision != u.Revision || !slices.Equal(a.force.source, u.Policy))
+	if fresh {
+		next, err := a.compile(u)
+		if err != nil {
+			return err
+		}
+		if err := a.swap(next); err != nil {
+			return err
+		}
+		a.force.source = u.Policy
+	}
+	a.order(u)
+	changed := a.force.position != u.Position
+	a.force.position = u.Position
+	if keep && changed && len(a.force.source) > 0 {
+		if err := a.generations.save(u, a.cfg.Now()); err != nil { // it is in force all the same; only a restart would miss it
+			a.cfg.Log.Error("a generation could not be written", "revision", u.Revision, "error", err)
+		}
+	}
+	return nil
+}
+
+func (a *Agent) compile(u state.Update) (*policy.Snapshot, error) {
+	doc, problems := policy.Parse("update", u.Policy)
+	if err := problems.Err(); err != nil {
+		return nil, fmt.Errorf("dataplane: revision %d does not parse: %w", u.Revision, err)
+	}
+	snap, err := policy.Compile(doc, a.cfg.Region, u.Revision)
+	if err != nil {
+		return nil, fmt.Errorf("dataplane: revision %d: %w", u.Revision, err)
+	}
+	return snap, nil
+}
+
+// swap puts a snapshot in force. The board first: no call may be decided by a policy whose rows it does not have. The edge can
+// refuse (a port is taken); then the others go back to what they had.
+func (a *Agent) swap(next *policy.Snapshot) error {
+	p, was := &a.parts, a.force.snapshot.Load()
+	p.board.Swap(next)
+	p.proxy.Swap(next)
+	if err := p.edge.Swap(next); err != nil {
+		if was == nil {
+			was = &policy.Snapshot{Region: a.cfg.Region}
+		}
+		p.board.Swap(was)
+		p.proxy.Swap(was)
+		return fmt.Errorf("dataplane: revision %d: %w", next.Revision, err)
+	}
+	p.prober.Swap(next)
+	a.force.snapshot.Store(next)
+	if was != nil {
+		p.board.Note(health.Event{
+			At: a.cfg.Now(), Kind: "policy", Level: "ok", Text: fmt.Sprintf("%s serves by policy %d", a.cfg.ID, next.Revision),
+		})
+	}
+	return nil
+}
+
+// order puts the orders in force. Their ends are counted on this agent's clock: the time that was left when the Update was sent.
+func (a *Agent) order(u state.Update) {
+	now := a.cfg.Now()
+	drains := map[string]time.Time{}
+	orders := make([]policy.Order, len(u.Orders))
+	for i, o := range u.Orders {
+		o.At = now.Add(o.At.Sub(u.Now))
+		orders[i] = o
+		if o.Kind == policy.Drain && (len(o.Regions) == 0 || slices.Contains(o.Regions, a.cfg.Region)) && o.Ends().After(now) {
+			if o.Ends().After(drains[o.Provider]) {
+				drains[o.Provider] = o.Ends()
+			}
+		}
+	}
+	a.parts.board.Drains(drains)
+	a.parts.client.Drills(orders)
+}
+
+// Report is what the agent measured since its last report.
+func (a *Agent) Report() health.Report {
+	r := a.parts.board.Report(a.cfg.Now())
+	r.Agent, r.Region, r.Run, r.Addr = a.cfg.ID, a.cfg.Region, a.run, a.Addrs()
+	unknown := a.parts.driver.Unknowns()
+	for i := range r.Services {
+		s := &r.Services[i]
+		u := unknown[s.Service]
+		s.UnknownOpen, s.OldestUnknown = int32(min(u.Open, 1<<30)), u.Oldest
+	}
+	a.metrics.show(&r, a.age())
+	return r
+}
+
+// age is how long ago a control node was heard; negative: never.
+func (a *Agent) age() time.Duration {
+	if a.feed != nil {
+		if age, heard := a.feed.Age(); heard {
+			return age
+		}
+	}
+	return -1
+}

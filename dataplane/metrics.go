@@ -1,0 +1,90 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"segue/controlplane/health"
+)
+
+// metrics are the gauges that each report sets. Labels come from the policy; what the policy does not have any more is not shown.
+type metrics struct {
+	region        string
+	unknown       *prometheus.GaugeVec
+	unknownOldest *prometheus.GaugeVec
+	breaker       *prometheus.GaugeVec
+	weight        *prometheus.GaugeVec
+	revision      *prometheus.GaugeVec
+	feedAge       *prometheus.GaugeVec
+}
+
+func newMetrics(to *prometheus.Registry, region string) (*metrics, error) {
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		region:        region,
+		unknown:       gauge("segue_unknown_transactions", "Transactions whose outcome is not known.", "service"),
+		unknownOldest: gauge("segue_unknown_oldest_seconds", "Age of the oldest transaction whose outcome is not known.", "service"),
+		breaker:       gauge("segue_breaker_state", "1 for the state that a circuit is in.", "provider", "region", "state"),
+		weight:        gauge("segue_weight_ratio", "Share of new sessions: as configured, and as it was in the last second.", "service", "region", "provider", "kind"),
+		revision:      gauge("segue_policy_revision", "Revision of the policy in force.", "region"),
+		feedAge:       gauge("segue_feed_age_seconds", "Time since a control node was heard.", "region"),
+	}
+	for _, g := range []**prometheus.GaugeVec{&m.unknown, &m.unknownOldest, &m.breaker, &m.weight, &m.revision, &m.feedAge} {
+		if err := register(to, g); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// register registers g. Agents that share a registry share the metric.
+func register(to *prometheus.Registry, g **prometheus.GaugeVec) error {
+	err := to.Register(*g)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		if shared, ok := already.ExistingCollector.(*prometheus.GaugeVec); ok {
+			*g = shared
+			return nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("dataplane: metrics: %w", err)
+	}
+	return nil
+}
+
+// show sets the gauges from a report.
+func (m *metrics) show(r *health.Report, age time.Duration) {
+	m.revision.WithLabelValues(m.region).Set(float64(r.Revision))
+	if age >= 0 {
+		m.feedAge.WithLabelValues(m.region).Set(age.Seconds())
+	}
+	for i := range r.Services {
+		s := &r.Services[i]
+		m.unknown.WithLabelValues(s.Service).Set(float64(s.UnknownOpen))
+		oldest := 0.0
+		if !s.OldestUnknown.IsZero() {
+			oldest = r.At.Sub(s.OldestUnknown).Seconds()
+		}
+		m.unknownOldest.WithLabelValues(s.Service).Set(oldest)
+	}
+	m.breaker.Reset()
+	m.weight.Reset()
+	sessions := map[string]uint32{}
+	for i := range r.Rows {
+		sessions[r.Rows[i].Service] += r.Rows[i].Sessions
+	}
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		m.breaker.WithLabelValues(row.Provider, m.region, row.Breaker).Set(1)
+		m.weight.WithLabelValues(row.Service, m.region, row.Provider, "configured").Set(row.Weight / 100)
+		if all := sessions[row.Service]; all > 0 {
+			m.weight.WithLabelValues(row.Service, m.region, row.Provider, "effective").Set(float64(row.Sessions) / float64(all))
+		}
+	}
+}
