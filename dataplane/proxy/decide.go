@@ -64,6 +64,7 @@ func (x *Exchange) Decided(d *route.Decision) {
 	if d.Winner < 0 {
 		return
 	}
+	x.decision = *d
 	to := x.svc.Candidates[d.Winner].Provider
 	x.talk.now = to
 	if len(x.trail) == 0 {
