@@ -216,3 +216,10 @@ func writeLength(h hash.Hash, n int) {
 	binary.BigEndian.PutUint64(b[:], uint64(n))
 	h.Write(b[:])
 }
+
+// Hash is what a store files the key under: one length for every key, and no text of an application in an index.
+func (k Key) Hash() [32]byte {
+	h := sha256.New()
+	lengthPrefixed(h, k.App, k.Service, k.Key)
+	return [32]byte(h.Sum(nil))
+}

@@ -85,7 +85,7 @@ func (x *Exchange) reset() {
 	}
 }
 
-// release gives back what the exchange holds. It runs after a panic too, and may run twice.
+// release gives back what the exchange holds. It runs after a panic too.
 func (x *Exchange) release() {
 	if x.permit.Valid() {
 		x.proxy.cfg.Board.Release(x.permit)

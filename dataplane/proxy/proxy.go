@@ -82,7 +82,14 @@ func (p *Proxy) Swap(snap *policy.Snapshot) { p.view.Store(p.metrics.view(snap))
 func (p *Proxy) Serve(ctx context.Context, c *Call, to message.Reply) {
 	x, _ := p.exchanges.Get().(*Exchange)
 	x.begin(p, c, to)
-	defer x.release()
+	whole := false
+	defer func() {
+		x.release()
+		if whole { // after a panic nobody knows who still holds it
+			x.reset()
+			p.exchanges.Put(x)
+		}
+	}()
 	for _, step := range p.path {
 		if err := step(ctx, x); err != nil {
 			x.fail(err)
@@ -90,9 +97,7 @@ func (p *Proxy) Serve(ctx context.Context, c *Call, to message.Reply) {
 		}
 	}
 	x.count()
-	x.release()
-	x.reset()
-	p.exchanges.Put(x)
+	whole = true
 }
 
 // fail tells the caller why the path ended, unless he has his answer.

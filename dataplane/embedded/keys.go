@@ -1,0 +1,87 @@
+package embedded
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"segue/dataplane/ledger"
+)
+
+// The first byte of a key says what it is. Ledger and sessions share no prefix.
+const (
+	formatPrefix  = 'f' // the directory's format
+	rowPrefix     = 't' // hash → transaction
+	idPrefix      = 'i' // id → hash
+	openPrefix    = 'o' // created, hash → state; for rows in Intent or Held
+	createdPrefix = 'c' // created, hash
+	namePrefix    = 'k' // digest of the caller's key, created, hash: people look for keys without knowing the application
+	objectPrefix  = 'w' // digest of (application, service, id) → who owns it
+	sessionPrefix = 's' // hash → session
+	updatedPrefix = 'u' // hour of the last change, hash
+)
+
+// format is the form of the directory: the prefixes above and what stands under them.
+const format = 1
+
+const (
+	hashSize = 32
+	timeSize = 8
+)
+
+type hash = [hashSize]byte
+
+func rowKey(h hash) []byte                   { return append([]byte{rowPrefix}, h[:]...) }
+func idKey(id string) []byte                 { return append([]byte{idPrefix}, id...) }
+func sessionKey(h hash) []byte               { return append([]byte{sessionPrefix}, h[:]...) }
+func openKey(at time.Time, h hash) []byte    { return timeKey(openPrefix, at, h) }
+func createdKey(at time.Time, h hash) []byte { return timeKey(createdPrefix, at, h) }
+
+// updatedKey counts in hours: a session that changes often keeps its entry.
+func updatedKey(at time.Time, h hash) []byte {
+	return timeKey(updatedPrefix, at.Truncate(time.Hour), h)
+}
+
+func timeKey(prefix byte, at time.Time, h hash) []byte {
+	k := make([]byte, 0, 1+timeSize+hashSize)
+	k = appendTime(append(k, prefix), at)
+	return append(k, h[:]...)
+}
+
+// appendTime writes a time so that bytes sort as times do, before 1970 too.
+func appendTime(k []byte, at time.Time) []byte {
+	return binary.BigEndian.AppendUint64(k, uint64(at.UnixNano())^1<<63)
+}
+
+func nameKey(name string, at time.Time, h hash) []byte {
+	return append(appendTime(nameBounds(name), at), h[:]...)
+}
+
+func nameBounds(name string) []byte {
+	digest := sha256.Sum256([]byte(name))
+	return append([]byte{namePrefix}, digest[:16]...)
+}
+
+func objectKey(app, service, id string) []byte {
+	h := ledger.Key{App: app, Service: service, Key: id}.Hash()
+	return append([]byte{objectPrefix}, h[:]...)
+}
+
+// hashOf takes the row's hash from the end of an index key.
+func hashOf(key []byte) (hash, bool) {
+	if len(key) < hashSize {
+		return hash{}, false
+	}
+	return hash(key[len(key)-hashSize:]), true
+}
+
+// after is the first key behind every key that begins with prefix.
+func after(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}

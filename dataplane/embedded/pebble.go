@@ -1,0 +1,118 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// openPebble opens the files. What is damaged is an error, whatever Pebble makes of it.
+func openPebble(dir string, o Options, l *logger) (db *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			db, err = nil, fmt.Errorf("%w: %s: %v", ErrCorrupt, dir, r)
+		}
+	}()
+	if err := o.fs.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("embedded: %w", err)
+	}
+	lock, err := pebble.LockDirectory(dir, o.fs)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrInUse, dir, err)
+	}
+	db, err = pebble.Open(dir, settings(o, l, lock))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrCorrupt, dir, err), lock.Close())
+	}
+	if err := checkFormat(db, o.write); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s", err, dir), db.Close(), lock.Close())
+	}
+	l.lock = lock
+	return db, nil
+}
+
+func settings(o Options, l *logger, lock *pebble.Lock) *pebble.Options {
+	return &pebble.Options{
+		FS: o.fs, Lock: lock, Logger: l, CacheSize: cacheSize, MemTableSize: memTable, MaxOpenFiles: openFiles,
+		FormatMajorVersion: pebble.FormatNewest, // its log tells a torn end from damage in the middle
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { l.log.Error("the store's background work failed and is repeated", "error", err) },
+			// Damage in one file is an error to whoever reads it: the rest still serves.
+			DataCorruption: func(i pebble.DataCorruptionInfo) { l.log.Error("a file of the store is damaged", "what", i.String()) },
+			DiskSlow:       func(i pebble.DiskSlowInfo) { l.log.Warn("the store's disk is slow", "what", i.String()) },
+		},
+	}
+}
+
+// checkFormat writes the format of a new directory and refuses one that this program would misread.
+func checkFormat(db *pebble.DB, w *pebble.WriteOptions) error {
+	v, closer, err := db.Get([]byte{formatPrefix})
+	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		return newFormat(db, w)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	known := append([]byte(nil), v...)
+	if err := closer.Close(); err != nil {
+		return fmt.Errorf("embedded: %w", err)
+	}
+	switch {
+	case len(known) != 1 || known[0] == 0:
+		return fmt.Errorf("%w: its format is %x", ErrCorrupt, known)
+	case known[0] > format:
+		return fmt.Errorf("%w: format %d; this one reads up to %d", ErrNewer, known[0], format)
+	}
+	return nil
+}
+
+// newFormat marks an empty directory as ours.
+func newFormat(db *pebble.DB, w *pebble.WriteOptions) error {
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	foreign := it.First()
+	if err := it.Close(); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if foreign {
+		return fmt.Errorf("%w: it has rows but no format", ErrCorrupt)
+	}
+	if err := db.Set([]byte{formatPrefix}, []byte{format}, w); err != nil {
+		return fmt.Errorf("embedded: %w", err)
+	}
+	return nil
+}
+
+// logger takes what Pebble says. Pebble tells a failed write of its log to Fatalf, and then returns as if all were well.
+type logger struct {
+	log   *slog.Logger
+	fatal func(error)
+	lock  *pebble.Lock
+}
+
+// Infof drops what Pebble tells of its housekeeping.
+func (l *logger) Infof(string, ...any) {}
+
+// Errorf passes an error on.
+func (l *logger) Errorf(format string, args ...any) {
+	l.log.Error("store", "error", fmt.Sprintf(format, args...))
+}
+
+// Fatalf ends the store, and by Options.Fatal the process.
+func (l *logger) Fatalf(format string, args ...any) {
+	l.fatal(fmt.Errorf("embedded: "+format, args...))
+}
+
+// free is the space that is left for the directory.
+func free(fs vfs.FS, dir string) (uint64, error) {
+	u, err := fs.GetDiskUsage(dir)
+	if err != nil {
+		return 0, fmt.Errorf("embedded: free space: %w", err)
+	}
+	return u.AvailBytes, nil
+}

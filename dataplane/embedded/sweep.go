@@ -1,0 +1,118 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"segue/dataplane/ledger"
+)
+
+// keepHouse looks at the disk's space and sweeps old rows until ctx ends.
+func (s *Store) keepHouse(ctx context.Context) {
+	space, sweep := time.NewTicker(spaceEvery), time.NewTicker(sweepEvery)
+	defer space.Stop()
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-space.C:
+			s.look()
+		case <-sweep.C:
+			if n, err := s.sweep(ctx, s.opts.Now()); err != nil && !errors.Is(err, context.Canceled) {
+				s.opts.Log.Error("old rows could not be swept", "swept", n, "error", err)
+			}
+		}
+	}
+}
+
+// sweep removes transactions and sessions that nobody touched since Keep, with their indices. A transaction without an outcome is
+// kept however old it is: it ends by evidence. Owners of objects are kept as long as the store.
+func (s *Store) sweep(ctx context.Context, now time.Time) (int, error) {
+	before := now.Add(-s.opts.Keep)
+	rows, err := s.sweepIndex(ctx, createdPrefix, before, s.sweepRow)
+	if err != nil {
+		return rows, err
+	}
+	gone, err := s.sweepIndex(ctx, updatedPrefix, before, s.sweepSession)
+	return rows + gone, err
+}
+
+// sweepIndex goes through an index from its oldest entry, a batch at a time.
+func (s *Store) sweepIndex(ctx context.Context, prefix byte, before time.Time, remove func(hash, time.Time) (bool, error)) (int, error) {
+	var last []byte
+	swept := 0
+	for {
+		page, err := s.older(prefix, last, before)
+		if err != nil {
+			return swept, err
+		}
+		for _, key := range page {
+			h, ok := hashOf(key)
+			if !ok {
+				return swept, ErrCorrupt
+			}
+			gone, err := remove(h, before)
+			if err != nil {
+				return swept, err
+			}
+			if gone {
+				swept++
+			}
+		}
+		if len(page) < sweepBatch {
+			return swept, nil
+		}
+		last = page[len(page)-1]
+		if err := ctx.Err(); err != nil {
+			return swept, err
+		}
+	}
+}
+
+// older returns a batch of index entries from before a time.
+func (s *Store) older(prefix byte, start []byte, before time.Time) ([][]byte, error) {
+	var page [][]byte
+	err := s.each([]byte{prefix}, start, func(key, _ []byte) (bool, error) {
+		if !timeOf(key).Before(before) {
+			return false, nil
+		}
+		page = append(page, append([]byte(nil), key...))
+		return len(page) < sweepBatch, nil
+	})
+	return page, err
+}
+
+func (s *Store) sweepRow(h hash, before time.Time) (bool, error) {
+	defer s.stripe(h).lock()()
+	t, err := transactions{s}.row(h)
+	if err != nil || t == nil || t.Pending() || !t.Updated.Before(before) {
+		return false, err
+	}
+	b := s.db.NewBatch()
+	for _, key := range places(t, h) {
+		remove(b, key)
+	}
+	// Without a sync: a row that a power cut brings back is swept again.
+	return true, s.commit(b, pebble.NoSync)
+}
+
+// places are all the keys of a closed transaction.
+func places(t *ledger.Transaction, h hash) [][]byte {
+	return [][]byte{rowKey(h), idKey(t.ID), createdKey(t.Created, h), nameKey(t.Key.Key, t.Created, h)}
+}
+
+func (s *Store) sweepSession(h hash, before time.Time) (bool, error) {
+	defer s.stripe(h).lock()()
+	found, err := sessions{s}.row(h)
+	if err != nil || found == nil || !found.Updated.Before(before) {
+		return false, err
+	}
+	b := s.db.NewBatch()
+	remove(b, sessionKey(h))
+	remove(b, updatedKey(found.Updated, h))
+	return true, s.commit(b, pebble.NoSync)
+}

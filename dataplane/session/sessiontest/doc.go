@@ -1,0 +1,4 @@
+// Package sessiontest holds the suite that every store of sessions passes.
+//
+// It owns no state. The stores' own tests call Run.
+package sessiontest
