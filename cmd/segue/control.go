@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
+	"segue/cmd/segue/dev"
 	"segue/controlplane"
 )
 
@@ -66,7 +67,7 @@ func runControl(ctx context.Context, s *settings, f controlFlags) error {
 	if err != nil {
 		return err
 	}
-	pages, err := mountPages(node, log)
+	pages, err := dev.Mount(node, "control", log)
 	if err != nil {
 		return err
 	}

@@ -144,10 +144,33 @@ func (d *Dev) start(ctx context.Context) error {
 	if err := d.startAgents(); err != nil {
 		return err
 	}
+	if err := d.awaitServices(ctx); err != nil {
+		return err
+	}
 	if d.sandbox == nil || d.cfg.Rate <= 0 {
 		return nil
 	}
 	return d.startShopper()
+}
+
+// awaitServices returns when every agent listens for every service of the policy.
+func (d *Dev) awaitServices(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for _, r := range d.policy.Regions {
+		for _, s := range d.policy.Services {
+			for d.Service(r.Name, s.Name) == "" {
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return fmt.Errorf("the agent of %s does not serve %s; the log says why (a port in use? --port-offset moves them)", r.Name, s.Name)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // serveFront serves pages, API and feed on one listener that outlives every control node.
@@ -161,18 +184,13 @@ func (d *Dev) serveFront() {
 	})
 }
 
-// front hands the feed's and the process's own paths to a control node that lives, and everything else to the pages.
-func (d *Dev) front(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case strings.HasPrefix(r.URL.Path, "/segue.feed.v1."), r.URL.Path == "/metrics", r.URL.Path == "/readyz", r.URL.Path == "/version", r.URL.Path == "/livez":
-		if node := d.nodes.any(); node != nil {
-			node.ServeHTTP(w, r)
-			return
-		}
-		http.Error(w, "every control node is stopped", http.StatusServiceUnavailable)
-	default:
-		d.web.Handler().ServeHTTP(w, r)
+// ofNode tells the paths that a control node answers itself.
+func ofNode(path string) bool {
+	switch path {
+	case "/metrics", "/readyz", "/livez", "/version":
+		return true
 	}
+	return strings.HasPrefix(path, "/segue.feed.v1.")
 }
 
 // firstPolicy proposes the policy unless the directory has one from before. A policy file that was given always becomes the newest revision.
@@ -216,7 +234,7 @@ func (d *Dev) newAgent(i int, region string) (*dataplane.Agent, error) {
 		control[j] = c.Listen
 	}
 	a, err := dataplane.New(dataplane.Config{
-		ID: id, Region: region, Dir: filepath.Join(d.cfg.Dir, "agents", id), Host: "127.0.0.1", PortOffset: d.cfg.Ports.Services + 100*i,
+		ID: id, Region: region, Dir: filepath.Join(d.cfg.Dir, "agents", id), KeysDir: filepath.Join(d.cfg.Dir, "keys"), PortOffset: d.cfg.Ports.Services + 100*i,
 		Admin: loopback(d.cfg.Ports.Agent + i), Control: control, Store: d.store,
 		Log: d.cfg.Log.With("agent", id), Now: time.Now, Metrics: prometheus.NewRegistry(),
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
@@ -20,7 +19,6 @@ import (
 // nodes are the control nodes of one process. Each can be killed and started again; whoever asks them is answered by one that lives.
 type nodes struct {
 	configs []controlplane.Config
-	mount   http.Handler // pages and API, served beside each node's feed
 
 	mu   sync.Mutex
 	live map[int]*controlplane.Server
@@ -28,6 +26,13 @@ type nodes struct {
 
 // errDown is what a change or a read meets when every control node is stopped.
 var errDown = &state.Error{Code: state.NoLeader, Message: "every control node is stopped; agents go on with the last good policy"}
+
+// voters is how many control nodes there are: one may die.
+const voters = 3
+
+func newNodes(cfg Config) *nodes {
+	return &nodes{configs: nodeConfigs(cfg, voters), live: map[int]*controlplane.Server{}}
+}
 
 // nodeConfigs returns the configurations of n voters on loopback.
 func nodeConfigs(cfg Config, n int) []controlplane.Config {
@@ -57,9 +62,6 @@ func (n *nodes) start(i int) error {
 	s, err := controlplane.New(cfg)
 	if err != nil {
 		return err
-	}
-	if n.mount != nil {
-		s.Mount(n.mount)
 	}
 	s.Start()
 	n.live[i] = s
@@ -134,6 +136,14 @@ func (n *nodes) State() *state.State {
 		return s.State()
 	}
 	return nil
+}
+
+// Leader is the node that leads.
+func (n *nodes) Leader() (id string, term uint64) {
+	if s := n.any(); s != nil {
+		return s.Leader()
+	}
+	return "", 0
 }
 
 // Propose makes a change through a living node.
