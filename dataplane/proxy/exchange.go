@@ -103,9 +103,9 @@ func (x *Exchange) release() {
 
 func (x *Exchange) now() time.Time { return x.proxy.cfg.Now() }
 
-// count counts the call as its caller saw it.
+// count counts the call as its caller saw it. A dry run is none.
 func (x *Exchange) count() {
-	if x.svc == nil {
+	if x.svc == nil || x.call.DryRun {
 		return
 	}
 	if x.clock.answered.IsZero() {

@@ -26,15 +26,27 @@ func (x *Exchange) read(ctx context.Context) error {
 		r := x.sendRead(ctx, try)
 		switch {
 		case x.gate.passed:
-			x.told.outcome = r.Outcome
+			x.told.outcome = ended(ctx, r.Outcome)
 			return errAnswered
 		case ctx.Err() != nil:
-			x.told.outcome = ledger.Unknown
+			x.told.outcome = ledger.Open
 			return errAnswered // nobody is there to be told
 		}
 		if !x.elsewhere(try) {
 			return x.last()
 		}
+	}
+}
+
+// ended is how a read counts as a call. It has no outcome that could be unknown: it was answered well or it was not, or nobody waited.
+func ended(ctx context.Context, o ledger.Outcome) ledger.Outcome {
+	switch {
+	case o == ledger.Succeeded || o == ledger.Declined:
+		return o
+	case ctx.Err() != nil:
+		return ledger.Open
+	default:
+		return ledger.NotSent
 	}
 }
 
@@ -88,7 +100,7 @@ func (x *Exchange) elsewhere(try int) bool {
 // last answers a read that nobody answered well: the last answer that was held back, or a problem.
 func (x *Exchange) last() error {
 	if x.gate.whole {
-		x.told.outcome = x.trail[len(x.trail)-1].outcome
+		x.told.outcome = ledger.NotSent
 		return x.send(&x.gate.kept)
 	}
 	x.told.outcome = ledger.NotSent
