@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -175,6 +176,44 @@ func TestBadInput(t *testing.T) {
 				t.Errorf("several answers: %q", answer)
 			}
 		})
+	}
+}
+
+// TestRefusedBodyIsNotAwaited: net/http reads what is left of a refused body; it must not wait for it as long as for a good one.
+func TestRefusedBodyIsNotAwaited(t *testing.T) {
+	w := newWorld(t, echo, func(c *Config) { c.Limits.Body = 100 })
+	start := time.Now()
+	answer := w.raw(t, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 101\r\n\r\n")
+	if took := time.Since(start); !strings.HasPrefix(answer, "HTTP/1.1 413") || took > 5*time.Second {
+		t.Errorf("after %v: %q", took, answer)
+	}
+}
+
+// TestBodyLimitEnds: the limit for reading a body ends with the body: a long answer is not cut by it.
+func TestBodyLimitEnds(t *testing.T) {
+	const limit = 100 * time.Millisecond
+	read := make(chan struct{}, 1)
+	w := newWorld(t, func(ctx context.Context, c *proxy.Call, to message.Reply) {
+		select {
+		case <-ctx.Done():
+			t.Error("the call was cancelled")
+		case <-time.After(4 * limit):
+		}
+		answer(to, 200, string(c.Request.Body))
+	}, func(c *Config) { c.Limits.ReadBody = limit })
+	c, err := net.Dial("tcp", w.Addr("payments"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, pieces := range [][2]string{{"hello", "world"}, {"helloworld", ""}, {"hello", "world"}} {
+		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"+pieces[0])
+		time.AfterFunc(limit/4, func() { fmt.Fprint(c, pieces[1]); read <- struct{}{} })
+		<-read
+		buf := make([]byte, 4096)
+		if n, err := c.Read(buf); err != nil || !strings.HasSuffix(string(buf[:n]), "helloworld") {
+			t.Fatalf("%q %v", buf[:n], err)
+		}
 	}
 }
 
