@@ -85,6 +85,10 @@ func newFormat(db *pebble.DB, w *pebble.WriteOptions) error {
 	if err := db.Set([]byte{formatPrefix}, []byte{format}, w); err != nil {
 		return fmt.Errorf("embedded: %w", err)
 	}
+	// Pebble raises its own format after it began its first log: that log cannot tell damage from a torn end. A flush begins another.
+	if err := db.Flush(); err != nil {
+		return fmt.Errorf("embedded: %w", err)
+	}
 	return nil
 }
 
