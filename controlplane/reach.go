@@ -60,10 +60,11 @@ func (s *Server) tryLeader(ctx context.Context, do func(context.Context, *feed.P
 	if leader == s.cfg.ID {
 		return do(ctx, nil)
 	}
-	peer, ok := s.peers[leader]
+	n, ok := s.replica.State().Node(leader)
 	if !ok {
 		return &state.Error{Code: state.NoLeader, Message: "no control node leads"}
 	}
+	peer := s.peers.at(n.API)
 	// A leader that was killed a moment ago takes no answer back: ask again soon, by then there may be another.
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -158,11 +159,14 @@ func (s *Server) Ask(ctx context.Context, q query.Question) ([]feed.Answer, erro
 	var wait sync.WaitGroup
 	add := func(answers []feed.Answer) { mu.Lock(); all = append(all, answers...); mu.Unlock() }
 	wait.Go(func() { add(s.feed.Ask(ctx, q)) })
-	for id, p := range s.peers {
+	for _, n := range s.replica.State().Nodes {
+		if n.ID == s.cfg.ID {
+			continue
+		}
 		wait.Go(func() {
-			answers, err := p.Ask(ctx, q)
+			answers, err := s.peers.at(n.API).Ask(ctx, q)
 			if err != nil {
-				s.cfg.Log.Debug("a peer's agents were not asked", "peer", id, "error", err)
+				s.cfg.Log.Debug("a peer's agents were not asked", "peer", n.ID, "error", err)
 			}
 			add(answers)
 		})

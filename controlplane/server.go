@@ -19,8 +19,8 @@ import (
 	"segue/controlplane/state"
 )
 
-// Peer is one voter, this node among them: where its replica and where its feed listen.
-type Peer struct{ ID, Raft, API string }
+// Peer is one voter, this node among them, and where its replica listens. Where its feed listens it announces itself.
+type Peer struct{ ID, Raft string }
 
 // Config is what a control node needs. Listeners must be loopback until there are certificates and sign-in.
 type Config struct {
@@ -41,19 +41,22 @@ type Server struct {
 	cfg     Config
 	replica *replica.Replica
 	feed    *feed.Server
-	peers   map[string]*feed.Peer
+	peers   peers
 	listen  net.Listener
 	raft    net.Listener
 	mux     *http.ServeMux
 	http    *http.Server
 	tenure  atomic.Pointer[tenure]
 	up      *uplink
+	ends    context.Context // ends when the node stops
+	end     context.CancelFunc
 	idle    sync.WaitGroup
 }
 
 // New binds the node's listeners. The replica begins to take part in elections at once; Start begins to serve.
 func New(cfg Config) (*Server, error) {
-	s := &Server{cfg: cfg, peers: map[string]*feed.Peer{}, mux: http.NewServeMux()}
+	s := &Server{cfg: cfg, peers: peers{tls: cfg.TLS}, mux: http.NewServeMux()}
+	s.ends, s.end = context.WithCancel(context.Background())
 	var err error
 	if s.listen, err = listenLoopback(cfg.Listen); err != nil {
 		return nil, err
@@ -68,19 +71,13 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (s *Server) assemble() error {
-	peers := s.voters()
 	var err error
 	s.replica, err = replica.New(replica.Config{
-		ID: s.cfg.ID, Listener: s.raft, Dir: s.cfg.Dir, Peers: peers, TLS: s.cfg.TLS,
+		ID: s.cfg.ID, Listener: s.raft, Dir: s.cfg.Dir, Peers: s.voters(), TLS: s.cfg.TLS,
 		Log: s.cfg.Log, Metrics: s.cfg.Metrics, Now: s.cfg.Now, Fatal: s.cfg.Fatal, OnTerm: s.lead,
 	})
 	if err != nil {
 		return fmt.Errorf("controlplane: replica: %w", err)
-	}
-	for _, p := range s.cfg.Peers {
-		if p.ID != s.cfg.ID {
-			s.peers[p.ID] = feed.DialPeer(p.API, s.cfg.TLS)
-		}
 	}
 	s.up = newUplink(s)
 	s.feed = feed.NewServer(s, s.cfg.Log, s.cfg.Now)
@@ -114,6 +111,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // Start serves agents, peers and pages.
 func (s *Server) Start() {
 	s.idle.Go(s.up.run)
+	s.idle.Go(s.announce)
 	s.feed.Start()
 	s.idle.Go(func() {
 		if err := s.http.Serve(s.listen); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -131,31 +129,28 @@ func (s *Server) ID() string { return s.cfg.ID }
 // Stop ends the node in reverse order: no new calls, agents go elsewhere, then the replica.
 func (s *Server) Stop(ctx context.Context) error {
 	s.feed.Stop()
-	s.up.stop()
+	s.end()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
 	}
-	err = errors.Join(err, s.replica.Stop(ctx))
-	s.idle.Wait()
-	for _, p := range s.peers {
-		p.Close()
-	}
-	return err
+	return errors.Join(err, s.finish(ctx))
 }
 
 // Kill ends the node as a crash would: connections break, nothing is handed over.
 func (s *Server) Kill() error {
 	err := s.http.Close()
 	s.feed.Stop()
-	s.up.stop()
+	s.end()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	err = errors.Join(err, s.replica.Stop(ctx))
+	return errors.Join(err, s.finish(ctx))
+}
+
+func (s *Server) finish(ctx context.Context) error {
+	err := s.replica.Stop(ctx)
 	s.idle.Wait()
-	for _, p := range s.peers {
-		p.Close()
-	}
+	s.peers.close()
 	return err
 }
 

@@ -68,11 +68,11 @@ func newCluster(t testing.TB, n int) *cluster {
 	dir := t.TempDir()
 	var peers []Peer
 	for i := range n {
-		peers = append(peers, Peer{ID: fmt.Sprintf("c%d", i+1), Raft: free(t), API: free(t)})
+		peers = append(peers, Peer{ID: fmt.Sprintf("c%d", i+1), Raft: free(t)})
 	}
 	for _, p := range peers {
 		c.configs = append(c.configs, Config{
-			ID: p.ID, Dir: filepath.Join(dir, p.ID), Listen: p.API, Raft: p.Raft, Peers: peers,
+			ID: p.ID, Dir: filepath.Join(dir, p.ID), Listen: free(t), Raft: p.Raft, Peers: peers,
 			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now, Fatal: func(err error) { t.Errorf("%s: %v", p.ID, err) },
 		})
 	}

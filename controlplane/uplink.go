@@ -14,8 +14,6 @@ import (
 // dropped, oldest first: reports are made anew each second, and nothing is decided from them that the agents do not know.
 type uplink struct {
 	server *Server
-	ctx    context.Context
-	cancel context.CancelFunc
 	wake   chan struct{}
 
 	mu      sync.Mutex
@@ -30,8 +28,7 @@ const (
 )
 
 func newUplink(s *Server) *uplink {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &uplink{server: s, ctx: ctx, cancel: cancel, wake: make(chan struct{}, 1)}
+	return &uplink{server: s, wake: make(chan struct{}, 1)}
 }
 
 func (u *uplink) report(r health.Report) {
@@ -55,13 +52,11 @@ func (u *uplink) nudge() {
 	}
 }
 
-func (u *uplink) stop() { u.cancel() }
-
-// run sends what waits, in order, until stop.
+// run sends what waits, in order, until the node stops.
 func (u *uplink) run() {
 	for {
 		select {
-		case <-u.ctx.Done():
+		case <-u.server.ends.Done():
 			return
 		case <-u.wake:
 		}
@@ -96,14 +91,14 @@ func (u *uplink) putBack(acks []state.Ack) {
 // rest waits a moment, then tries again even if nothing new comes.
 func (u *uplink) rest() {
 	select {
-	case <-u.ctx.Done():
+	case <-u.server.ends.Done():
 	case <-time.After(retryEvery):
 		u.nudge()
 	}
 }
 
 func (u *uplink) tell(reports []health.Report, acks []state.Ack) error {
-	ctx, cancel := context.WithTimeout(u.ctx, tellLimit)
+	ctx, cancel := context.WithTimeout(u.server.ends, tellLimit)
 	defer cancel()
 	return u.server.tryLeader(ctx, func(ctx context.Context, p *feed.Peer) error {
 		if p == nil {

@@ -121,7 +121,7 @@ func placeSelf(cfg *controlplane.Config) error {
 	for i := range cfg.Peers {
 		p := &cfg.Peers[i]
 		if p.Raft == cfg.Raft || cfg.ID != "" && p.ID == cfg.ID {
-			cfg.ID, cfg.Raft, p.API = p.ID, p.Raft, cfg.Listen
+			cfg.ID, cfg.Raft = p.ID, p.Raft
 			return nil
 		}
 	}
@@ -131,7 +131,7 @@ func placeSelf(cfg *controlplane.Config) error {
 	if cfg.ID == "" {
 		cfg.ID = "c1"
 	}
-	cfg.Peers = []controlplane.Peer{{ID: cfg.ID, Raft: cfg.Raft, API: cfg.Listen}}
+	cfg.Peers = []controlplane.Peer{{ID: cfg.ID, Raft: cfg.Raft}}
 	return nil
 }
 

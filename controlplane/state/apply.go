@@ -75,6 +75,8 @@ func (s *State) run(c Command) (done, *Error) {
 		return s.giveOrder(c, c.GiveOrder.Order)
 	case c.EndOrder != nil:
 		return s.endOrder(c.EndOrder.ID)
+	case c.Announce != nil:
+		return s.announce(c.Announce.Node)
 	default:
 		return done{}, refuse(Unsupported, "the command is unknown here")
 	}
@@ -106,6 +108,7 @@ func (c *Command) kinds() (name string, n int) {
 		{"SetWeights", c.SetWeights != nil},
 		{"GiveOrder", c.GiveOrder != nil},
 		{"EndOrder", c.EndOrder != nil},
+		{"Announce", c.Announce != nil},
 	} {
 		if k.set {
 			name = k.name
@@ -200,6 +203,8 @@ func (c *Command) digest() string {
 		buf = appendOrder(buf, &c.GiveOrder.Order)
 	case c.EndOrder != nil:
 		buf = appendTexts(buf, c.EndOrder.ID)
+	case c.Announce != nil:
+		buf = appendTexts(buf, c.Announce.Node.ID, c.Announce.Node.API)
 	}
 	h := sha256.Sum256(buf)
 	return hex.EncodeToString(h[:8])

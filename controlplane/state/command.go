@@ -20,6 +20,7 @@ type Command struct {
 	SetWeights  *SetWeights  `json:",omitempty"`
 	GiveOrder   *GiveOrder   `json:",omitempty"`
 	EndOrder    *EndOrder    `json:",omitempty"`
+	Announce    *Announce    `json:",omitempty"`
 }
 
 // Init names the cluster's incarnation. The first leader proposes it as the log's first command, so that every node has the same one;
@@ -45,6 +46,9 @@ type GiveOrder struct{ Order policy.Order }
 
 // EndOrder ends an order early.
 type EndOrder struct{ ID string }
+
+// Announce says where a control node's feed and API listen, so that the others can reach it.
+type Announce struct{ Node Node }
 
 // Result is what a command led to.
 type Result struct {

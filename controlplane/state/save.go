@@ -30,6 +30,7 @@ type header struct {
 	Index       uint64
 	Head, Root  string
 	Orders      []policy.Order
+	Nodes       []Node
 	Revisions   int
 	Audit       int
 	Seen        int
@@ -57,7 +58,7 @@ func (s *State) Save(w io.Writer) error {
 func (s *State) saveLines(enc *json.Encoder) error {
 	err := enc.Encode(header{
 		Format: saveFormat, Version: saveVersion, Incarnation: s.Incarnation, Index: s.Index, Head: s.Head, Root: s.root,
-		Orders: s.Orders, Revisions: len(s.Revisions), Audit: len(s.Audit), Seen: len(s.seen.list),
+		Orders: s.Orders, Nodes: s.Nodes, Revisions: len(s.Revisions), Audit: len(s.Audit), Seen: len(s.seen.list),
 	})
 	return errors.Join(err, saveEach(enc, s.Revisions), saveEach(enc, s.Audit), saveEach(enc, s.seen.list))
 }
@@ -90,7 +91,7 @@ func loadLines(in *lineReader) (*State, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	s := &State{Incarnation: h.Incarnation, Index: h.Index, Head: h.Head, root: h.Root, Orders: h.Orders}
+	s := &State{Incarnation: h.Incarnation, Index: h.Index, Head: h.Head, root: h.Root, Orders: h.Orders, Nodes: h.Nodes}
 	var err error
 	if s.Revisions, err = loadEach[Revision](in, h.Revisions); err != nil {
 		return nil, err

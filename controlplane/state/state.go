@@ -12,6 +12,7 @@ type State struct {
 	Index       uint64     // Raft index of the last change
 	Revisions   []Revision // oldest first; at most MaxRevisions kept; the last is in force
 	Orders      []policy.Order
+	Nodes       []Node  // the control nodes that announced themselves, by id
 	Audit       []Entry // newest last; at most MaxAudit kept
 	Head        string  // hash of the last audit entry
 
@@ -27,6 +28,7 @@ const (
 	MaxRevisionBytes = 32 << 20 // of sources: 200 of 1 MiB would not fit beside three nodes in one process
 	MaxAudit         = 10_000
 	MaxOrders        = 64     // each is sent with every Update
+	MaxNodes         = 16     // a cluster has three or five voters
 	MaxSeen          = 50_000 // request ids: a day of one change every two seconds
 	MaxSeenBytes     = 32 << 20
 	seenFor          = 24 * time.Hour

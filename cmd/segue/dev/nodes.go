@@ -38,12 +38,12 @@ func newNodes(cfg Config) *nodes {
 func nodeConfigs(cfg Config, n int) []controlplane.Config {
 	peers := make([]controlplane.Peer, n)
 	for i := range peers {
-		peers[i] = controlplane.Peer{ID: fmt.Sprintf("c%d", i+1), Raft: loopback(cfg.Ports.Raft + i), API: loopback(cfg.Ports.Control + i)}
+		peers[i] = controlplane.Peer{ID: fmt.Sprintf("c%d", i+1), Raft: loopback(cfg.Ports.Raft + i)}
 	}
 	configs := make([]controlplane.Config, n)
 	for i, p := range peers {
 		configs[i] = controlplane.Config{
-			ID: p.ID, Dir: filepath.Join(cfg.Dir, "control", p.ID), Listen: p.API, Raft: p.Raft, Peers: peers,
+			ID: p.ID, Dir: filepath.Join(cfg.Dir, "control", p.ID), Listen: loopback(cfg.Ports.Control + i), Raft: p.Raft, Peers: peers,
 			Log: cfg.Log.With("node", p.ID), Now: time.Now, Fatal: cfg.Fatal,
 		}
 	}
