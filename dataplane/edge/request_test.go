@@ -206,7 +206,7 @@ func TestBodyLimitEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for _, pieces := range [][2]string{{"hello", "world"}, {"helloworld", ""}, {"hello", "world"}} {
+	for _, pieces := range [][2]string{{"helloworld", ""}, {"hello", "world"}, {"helloworld", ""}} {
 		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"+pieces[0])
 		time.AfterFunc(limit/4, func() { fmt.Fprint(c, pieces[1]); read <- struct{}{} })
 		<-read

@@ -160,13 +160,10 @@ func (c *Client) addCredential(p *policy.Candidate, now time.Time, add func(name
 // send again when a warm connection dies. A key of the application's own never passes beside it.
 func addKey(call *Call, out http.Header) {
 	name := call.Candidate.Contract.Keys.Header
-	if name == "" {
-		return
-	}
 	for _, n := range [...]string{name, "Idempotency-Key", "X-Idempotency-Key"} {
 		delete(out, http.CanonicalHeaderKey(n))
 	}
-	if call.Key != "" {
+	if call.Key != "" && name != "" {
 		out[strings.ToLower(name)] = []string{call.Key}
 	}
 }
