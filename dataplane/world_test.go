@@ -14,15 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"segue/controlplane/query"
 	"segue/controlplane/state"
 	"segue/dataplane/ledger"
 	"segue/dataplane/sandbox"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // document is the policy of the tests: main and backup enforce keys, legacy ignores them.
 const document = `segue: v1
@@ -200,7 +196,11 @@ func (a *answer) problem(t testing.TB, status int, kind string) map[string]any {
 }
 
 func (w *world) call(ctx context.Context, method, path, body string, header ...string) (*answer, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+w.agent.Addr("payments")+path, strings.NewReader(body))
+	return w.callAt(ctx, w.agent.Addr("payments"), method, path, body, header...)
+}
+
+func (w *world) callAt(ctx context.Context, addr, method, path, body string, header ...string) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+addr+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,7 +45,6 @@ type choice struct {
 // open begins the entry of an exchange that is about to claim, in place of the oldest.
 func (l *decisions) open(x *Exchange) *entry {
 	e := &entry{id: x.work.tx.ID, arrived: x.call.Arrived}
-	e.moment(x.call.Arrived, "ok", "matched", x.svc.Name+" "+x.op.Name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.byID == nil {
@@ -61,8 +61,9 @@ func (l *decisions) open(x *Exchange) *entry {
 		l.next = (l.next + 1) % maxEntries
 	}
 	if before := l.byID[e.id]; before != nil { // an earlier exchange under the same key belongs to the same story
-		e.choices, e.moments, e.arrived = before.choices, append(before.moments, e.moments...), before.arrived
+		e.arrived, e.choices, e.moments = before.arrived, slices.Clone(before.choices), slices.Clone(before.moments)
 	}
+	e.moment(x.call.Arrived, "ok", "matched", x.svc.Name+" "+x.op.Name)
 	l.byID[e.id] = e
 	return e
 }
