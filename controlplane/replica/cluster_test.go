@@ -243,3 +243,15 @@ func code(err error) state.Code {
 	}
 	return ""
 }
+
+// ended waits for the error that ends node i.
+func (c *cluster) ended(i int) error {
+	c.t.Helper()
+	select {
+	case err := <-c.fatal[i]:
+		return err
+	case <-time.After(20 * time.Second):
+		c.t.Fatalf("node %d goes on", i)
+		return nil
+	}
+}

@@ -49,8 +49,8 @@ func (t *transport) RequestVote(
 func (t *transport) tell(to raft.Server, index, term uint64) error {
 	self := t.EncodePeer(t.id, t.LocalAddr())
 	req := raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.id), Addr: self},
-		Term:      term, Leader: self,
+		RPCHeader:    raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.id), Addr: self},
+		Term:         term,
 		PrevLogEntry: index, PrevLogTerm: term, LeaderCommitIndex: index,
 	}
 	var resp raft.AppendEntriesResponse

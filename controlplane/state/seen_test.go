@@ -3,7 +3,9 @@ package state
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,26 +102,47 @@ func TestLongRefusalsAreBounded(t *testing.T) {
 	}
 }
 
-// TestMemoryAgainstAMap: the runs answer as a plain map would, across expiry and re-use of ids.
+// TestMemoryAgainstAMap: the runs answer as a plain map would, across expiry, re-use of ids and clocks that go back.
 func TestMemoryAgainstAMap(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Log("seed", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
 	m, plain := memory{}, map[string]Seen{}
 	now := epoch
+	hits := 0
+	check := func(step int, id string) bool {
+		got, known := m.find(id, now)
+		old, was := plain[id]
+		if want := was && old.At.Add(seenFor).After(now); known != want && (known || !forgotten(m, old)) {
+			t.Fatalf("step %d: %s known %t, want %t", step, id, known, want)
+		}
+		if known && got.Result != old.Result {
+			t.Fatalf("step %d: %s answers %d, the newest is %d", step, id, got.Result.Index, old.Result.Index)
+		}
+		return known
+	}
 	for i := range 20_000 {
-		now = now.Add(time.Minute)
-		v := Seen{Request: fmt.Sprint("r", i*7919%3001), At: now, Result: Result{Index: uint64(i)}}
-		_, known := m.find(v.Request, now)
-		old, was := plain[v.Request]
-		if want := was && old.At.Add(seenFor).After(now); known != want {
-			t.Fatalf("step %d: known %t, want %t", i, known, want)
+		now = now.Add(time.Duration(r.IntN(400)-195) * time.Minute)
+		v := Seen{Request: fmt.Sprint("r", r.IntN(700)), At: now, Result: Result{Index: uint64(i)}}
+		if !check(i, v.Request) {
+			m, plain[v.Request] = m.add(v), v
+		} else {
+			hits++
 		}
-		if known {
-			continue
-		}
-		m, plain[v.Request] = m.add(v), v
+		check(i, v.Request)
+		check(i, fmt.Sprint("r", r.IntN(700)))
 		if i%997 == 0 {
 			m = remember(append([]Seen(nil), m.list...))
 		}
 	}
+	if hits < 1000 || hits > 19_000 {
+		t.Fatalf("%d of 20000 were repeats: too few or too many to prove anything", hits)
+	}
+}
+
+// forgotten tells whether v stood before what is kept: it was older than 24 h by some command's clock.
+func forgotten(m memory, v Seen) bool {
+	return !slices.ContainsFunc(m.list, func(k Seen) bool { return k.Result == v.Result })
 }
 
 func TestDigestSeesEveryPartOfAChange(t *testing.T) {
