@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -74,7 +75,7 @@ func load(t *testing.T, s *Store, cut func() *vfs.MemFS) (*vfs.MemFS, *acknowled
 		})
 	}
 	for acks.Load() < enough {
-		time.Sleep(0) // gives the writers a turn; the loop ends by their count
+		runtime.Gosched() // gives the writers a turn; the loop ends by their count
 	}
 	known.mu.Lock() // what is noted now was acknowledged before the cut
 	seen := &acknowledged{rows: map[int]uint64{}, sessions: map[string]bool{}}
@@ -241,7 +242,7 @@ func TestReadsAreDurable(t *testing.T) {
 	group.Go(func() { _ = s.Sessions().Append(t.Context(), session.Key{ID: "a"}, event) })
 	told := make(chan string, 3)
 	for !seen(t, s, rowKey(row.Key.Hash())) || !seen(t, s, sessionKey(session.Key{ID: "a"}.Hash())) {
-		time.Sleep(0) // until both are visible to who reads past the store
+		runtime.Gosched() // until both are visible to who reads past the store
 	}
 	group.Go(func() { _, _ = s.Ledger().Load(t.Context(), row.Key); told <- "load" })
 	group.Go(func() { _, _ = s.Ledger().ByID(t.Context(), row.ID); told <- "by id" })

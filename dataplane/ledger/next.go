@@ -96,20 +96,17 @@ func standing(t *Transaction) StepKind {
 // meaning is what e shows of the whole attempt. That one send was not sent says nothing of the sends before it; and what says
 // nothing takes no proof back.
 func meaning(t *Transaction, e Evidence) Outcome {
-	a := t.Current()
 	switch e.Outcome {
 	case Succeeded, Declined, Open:
 		return e.Outcome
-	case NotSent:
-		if e.Redrive || a.Sends > 1 {
-			return Unknown
-		}
+	case NotSent, Unknown:
+	default: // a word that nobody knows proves nothing: it is read as unknown
+	}
+	switch {
+	case t.State == Refused:
 		return NotSent
-	case Unknown:
-		if t.State == Refused {
-			return NotSent
-		}
-		return Unknown
+	case e.Outcome == NotSent && !e.Redrive && t.Current().Sends <= 1:
+		return NotSent
 	default:
 		return Unknown
 	}
