@@ -1,0 +1,345 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"segue/controlplane/health"
+	"segue/controlplane/policy"
+	"segue/controlplane/state"
+)
+
+// policy is the document in force: as its author wrote it, or as JSON with what surrounds it.
+func (w *Web) policy(c echo.Context) error {
+	st, err := w.read(c.Request().Context())
+	if err != nil {
+		return fmt.Errorf("web: policy: %w", err)
+	}
+	r := st.Current()
+	if r.Number == 0 {
+		return refusal(state.NotFound, "no policy is in force yet")
+	}
+	setTag(c, r.Number)
+	if strings.Contains(c.Request().Header.Get("Accept"), "yaml") {
+		return c.Blob(http.StatusOK, "application/yaml", r.Source)
+	}
+	return c.JSON(http.StatusOK, map[string]any{
+		"revision": r.Number, "at": r.At, "actor": r.Actor, "reason": r.Reason, "summary": r.Summary, "policy": r.Policy, "source": string(r.Source),
+	})
+}
+
+// policyText shows the document in the browser.
+func (w *Web) policyText(c echo.Context) error {
+	r := w.fresh(c.Request().Context()).State.Current()
+	if r.Number == 0 {
+		return refusal(state.NotFound, "no policy is in force yet")
+	}
+	setTag(c, r.Number)
+	return c.Blob(http.StatusOK, "text/plain; charset=utf-8", r.Source)
+}
+
+// putPolicy makes the body the next revision. Without If-Match it replaces what is in force now.
+func (w *Web) putPolicy(c echo.Context) error {
+	a, err := authorOf(c)
+	if err != nil {
+		return err
+	}
+	from, err := base(c)
+	if err != nil {
+		return err
+	}
+	source, err := readPolicy(c)
+	if err != nil {
+		return err
+	}
+	if from == 0 {
+		st, err := w.read(c.Request().Context())
+		if err != nil {
+			return fmt.Errorf("web: policy: %w", err)
+		}
+		from = st.Current().Number
+	}
+	result, err := w.propose(c.Request().Context(), a, state.Command{ApplyPolicy: &state.ApplyPolicy{Base: from, Source: source}})
+	if err != nil {
+		return err
+	}
+	return w.tellChanged(c, result)
+}
+
+// readPolicy reads the document; JSON is YAML too. All of an oversize body is read, so that its sender hears why it is refused.
+func readPolicy(c echo.Context) ([]byte, error) {
+	source, err := io.ReadAll(io.LimitReader(c.Request().Body, policy.MaxDocument+1))
+	if err == nil && len(source) > policy.MaxDocument {
+		_, err = io.Copy(io.Discard, c.Request().Body)
+		if err == nil {
+			return nil, &state.Error{Code: state.Invalid, Message: fmt.Sprintf("the policy has more than %d bytes, the most that is kept", policy.MaxDocument)}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("web: policy: %w", err)
+	}
+	return source, nil
+}
+
+// provider is one of them as the API shows it: what the policy says, and how it stands in each region. Credentials are names in the
+// policy, never values, and even the names stay away.
+type provider struct {
+	Name     string         `json:"name"`
+	Contract string         `json:"contract"`
+	Account  string         `json:"account"`
+	Limits   policy.Limits  `json:"limits"`
+	Cells    []health.Cell  `json:"cells"`
+	Orders   []policy.Order `json:"orders"`
+}
+
+func (w *Web) providers(c echo.Context) error {
+	s := w.fresh(c.Request().Context())
+	list := []provider{}
+	doc := s.State.Current().Policy
+	for i := range doc.Providers {
+		p := &doc.Providers[i]
+		if only := c.Param("provider"); only != "" && only != p.Name {
+			continue
+		}
+		one := provider{Name: p.Name, Contract: p.Contract, Account: p.AccountName(), Limits: p.Limits, Cells: []health.Cell{}, Orders: []policy.Order{}}
+		for _, cell := range s.View.World.Cells {
+			if cell.Provider == p.Name {
+				one.Cells = append(one.Cells, cell)
+			}
+		}
+		for _, o := range s.State.InForce(s.Now) {
+			if o.Provider == p.Name {
+				one.Orders = append(one.Orders, o)
+			}
+		}
+		list = append(list, one)
+	}
+	return oneOrAll(c, c.Param("provider"), list)
+}
+
+func oneOrAll[T any](c echo.Context, name string, list []T) error {
+	switch {
+	case name == "":
+		return c.JSON(http.StatusOK, list)
+	case len(list) == 0:
+		return refusal(state.NotFound, fmt.Sprintf("the policy has no %q", name))
+	default:
+		return c.JSON(http.StatusOK, list[0])
+	}
+}
+
+// drain keeps new calls away from a provider, for a while.
+func (w *Web) drain(c echo.Context) error {
+	a, err := authorOf(c)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		For     string   `json:"for"`
+		Regions []string `json:"regions"`
+	}
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	length, err := span(body.For, 30*time.Minute)
+	if err != nil {
+		return err
+	}
+	done, err := w.order(c.Request().Context(), a, policy.Order{Kind: policy.Drain, Provider: c.Param("provider"), Regions: body.Regions, For: length})
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, done)
+}
+
+// resume ends every drain of a provider. Each end is a change of its own, under an id that follows from the request's.
+func (w *Web) resume(c echo.Context) error {
+	a, err := authorOf(c)
+	if err != nil {
+		return err
+	}
+	st, err := w.read(c.Request().Context())
+	if err != nil {
+		return fmt.Errorf("web: resume: %w", err)
+	}
+	if st.Current().Policy.Provider(c.Param("provider")) == nil {
+		return refusal(state.NotFound, fmt.Sprintf("there is no provider %q", c.Param("provider")))
+	}
+	ended := []string{}
+	for _, o := range st.InForce(w.cfg.Now()) {
+		if o.Kind != policy.Drain || o.Provider != c.Param("provider") {
+			continue
+		}
+		each := a
+		each.request += "-" + o.ID
+		if _, err := w.propose(c.Request().Context(), each, state.Command{EndOrder: &state.EndOrder{ID: o.ID}}); err != nil && !gone(err) {
+			return err
+		}
+		ended = append(ended, o.ID)
+	}
+	return c.JSON(http.StatusOK, map[string]any{"ended": ended})
+}
+
+// gone tells that an order had ended already: that is what was asked for.
+func gone(err error) bool {
+	var refused *state.Error
+	return errors.As(err, &refused) && refused.Code == state.NotFound
+}
+
+// region is one of them as the API shows it.
+type region struct {
+	Name     string             `json:"name"`
+	Standby  []string           `json:"standby"`
+	Revision uint64             `json:"revision"`
+	InForce  bool               `json:"in_force"`
+	Why      string             `json:"why,omitempty"` // it is not in force
+	Agents   []health.AgentSeen `json:"agents"`
+}
+
+func (w *Web) regions(c echo.Context) error {
+	s := w.fresh(c.Request().Context())
+	current := s.State.Current()
+	list := []region{}
+	for _, r := range current.Policy.Regions {
+		if only := c.Param("region"); only != "" && only != r.Name {
+			continue
+		}
+		one := region{Name: r.Name, Standby: r.Standby, Revision: current.Number, Why: regionLags(s, r.Name, current.Number), Agents: []health.AgentSeen{}}
+		one.InForce = one.Why == ""
+		for _, a := range s.View.World.Agents {
+			if a.Region == r.Name {
+				one.Agents = append(one.Agents, a)
+			}
+		}
+		list = append(list, one)
+	}
+	return oneOrAll(c, c.Param("region"), list)
+}
+
+// drills are those in force; they are not those of the sandbox.
+func (w *Web) drills(c echo.Context) error {
+	list := []policy.Order{}
+	for _, o := range w.fresh(c.Request().Context()).State.InForce(w.cfg.Now()) {
+		if o.Kind == policy.Drill {
+			list = append(list, o)
+		}
+	}
+	return c.JSON(http.StatusOK, list)
+}
+
+func (w *Web) drill(c echo.Context) error {
+	orders := w.fresh(c.Request().Context()).State.InForce(w.cfg.Now())
+	i := slices.IndexFunc(orders, func(o policy.Order) bool { return o.ID == c.Param("id") && o.Kind == policy.Drill })
+	if i < 0 {
+		return refusal(state.NotFound, fmt.Sprintf("no drill %q is in force", c.Param("id")))
+	}
+	return c.JSON(http.StatusOK, orders[i])
+}
+
+func (w *Web) giveDrill(c echo.Context) error {
+	a, err := authorOf(c)
+	if err != nil {
+		return err
+	}
+	var body drillRequest
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	length, err := span(body.For, 30*time.Second)
+	if err != nil {
+		return err
+	}
+	done, err := w.order(c.Request().Context(), a, drillOrder(body, length))
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusCreated, done)
+}
+
+func (w *Web) endDrill(c echo.Context) error {
+	a, err := authorOf(c)
+	if err != nil {
+		return err
+	}
+	result, err := w.propose(c.Request().Context(), a, state.Command{EndOrder: &state.EndOrder{ID: c.Param("id")}})
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, changed{Order: result.Order, Revision: result.Revision})
+}
+
+// cluster is who leads, and what each agent has acknowledged.
+func (w *Web) cluster(c echo.Context) error {
+	s := w.scene()
+	return c.JSON(http.StatusOK, map[string]any{
+		"leader": s.Leader, "term": s.Term, "index": s.State.Index, "incarnation": s.State.Incarnation,
+		"revision": s.State.Current().Number, "acks": s.View.Acks, "status": statusOf(s, w.cfg.Env),
+	})
+}
+
+// health is the leader's view; before it has come, it says so.
+func (w *Web) health(c echo.Context) error {
+	s := w.scene()
+	if !s.Seen {
+		return refusal(state.NoLeader, "no reports have been put together yet")
+	}
+	return c.JSON(http.StatusOK, s.View.World)
+}
+
+// faults are the sandbox's that run.
+func (w *Web) faults(c echo.Context) error {
+	list := w.cfg.Sandbox.Faults()
+	if list == nil {
+		list = []Fault{}
+	}
+	return c.JSON(http.StatusOK, list)
+}
+
+func (w *Web) runFault(c echo.Context) error {
+	a, err := authorOf(c)
+	if err != nil {
+		return err
+	}
+	var body drillRequest
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	length, err := span(body.For, 30*time.Second)
+	if err != nil {
+		return err
+	}
+	f, err := w.runReal(c.Request().Context(), a, body.Fault, body.Provider, length)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusCreated, struct {
+		Fault
+		Order string `json:"order"` // as drills name theirs
+	}{f, f.ID})
+}
+
+func (w *Web) stopFault(c echo.Context) error {
+	if _, err := authorOf(c); err != nil {
+		return err
+	}
+	if err := w.cfg.Sandbox.Stop(c.Param("id")); err != nil {
+		return refusal(state.NotFound, err.Error())
+	}
+	return c.JSON(http.StatusOK, changed{Order: c.Param("id")})
+}
+
+// books is what the providers' own books say.
+func (w *Web) books(c echo.Context) error {
+	v, err := w.cfg.Sandbox.Books()
+	if err != nil {
+		return fmt.Errorf("web: books: %w", err)
+	}
+	return c.JSON(http.StatusOK, v)
+}

@@ -1,0 +1,143 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"segue/controlplane/state"
+)
+
+// proposeWithin bounds a change: an election passes in less.
+const proposeWithin = 8 * time.Second
+
+// localOperator is who changed something, until there is sign-in, when the caller does not say.
+const localOperator = "local operator"
+
+// author is who changes what, why, and under which request id.
+type author struct{ actor, reason, request string }
+
+// authorOf reads them from the headers of the API or the fields of a form. A change without a reason is refused.
+func authorOf(c echo.Context) (author, error) {
+	a := author{actor: c.Request().Header.Get("Segue-Actor"), reason: c.Request().Header.Get("Segue-Reason"), request: requestID(c)}
+	if a.reason == "" && isForm(c) {
+		a.reason = c.FormValue("reason")
+	}
+	if a.actor == "" {
+		a.actor = localOperator
+	}
+	a.actor = strings.TrimSpace(a.actor) + " @ loopback"
+	if a.reason = strings.TrimSpace(a.reason); a.reason == "" {
+		return a, refusal(state.Invalid, "a reason is missing: say why in the header Segue-Reason or the field reason; the audit keeps it")
+	}
+	if a.request == "" {
+		a.request = rand.Text()
+	}
+	return a, nil
+}
+
+// requestID is the id under which a repeat does nothing twice: the header of the API, or the hidden field of a form.
+func requestID(c echo.Context) string {
+	if id := strings.Trim(c.Request().Header.Get("Idempotency-Key"), `"`); id != "" {
+		return id
+	}
+	if isForm(c) {
+		return c.FormValue("request")
+	}
+	return ""
+}
+
+func isForm(c echo.Context) bool {
+	return strings.HasPrefix(c.Request().Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+}
+
+// propose makes a change; a refusal is an error.
+func (w *Web) propose(ctx context.Context, a author, c state.Command) (state.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, proposeWithin)
+	defer cancel()
+	c.Version, c.Request, c.Actor, c.Reason, c.At = 1, a.request, a.actor, a.reason, w.cfg.Now()
+	result, err := w.cfg.Control.Propose(ctx, c)
+	if err != nil {
+		return result, fmt.Errorf("web: %s: %w", c.Kind(), err)
+	}
+	if result.Err != nil {
+		return result, fmt.Errorf("web: %s: %w", c.Kind(), result.Err)
+	}
+	return result, nil
+}
+
+// base reads the revision that a change starts from: If-Match, "12" or 12; 0 when it is not given.
+func base(c echo.Context) (uint64, error) {
+	text := strings.Trim(strings.TrimPrefix(c.Request().Header.Get("If-Match"), "W/"), `"`)
+	if text == "" || text == "*" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n == 0 {
+		return 0, refusal(state.Invalid, "If-Match does not name a revision: write its number, like \"12\"")
+	}
+	return n, nil
+}
+
+func setTag(c echo.Context, revision uint64) {
+	c.Response().Header().Set("ETag", `"`+strconv.FormatUint(revision, 10)+`"`)
+}
+
+// changed is the API's answer to a change.
+type changed struct {
+	Revision uint64    `json:"revision,omitempty"`
+	Summary  []string  `json:"summary,omitempty"`
+	Order    string    `json:"order,omitempty"`
+	Ends     time.Time `json:"ends,omitzero"`
+}
+
+// tellChanged answers a change of the policy.
+func (w *Web) tellChanged(c echo.Context, result state.Result) error {
+	done := changed{Revision: result.Revision, Order: result.Order}
+	if st, err := w.read(c.Request().Context()); err == nil {
+		if r, ok := st.Revision(result.Revision); ok {
+			done.Summary = r.Summary
+		}
+	}
+	setTag(c, result.Revision)
+	return c.JSON(http.StatusOK, done)
+}
+
+// maxRepeats bounds the request ids that are remembered for what does not pass through the log.
+const maxRepeats = 256
+
+// repeats remembers what request ids led to, for the sandbox's faults: the State drops repeats of everything else.
+type repeats struct {
+	mu    sync.Mutex
+	order []string
+	done  map[string]Fault
+}
+
+// once runs do, unless the request led to something already. Two at the same time are one.
+func (r *repeats) once(request string, do func() (Fault, error)) (Fault, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f, ok := r.done[request]; ok && request != "" {
+		return f, nil
+	}
+	f, err := do()
+	if err != nil || request == "" {
+		return f, err
+	}
+	if r.done == nil {
+		r.done = map[string]Fault{}
+	}
+	r.done[request] = f
+	if r.order = append(r.order, request); len(r.order) > maxRepeats {
+		delete(r.done, r.order[0])
+		r.order = r.order[1:]
+	}
+	return f, nil
+}

@@ -1,0 +1,234 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"crypto/rand"
+
+	"segue/controlplane/policy"
+	"segue/controlplane/state"
+	"segue/web/view"
+)
+
+// fault is one thing that the pages offer to break: a drill that agents inject, or a real fault of the sandbox.
+type fault struct{ name, label, explain string }
+
+// drillFaults are what agents inject.
+func drillFaults() []fault {
+	return []fault{
+		{"refuse", "Refuse connections", "as if the connection were refused: nothing is sent"},
+		{"lost-reply", "Lose replies after the charge", "sent and executed; the answer is dropped"},
+		{"slow", "Slow a provider", "answers come two seconds later"},
+		{"hang", "Hang a provider", "nothing is sent, no answer until the time-out"},
+		{"status", "Answer 503", "answered with 503, nothing is sent"},
+	}
+}
+
+// realFaults happen at the simulated providers.
+func realFaults() []fault {
+	return []fault{
+		{"kill-provider", "Kill a provider", "its process is gone: connections are refused"},
+		{"lost-reply", "Lose replies after the charge", "it executes, and the answer never arrives"},
+		{"slow", "Slow a provider", "it answers, much later"},
+		{"hang", "Hang a provider", "it takes the call and never answers"},
+		{"unavailable", "Answer 503", "it answers 503 to everything"},
+	}
+}
+
+// processFaults happen to the processes of segue dev.
+func processFaults() []fault {
+	return []fault{
+		{"kill-leader", "Kill the leader", "the leading control node is gone; it comes back at the end"},
+		{"stop-control", "Stop the control plane", "every control node is gone: agents go on with the last policy"},
+		{"restart-agents", "Restart the agents", "each agent stops and starts again, once"},
+	}
+}
+
+// breakPanel is the card of faults.
+func (w *Web) breakPanel(s scene) view.Break {
+	b := view.Break{Request: rand.Text()}
+	if w.cfg.Sandbox != nil {
+		b.Real, b.Providers = true, w.cfg.Sandbox.Providers()
+		b.Faults = offered(realFaults(), " --provider {provider} --for {for} --sandbox")
+		b.Processes = offered(processFaults(), " --for {for} --sandbox")
+	} else {
+		for i := range s.State.Current().Policy.Providers {
+			b.Providers = append(b.Providers, s.State.Current().Policy.Providers[i].Name)
+		}
+		b.Faults = offered(drillFaults(), " --provider {provider} --for {for}")
+	}
+	b.Running = w.running(s)
+	return b
+}
+
+func offered(faults []fault, rest string) []view.Fault {
+	list := make([]view.Fault, len(faults))
+	for i, f := range faults {
+		list[i] = view.Fault{Name: f.name, Label: f.label, Explain: f.explain, Command: "segue drill run " + f.name + rest}
+	}
+	return list
+}
+
+// running are the sandbox's faults and the drills in force.
+func (w *Web) running(s scene) []view.Running {
+	var list []view.Running
+	if w.cfg.Sandbox != nil {
+		for _, f := range w.cfg.Sandbox.Faults() {
+			list = append(list, view.Running{
+				ID: f.ID, Label: labelOf(f.Name, append(realFaults(), processFaults()...)), Where: place(f.Provider, nil), Ends: f.Ends,
+				Left: view.Span(f.Ends.Sub(s.Now).Truncate(time.Second)), Action: "/break/" + url.PathEscape(f.ID) + "/stop?real=1",
+			})
+		}
+	}
+	for _, o := range s.State.InForce(s.Now) {
+		label := "Drain"
+		if o.Kind == policy.Drill {
+			label = labelOf(string(o.Fault.Kind), drillFaults())
+		}
+		list = append(list, view.Running{
+			ID: o.ID, Label: label, Where: place(o.Provider, o.Regions), Ends: o.Ends(),
+			Left: view.Span(o.Ends().Sub(s.Now).Truncate(time.Second)), Action: "/break/" + url.PathEscape(o.ID) + "/stop",
+		})
+	}
+	return list
+}
+
+func labelOf(name string, faults []fault) string {
+	for _, f := range faults {
+		if f.name == name {
+			return f.label
+		}
+	}
+	return name
+}
+
+func place(provider string, regions []string) string {
+	switch {
+	case provider == "":
+		return ""
+	case len(regions) == 0:
+		return "at " + provider
+	default:
+		return "at " + provider + " in " + enumerate(regions)
+	}
+}
+
+// breakForm starts a fault from the page.
+func (w *Web) breakForm(c echo.Context) error {
+	name, provider := c.FormValue("fault"), c.FormValue("provider")
+	length, err := span(c.FormValue("for"), 30*time.Second)
+	if err != nil {
+		return err
+	}
+	a := author{actor: localOperator + " @ loopback", reason: "drill from the overview", request: c.FormValue("request")}
+	if a.request == "" {
+		a.request = rand.Text()
+	}
+	if w.cfg.Sandbox != nil {
+		_, err = w.runReal(c.Request().Context(), a, name, provider, length)
+	} else {
+		_, err = w.order(c.Request().Context(), a, drillOrder(drillRequest{Fault: name, Provider: provider}, length))
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(c, "/")
+}
+
+// stopForm ends one early.
+func (w *Web) stopForm(c echo.Context) error {
+	id := c.Param("id")
+	if c.QueryParam("real") != "" {
+		if w.cfg.Sandbox == nil {
+			return echo.ErrNotFound
+		}
+		if err := w.cfg.Sandbox.Stop(id); err != nil {
+			return refusal(state.NotFound, err.Error())
+		}
+		return seeOther(c, "/")
+	}
+	a := author{actor: localOperator + " @ loopback", reason: "stopped from the overview", request: rand.Text()}
+	if _, err := w.propose(c.Request().Context(), a, state.Command{EndOrder: &state.EndOrder{ID: id}}); err != nil {
+		return err
+	}
+	return seeOther(c, "/")
+}
+
+// runReal runs a fault of the sandbox, once per request id. What happens to a process has no provider.
+func (w *Web) runReal(ctx context.Context, a author, name, provider string, length time.Duration) (Fault, error) {
+	for _, f := range processFaults() {
+		if f.name == name {
+			provider = ""
+		}
+	}
+	f, err := w.repeat.once(a.request, func() (Fault, error) { return w.cfg.Sandbox.Run(ctx, name, provider, length) })
+	var refused *state.Error
+	if err != nil && !errors.As(err, &refused) {
+		return f, refusal(state.Invalid, err.Error())
+	}
+	return f, err
+}
+
+// drillRequest is a drill as the API takes it.
+type drillRequest struct {
+	Fault    string   `json:"fault"`
+	Provider string   `json:"provider"`
+	Regions  []string `json:"regions"`
+	For      string   `json:"for"`
+	Share    float64  `json:"share"`
+	Status   int      `json:"status"`
+	Delay    string   `json:"delay"`
+}
+
+// drillOrder makes the order. Numbers that the kind of fault has no use for are left out: the command line sends its defaults with every
+// drill. A share that is not given is everything.
+func drillOrder(r drillRequest, length time.Duration) policy.Order {
+	f := policy.Fault{Kind: policy.FaultKind(r.Fault), Share: r.Share}
+	if f.Share == 0 {
+		f.Share = 1
+	}
+	switch f.Kind {
+	case policy.FaultStatus:
+		if f.Status = r.Status; f.Status == 0 {
+			f.Status = http.StatusServiceUnavailable
+		}
+	case policy.FaultSlow:
+		f.Delay = 2 * time.Second
+		if d, err := time.ParseDuration(r.Delay); err == nil {
+			f.Delay = d
+		}
+	case policy.FaultRefuse, policy.FaultHang, policy.FaultLostReply:
+	default: // the State refuses what it does not know, and says what there is
+	}
+	return policy.Order{Kind: policy.Drill, Provider: r.Provider, Regions: r.Regions, Fault: f, For: length}
+}
+
+// order puts an order in force and tells its id and end.
+func (w *Web) order(ctx context.Context, a author, o policy.Order) (changed, error) {
+	now := w.cfg.Now()
+	result, err := w.propose(ctx, a, state.Command{GiveOrder: &state.GiveOrder{Order: o}})
+	if err != nil {
+		return changed{}, err
+	}
+	return changed{Order: result.Order, Ends: now.Add(o.For), Revision: result.Revision}, nil
+}
+
+// span reads a length of time.
+func span(text string, otherwise time.Duration) (time.Duration, error) {
+	if strings.TrimSpace(text) == "" {
+		return otherwise, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, refusal(state.Invalid, fmt.Sprintf("for: %q is no length of time; write one, like 30s or 5m", text))
+	}
+	return d, nil
+}

@@ -1,0 +1,246 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"segue/controlplane/health"
+	"segue/controlplane/policy"
+	"segue/web/view"
+)
+
+// overview is the first page: what is served where by whom, and what happened.
+func (w *Web) overview(c echo.Context) error {
+	s := w.fresh(c.Request().Context())
+	page := w.overviewPage(c, s)
+	return w.answer(c, http.StatusOK, w.overviewValue(s), view.OverviewPage(page))
+}
+
+// overviewValue is the same as JSON.
+func (w *Web) overviewValue(s scene) any {
+	value := map[string]any{
+		"world": s.View.World, "policy": s.State.Current().Number, "leader": s.Leader, "term": s.Term,
+		"orders": s.State.InForce(s.Now), "status": statusOf(s, w.cfg.Env),
+	}
+	if w.cfg.Sandbox != nil {
+		value["faults"] = w.cfg.Sandbox.Faults()
+		if v, err := w.cfg.Sandbox.Books(); err == nil {
+			value["books"] = v
+		}
+	}
+	return value
+}
+
+func (w *Web) overviewPage(c echo.Context, s scene) view.Overview {
+	f := w.frame(c, "Overview", "overview", "/live/overview")
+	f.Command = "segue drill list"
+	if w.cfg.Sandbox != nil {
+		f.Command += " --sandbox"
+	}
+	return view.Overview{
+		Frame: f, Headline: headline(s, f.Prefs), Tiles: tiles(s), Band: w.band(), Matrix: matrix(s, f.Prefs),
+		Break: w.breakPanel(s), Happened: happened(s),
+	}
+}
+
+// band reads the providers' own books, where there are any.
+func (w *Web) band() *view.Band {
+	if w.cfg.Sandbox == nil {
+		return nil
+	}
+	v, err := w.cfg.Sandbox.Books()
+	if err != nil {
+		return &view.Band{Error: err.Error()}
+	}
+	return &view.Band{Twice: v.Twice, Lost: v.Lost, Unknown: v.Unknown, Guessed: v.Guessed, Operations: v.Operations}
+}
+
+// tiles are the figures of all regions, each with its history.
+func tiles(s scene) []view.Tile {
+	f := s.View.World.Total
+	regions := map[string]bool{}
+	for _, a := range s.View.World.Agents {
+		if a.Heard {
+			regions[a.Region] = true
+		}
+	}
+	rate := view.Number(f.Rate, digits(f.Rate))
+	if !s.Seen {
+		rate, f.After, f.Before, f.AddedP99 = "–", health.None64, health.None64, health.None64
+	}
+	return []view.Tile{
+		{Name: "Calls", Value: rate, Unit: "/s", Note: plural(len(regions), "region"), Level: view.Off,
+			Spark: history(f, 0, "calls per second", func(p health.Point) float64 { return p.Rate })},
+		{Name: "Success", Value: view.Percent(f.After), Unit: "%", Note: withoutFailover(f), Level: successLevel(f),
+			Spark: history(f, 95, "success in percent", func(p health.Point) float64 { return p.After })},
+		{Name: "Added latency p99", Value: value(view.Millis(f.AddedP99)), Unit: unit(view.Millis(f.AddedP99)), Note: "Segue’s own part", Level: view.Off,
+			Spark: history(f, 0, "added latency in milliseconds", func(p health.Point) float64 { return p.AddedP99 })},
+		unknownTile(f, s.Now),
+	}
+}
+
+func withoutFailover(f health.Flow) string {
+	if f.Before < 0 {
+		return "no calls in the last minute"
+	}
+	return view.Percent(f.Before) + " % without failover"
+}
+
+// successLevel is amber as soon as a call failed that no decline explains, red where many do.
+func successLevel(f health.Flow) view.Level {
+	switch {
+	case f.After < 0:
+		return view.Off
+	case f.After < 95:
+		return view.Bad
+	case f.After < 99.5:
+		return view.Warn
+	default:
+		return view.OK
+	}
+}
+
+func unknownTile(f health.Flow, now time.Time) view.Tile {
+	t := view.Tile{Name: "Unknown outcomes", Value: view.Count(f.UnknownOpen), Note: "none is open", Level: view.Off, Spark: view.Spark{Label: "no history is kept of open outcomes"}}
+	if f.UnknownOpen > 0 {
+		t.Level, t.Note = view.Warn, "kept, not repeated on a guess"
+		if !f.OldestUnknown.IsZero() {
+			t.Note = "oldest " + view.Span(now.Sub(f.OldestUnknown)) + " · not repeated on a guess"
+		}
+	}
+	return t
+}
+
+func history(f health.Flow, floor float64, label string, of func(health.Point) float64) view.Spark {
+	values := make([]float64, len(f.History))
+	for i, p := range f.History {
+		values[i] = of(p)
+	}
+	return view.NewSpark(values, health.HistoryPoints, floor, label+", last 15 minutes")
+}
+
+// matrix is service·provider × region.
+func matrix(s scene, p view.Prefs) view.Matrix {
+	doc := s.State.Current().Policy
+	cells := cellsOf(s.View.World)
+	var m view.Matrix
+	for _, region := range doc.Regions.Names() {
+		m.Regions = append(m.Regions, regionHead(s.View.World, region))
+	}
+	for i := range doc.Services {
+		svc := &doc.Services[i]
+		rows := view.ServiceRows{Name: svc.Name}
+		for _, provider := range providersOf(svc, doc.Regions.Names()) {
+			row := view.ProviderRow{Name: provider}
+			for _, region := range doc.Regions.Names() {
+				row.Cells = append(row.Cells, cell(svc, region, provider, cells, p, s.Now))
+			}
+			rows.Providers = append(rows.Providers, row)
+		}
+		m.Services = append(m.Services, rows)
+	}
+	return m
+}
+
+type cellKey struct{ region, service, provider string }
+
+func cellsOf(w health.World) map[cellKey]health.Cell {
+	cells := make(map[cellKey]health.Cell, len(w.Cells))
+	for _, c := range w.Cells {
+		cells[cellKey{c.Region, c.Service, c.Provider}] = c
+	}
+	return cells
+}
+
+func regionHead(w health.World, region string) view.RegionHead {
+	head := view.RegionHead{Name: region, Rate: "no agent is heard", Level: view.Bad}
+	for _, a := range w.Agents {
+		if a.Region == region && a.Heard {
+			head.Level = view.Off
+		}
+	}
+	if head.Level == view.Bad {
+		return head
+	}
+	rate := 0.0
+	for _, c := range w.Cells {
+		if c.Region == region {
+			rate += c.Rate
+		}
+	}
+	head.Rate = view.Number(rate, digits(rate)) + " attempts/s"
+	return head
+}
+
+// providersOf are a service's providers in any region, in the document's order.
+func providersOf(svc *policy.ServiceSpec, regions []string) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, r := range regions {
+		for _, p := range svc.ProvidersIn(r) {
+			if !seen[p] {
+				seen[p] = true
+				names = append(names, p)
+			}
+		}
+	}
+	return names
+}
+
+// cell is one provider in one region.
+func cell(svc *policy.ServiceSpec, region, provider string, cells map[cellKey]health.Cell, p view.Prefs, now time.Time) view.Cell {
+	configured, place, used := configuredShare(svc, region, provider)
+	if !used {
+		return view.Cell{Region: region, Absent: true}
+	}
+	c, known := cells[cellKey{region, svc.Name, provider}]
+	out := view.Cell{Region: region, Share: view.Percent(configured), Effective: health.None64, Success: "–", P99: "–"}
+	if known {
+		out.Effective, out.P99 = c.Share, view.Millis(c.P99)
+		if c.Success >= 0 {
+			out.Success = view.Percent(c.Success) + "%"
+		}
+	}
+	stand := standing(c, known, now, p)
+	out.Level, out.Icon, out.Word, out.Since, out.Note = stand.Level, stand.Icon, stand.Word, stand.Since, stand.Why
+	if out.Note == "" {
+		out.Note = roleNote(svc.Strategy, configured, place)
+	}
+	if c.CheckOK < 0 && stand.Level != view.Bad {
+		out.Note = "active check fails: " + c.CheckWhy
+	}
+	return out
+}
+
+// configuredShare is what the policy gives a provider; by order, the first of it gets everything.
+func configuredShare(svc *policy.ServiceSpec, region, provider string) (share float64, place int, used bool) {
+	switch svc.Strategy {
+	case policy.Priority:
+		for i, name := range svc.PriorityIn(region) {
+			if name == provider {
+				return map[bool]float64{true: 100}[i == 0], i + 1, true
+			}
+		}
+	case policy.Weighted:
+		for i, wt := range svc.WeightsIn(region) {
+			if wt.Provider == provider {
+				return wt.Percent, i + 1, true
+			}
+		}
+	}
+	return 0, 0, false
+}
+
+func roleNote(strategy policy.Strategy, share float64, place int) string {
+	switch {
+	case strategy == policy.Priority && place > 1:
+		return fmt.Sprintf("%d. in order", place)
+	case strategy == policy.Weighted && share == 0:
+		return "fallback only"
+	default:
+		return ""
+	}
+}

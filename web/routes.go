@@ -1,0 +1,48 @@
+package web
+
+import "github.com/labstack/echo/v4"
+
+// routes lists everything that is served. Pages and their forms first, then the API; what both have is one function.
+func (w *Web) routes(e *echo.Echo) {
+	e.GET("/static/*", w.assets.serve)
+	e.GET("/", w.overview)
+	e.GET("/routing", w.routingFirst)
+	e.GET("/routing.yaml", w.policyText)
+	e.GET("/routing/:service", w.routing)
+	e.POST("/routing/:service/:region", w.applyWeights)
+	e.POST("/undo/:service", w.undo)
+	e.GET("/transactions", w.transactions)
+	e.GET("/transactions/:id", w.transaction)
+	e.POST("/break", w.breakForm)
+	e.POST("/break/:id/stop", w.stopForm)
+	e.POST("/preferences", w.preferences)
+	e.GET("/live/:page", w.live)
+	e.GET("/live/:page/:service", w.live)
+
+	v1 := e.Group("/api/v1", alwaysJSON)
+	v1.GET("/policy", w.policy)
+	v1.PUT("/policy", w.putPolicy)
+	v1.PATCH("/services/:service/weights/:region", w.patchWeights)
+	v1.GET("/providers", w.providers)
+	v1.GET("/providers/:provider", w.providers)
+	v1.POST("/providers/:provider/drain", w.drain)
+	v1.POST("/providers/:provider/resume", w.resume)
+	v1.GET("/regions", w.regions)
+	v1.GET("/regions/:region", w.regions)
+	v1.GET("/transactions", w.transactions)
+	v1.GET("/transactions/:id", w.transactionRow)
+	v1.GET("/transactions/:id/why", w.transaction)
+	v1.GET("/drills", w.drills)
+	v1.POST("/drills", w.giveDrill)
+	v1.GET("/drills/:id", w.drill)
+	v1.DELETE("/drills/:id", w.endDrill)
+	v1.GET("/events", w.events)
+	v1.GET("/cluster", w.cluster)
+	v1.GET("/health", w.health)
+	if w.cfg.Sandbox != nil {
+		v1.GET("/sandbox/faults", w.faults)
+		v1.POST("/sandbox/faults", w.runFault)
+		v1.DELETE("/sandbox/faults/:id", w.stopFault)
+		v1.GET("/sandbox/books", w.books)
+	}
+}

@@ -1,0 +1,97 @@
+// What the pages do beyond their HTML. Everything works without it but sliders, locks, the live sum and the local zone.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  root.classList.add("js");
+  const $$ = (selector, within) => [...(within || document).querySelectorAll(selector)];
+
+  // Age: counts on between two messages, so that a dead stream shows, and disables what steers when figures are too old.
+  const staleMS = 5000, oldMS = 15000;
+  let began = performance.now(), shown = "";
+  const age = () => {
+    const item = document.getElementById("age");
+    if (!item || !item.hasAttribute("data-known")) return;
+    if (item.dataset.age !== shown) { shown = item.dataset.age; began = performance.now(); }
+    const ms = Number(shown) + (performance.now() - began);
+    const text = (ms / 1000).toFixed(1) + " s", b = item.querySelector("b");
+    if (b && b.textContent !== text) b.textContent = text;
+    item.className = "status-item " + (ms > oldMS ? "is-bad" : ms > staleMS ? "is-warn" : "is-ok");
+    const alarm = document.getElementById("alarm");
+    if (ms > oldMS && !alarm.querySelector("[data-frozen]")) {
+      const p = document.createElement("p");
+      p.className = "alarm"; p.dataset.frozen = ""; p.dataset.own = "";
+      p.textContent = "These figures are old: the page hears nothing. Nothing can be steered by them; agents go on.";
+      alarm.replaceChildren(p);
+    } else if (ms <= oldMS) alarm.querySelector("[data-own]")?.remove();
+    const frozen = !!alarm.querySelector("[data-frozen]");
+    for (const set of $$("fieldset[data-steers]")) if (set.disabled !== frozen) set.disabled = frozen;
+  };
+  setInterval(age, 250);
+  document.addEventListener("htmx:after:swap", age);
+
+  // Zone: the server renders times; only the browser knows where it is.
+  const zone = document.getElementById("zone");
+  if (zone && zone.value === "local") zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+  // Commands beside the faults follow what is chosen.
+  const commands = () => {
+    for (const code of $$("code[data-template]")) {
+      const form = code.closest("form");
+      const text = code.dataset.template.replace(/\{(\w+)\}/g, (all, name) => form.elements[name]?.value || all);
+      if (code.textContent !== text) code.textContent = text;
+    }
+  };
+  commands();
+  document.addEventListener("change", commands);
+
+  // Weights: number and slider are one; moving one slider moves the others that are not locked, so that the sum stays 100.
+  const tenth = (x) => Math.round(x * 10) / 10;
+  const read = (input) => Number(input.value.replace(",", ".")) || 0;
+  for (const form of $$("form[data-weights]")) {
+    const rows = $$("tbody tr", form).map((tr) => ({
+      number: tr.querySelector("[data-number]"), range: tr.querySelector("[data-range]"), lock: tr.querySelector("[data-lock]"),
+    }));
+    const sumText = form.querySelector("[data-sum]"), review = form.querySelector("[data-review]");
+    const stack = form.parentElement.querySelector(".stack");
+    const hues = rows.map((r) => [...r.number.closest("tr").classList].find((c) => c.startsWith("hue-")));
+    const draw = () => {
+      const values = rows.map((r) => read(r.number)), sum = tenth(values.reduce((a, b) => a + b, 0));
+      const missing = tenth(100 - sum);
+      const text = sum === 100 ? "sum 100 %" : `sum ${sum} %: ${Math.abs(missing)} % ${missing > 0 ? "missing" : "too much"}`;
+      if (sumText.textContent !== text) sumText.textContent = text;
+      sumText.classList.toggle("off", sum !== 100);
+      review.disabled = sum !== 100 || rows.every((r) => r.number.value === r.number.defaultValue);
+      let x = 0;
+      stack.replaceChildren(...values.flatMap((v, i) => {
+        if (!(v > 0)) return [];
+        const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+        for (const [k, value] of Object.entries({ class: hues[i], x: x + "%", width: v + "%", height: "100%" })) rect.setAttribute(k, value);
+        x += v;
+        return [rect];
+      }));
+    };
+    // spread gives what is left to the rows that may move, by what they have.
+    const spread = (moved) => {
+      const free = rows.filter((r) => r !== moved && !r.lock.checked);
+      const fixed = rows.filter((r) => r !== moved && r.lock.checked).reduce((a, r) => a + read(r.number), 0);
+      let value = Math.min(Math.max(read(moved.number), 0), Math.max(100 - fixed, 0));
+      if (!free.length) value = Math.max(100 - fixed, 0);
+      moved.number.value = moved.range.value = tenth(value);
+      const left = 100 - fixed - value, had = free.reduce((a, r) => a + read(r.number), 0);
+      let given = 0;
+      free.forEach((r, i) => {
+        const share = had > 0 ? (read(r.number) / had) * left : left / free.length;
+        const v = i === free.length - 1 ? tenth(left - given) : Math.round(share);
+        given += v;
+        r.number.value = r.range.value = Math.max(v, 0);
+      });
+    };
+    for (const r of rows) {
+      r.range.addEventListener("input", () => { r.number.value = r.range.value; spread(r); draw(); });
+      r.number.addEventListener("input", () => { r.range.value = read(r.number); draw(); });
+    }
+    const first = review.disabled;
+    draw();
+    if (location.search) review.disabled = first || sumText.classList.contains("off");
+  }
+})();

@@ -1,0 +1,120 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	_ "time/tzdata" // people read times in their own zone, also on machines that know none
+
+	"github.com/labstack/echo/v4"
+
+	"segue/controlplane/health"
+	"segue/controlplane/query"
+	"segue/controlplane/state"
+)
+
+// Control is the control plane as pages and API need it. Errors with a *state.Error inside are shown as they are.
+type Control interface {
+	Propose(ctx context.Context, c state.Command) (state.Result, error)
+	Read(ctx context.Context) (*state.State, error) // as new as every change that was acknowledged before the call
+	State() *state.State                            // the newest copy at hand; nil where every node is stopped
+	Leader() (id string, term uint64)               // "" where nobody is known to lead
+	View(ctx context.Context) (View, error)
+	Ask(ctx context.Context, q query.Question) ([]Answer, error)
+}
+
+// View is what the leader knows beside the State.
+type View struct {
+	World health.World
+	Acks  []state.Ack // the newest of each agent
+}
+
+// Answer is what one agent said to a question.
+type Answer struct {
+	Agent, Region string
+	Body          []byte // JSON of the shape that query names
+	Err           string
+}
+
+// Sandbox is the simulated providers and the processes of `segue dev`, with their real faults and the providers' own books.
+type Sandbox interface {
+	Providers() []string
+	Faults() []Fault
+	Run(ctx context.Context, name, provider string, length time.Duration) (Fault, error)
+	Stop(id string) error
+	Books() (Verdict, error)
+}
+
+// Fault is a real fault that runs. It always ends.
+type Fault struct {
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	Provider string    `json:"provider,omitempty"`
+	Ends     time.Time `json:"ends"`
+}
+
+// Verdict is what the providers' own books show, held against what the callers were told.
+type Verdict struct {
+	Operations int `json:"operations"` // effects that callers asked for and were told something about
+	Twice      int `json:"twice"`      // executed more than once
+	Lost       int `json:"lost"`       // told succeeded, and no book has it
+	Unknown    int `json:"unknown"`    // told unknown, and not resolved so far
+	Guessed    int `json:"guessed"`    // told failed, though a book has it
+}
+
+// Config is what the pages need.
+type Config struct {
+	Control Control
+	Sandbox Sandbox // nil: no simulated providers
+	Env     string  // shown in the frame: dev, or the name of the installation
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Web is the pages and the API.
+type Web struct {
+	cfg     Config
+	assets  *assets
+	watch   *watch
+	repeat  repeats
+	streams atomic.Int64
+	http    http.Handler
+	ends    context.Context // ends with Close: streams and the watch end with it
+	end     context.CancelFunc
+	idle    sync.WaitGroup
+}
+
+// New begins to watch the control plane. The handler may be mounted before any node is up: pages say what is missing.
+func New(cfg Config) (*Web, error) {
+	if cfg.Control == nil || cfg.Log == nil || cfg.Now == nil {
+		return nil, errors.New("web: control, log and clock are needed")
+	}
+	assets, err := loadAssets()
+	if err != nil {
+		return nil, err
+	}
+	w := &Web{cfg: cfg, assets: assets, watch: newWatch()}
+	w.ends, w.end = context.WithCancel(context.Background())
+	e := echo.New()
+	e.HTTPErrorHandler = w.failed
+	e.IPExtractor = echo.ExtractIPDirect() // nobody stands between: forwarded addresses are hearsay
+	w.routes(e)
+	w.http = guard(e, w.refuse)
+	w.idle.Go(w.keepWatch)
+	return w, nil
+}
+
+// Handler serves pages, API and static files.
+func (w *Web) Handler() http.Handler { return w.http }
+
+// Close ends every stream and the watch.
+func (w *Web) Close() error {
+	w.end()
+	w.idle.Wait()
+	return nil
+}
