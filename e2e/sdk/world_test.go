@@ -1,0 +1,236 @@
+package sdk
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write testdata/problems.md anew")
+
+// world is what all tests talk to.
+type world struct {
+	dir, bin   string
+	sandboxAt  int // offset of the ports of a plain `segue dev`: three regions, three simulated providers
+	ownAt      int // offset of the ports of a `segue dev --policy`: one region, a service for each need
+	credential string
+	mock       string // URL of stripe-mock
+	recorder   *recorder
+	processes  []*process
+}
+
+var here *world // set by TestMain, read by tests
+
+// services are those of the own policy, in the order of their ports.
+var services = []string{"payments", "mock", "recorder", "keyless", "gone", "narrow", "hosted"}
+
+// ownPolicy has a service for each need. %[1]d is the first port; the others are endpoints.
+const ownPolicy = `segue: v1
+services:
+  payments: {speaks: stripe/v1, listen: %[1]d, strategy: priority, priority: [main]}
+  mock:     {speaks: stripe/v1, listen: %[2]d, strategy: priority, priority: [mock]}
+  recorder: {speaks: stripe/v1, listen: %[3]d, strategy: priority, priority: [recorder]}
+  keyless:  {speaks: stripe/v1, listen: %[4]d, strategy: priority, priority: [legacy]}
+  gone:     {speaks: stripe/v1, listen: %[5]d, strategy: priority, priority: [gone]}
+  narrow:   {speaks: stripe/v1, listen: %[6]d, strategy: priority, priority: [narrow]}
+  hosted:   {speaks: stripe/v1, listen: {port: %[7]d, host: payments.example}, strategy: priority, priority: [hosted]}
+providers:
+  main:     {contract: stripe/v1, credential: caller, endpoint: "%[8]s"}
+  legacy:   {contract: keyless/v1, credential: caller, endpoint: "%[9]s"}
+  mock:     {contract: stripe/v1, credential: caller, endpoint: "%[10]s"}
+  recorder: {contract: stripe/v1, credential: caller, endpoint: "%[11]s"}
+  narrow:   {contract: stripe/v1, credential: caller, endpoint: "%[11]s", limits: {in_flight: 1}}
+  hosted:   {contract: stripe/v1, credential: caller, endpoint: "%[11]s"}
+  gone:     {contract: stripe/v1, credential: caller, endpoint: "%[12]s"}
+contracts:
+  keyless/v1:
+    like: stripe/v1
+    keys: {enforced: false}
+`
+
+func TestMain(m *testing.M) {
+	runtime.LockOSThread() // the processes end with this thread
+	flag.Parse()
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	dir, err := os.MkdirTemp("", "segue-sdk-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	here = &world{dir: dir, recorder: newRecorder()}
+	defer func() { err = errors.Join(err, here.stop()) }()
+	if err := here.start(); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+func (w *world) start() error {
+	var err error
+	if w.bin, err = binary(w.dir); err != nil {
+		return err
+	}
+	if err := w.startMock(); err != nil {
+		return err
+	}
+	if err := w.startSandbox(); err != nil {
+		return err
+	}
+	w.ownAt, err = w.startOwn("own", w.bin)
+	return err
+}
+
+// startMock builds stripe-mock, which is a tool of this module, and starts it.
+func (w *world) startMock() error {
+	bin := filepath.Join(w.dir, "stripe-mock")
+	if err := goBuild(".", "github.com/stripe/stripe-mock", bin); err != nil {
+		return err
+	}
+	p, err := w.run(bin, "-http-addr", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	at, err := p.says("Listening for HTTP at address: ")
+	w.mock = "http://" + at
+	return err
+}
+
+func (w *world) run(bin string, args ...string) (*process, error) {
+	p, err := start(w.dir, bin, args...)
+	if err == nil {
+		w.processes = append(w.processes, p)
+	}
+	return p, err
+}
+
+func (w *world) startSandbox() error {
+	var err error
+	if w.sandboxAt, err = freeOffset(); err != nil {
+		return err
+	}
+	data := filepath.Join(w.dir, "sandbox")
+	p, err := w.run(w.bin, "dev", "--dir", data, "--rate", "0", "--seed", "7", "--port-offset", fmt.Sprint(w.sandboxAt))
+	if err != nil {
+		return err
+	}
+	for region := range 3 {
+		if err := p.until(func() error { return serves(w.sandboxAt + servicePort + 100*region) }); err != nil {
+			return err
+		}
+	}
+	secret, err := os.ReadFile(filepath.Join(data, "sandbox-credential"))
+	w.credential = strings.TrimSpace(string(secret))
+	return err
+}
+
+// startOwn starts a `segue dev` with the own policy and returns the offset of its ports. wrapped is the binary, or what runs it.
+func (w *world) startOwn(name string, wrapped ...string) (int, error) {
+	offset, err := freeOffset()
+	if err != nil {
+		return 0, err
+	}
+	file := filepath.Join(w.dir, name+".yaml")
+	if err := os.WriteFile(file, []byte(w.policy()), 0o600); err != nil {
+		return 0, err
+	}
+	data := filepath.Join(w.dir, name)
+	args := append(wrapped[1:], "dev", "--policy", file, "--dir", data, "--port-offset", fmt.Sprint(offset))
+	p, err := w.run(wrapped[0], args...)
+	if err != nil {
+		return 0, err
+	}
+	return offset, p.until(func() error { return serves(offset + servicePort) })
+}
+
+// aside starts one more for a single test, which stops it. Until then the test stays on its thread, with which the process would end.
+func (w *world) aside(t *testing.T, name string, wrapped ...string) (offset int, stop func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	offset, err := w.startOwn(name, wrapped...)
+	last := len(w.processes) - 1
+	stop = func() {
+		if err := w.processes[last].stop(); err != nil {
+			t.Error(err)
+		}
+		w.processes = w.processes[:last]
+		runtime.UnlockOSThread()
+	}
+	if err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	return offset, stop
+}
+
+func (w *world) policy() string {
+	var values []any
+	for i := range services {
+		values = append(values, servicePort+i)
+	}
+	return fmt.Sprintf(ownPolicy, append(values, w.provider("main"), w.provider("legacy"), w.mock, w.recorder.server.URL, closedPort())...)
+}
+
+// closedPort is the URL of a port that nobody listens on.
+func closedPort() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "http://127.0.0.1:1"
+	}
+	defer l.Close()
+	return "http://" + l.Addr().String()
+}
+
+// stop ends the processes, the last first: agents before the providers that they call.
+func (w *world) stop() error {
+	var err error
+	for i := len(w.processes) - 1; i >= 0; i-- {
+		p := w.processes[i]
+		if p.name == "stripe-mock" { // it knows no orderly end
+			_ = p.cmd.Process.Kill()
+			<-p.done
+			continue
+		}
+		err = errors.Join(err, p.stop())
+	}
+	w.recorder.server.Close()
+	return err
+}
+
+// provider is the URL of a simulated provider.
+func (w *world) provider(name string) string {
+	for i, n := range []string{"main", "backup", "legacy"} {
+		if n == name {
+			return "http://" + addr(w.sandboxAt+booksPort+1+i)
+		}
+	}
+	panic("no provider " + name)
+}
+
+// agent is the URL of a service of the own policy, through its agent.
+func (w *world) agent(service string) string { return agentAt(w.ownAt, service) }
+
+func agentAt(offset int, service string) string {
+	for i, s := range services {
+		if s == service {
+			return "http://" + addr(offset+servicePort+i)
+		}
+	}
+	panic("no service " + service)
+}
+
+// region is the URL of the plain `segue dev`'s service in its n-th region.
+func (w *world) region(n int) string { return "http://" + addr(w.sandboxAt+servicePort+100*n) }
