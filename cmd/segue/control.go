@@ -61,7 +61,7 @@ func runControl(ctx context.Context, s *settings, f controlFlags) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	cfg.Log, cfg.Now, cfg.Metrics = log.With("node", cfg.ID), time.Now, registry
+	cfg.Log, cfg.Now, cfg.Metrics = log, time.Now, registry
 	cfg.Fatal = func(err error) { log.Error("the node cannot go on", "error", err); os.Exit(exitError) }
 	node, err := controlplane.New(cfg)
 	if err != nil {

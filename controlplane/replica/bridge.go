@@ -39,10 +39,8 @@ func (b bridge) GetLevel() hclog.Level          { return hclog.Trace }
 func slogLevel(level hclog.Level) slog.Level {
 	switch level {
 	case hclog.Error:
-		return slog.LevelWarn // raft goes on; what ends a node is told by Fatal
-	case hclog.Warn:
-		return slog.LevelInfo
-	case hclog.Info:
+		return slog.LevelInfo // raft goes on, and says so many times a second while a peer is gone; what ends a node is told by Fatal
+	case hclog.Warn, hclog.Info:
 		return slog.LevelDebug
 	default:
 		return slog.LevelDebug - 4

@@ -44,7 +44,7 @@ func nodeConfigs(cfg Config, n int) []controlplane.Config {
 	for i, p := range peers {
 		configs[i] = controlplane.Config{
 			ID: p.ID, Dir: filepath.Join(cfg.Dir, "control", p.ID), Listen: loopback(cfg.Ports.Control + i), Raft: p.Raft, Peers: peers,
-			Log: cfg.Log.With("node", p.ID), Now: time.Now, Fatal: cfg.Fatal,
+			Log: cfg.Log, Now: time.Now, Fatal: cfg.Fatal,
 		}
 	}
 	return configs
