@@ -124,6 +124,9 @@ func TestKeyShowsNothing(t *testing.T) {
 	v := vault{k, &k, k}
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%b", "%t", "%c", "%U", "%e"} {
+		if got := fmt.Sprintf(verb, k); got != redacted {
+			t.Errorf("%s prints %s", verb, got)
+		}
 		for _, what := range []any{k, &k, v, &v, []Key{k}, map[string]Key{"a": k}} {
 			fmt.Fprintf(&out, verb+"\n", what)
 		}

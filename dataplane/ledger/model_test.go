@@ -95,9 +95,12 @@ func (w *world) hear(rt *rapid.T) {
 	if len(w.mail) == 0 {
 		rt.Skip("no evidence")
 	}
-	e := w.mail[rapid.IntRange(0, len(w.mail)-1).Draw(rt, "evidence")]
+	e := w.mail[len(w.mail)-1]
+	if rapid.Bool().Draw(rt, "old") {
+		e = w.mail[rapid.IntRange(0, len(w.mail)-1).Draw(rt, "evidence")]
+	}
 	c := ledger.Circumstances{
-		Now: w.now, Live: w.live, Deadline: w.now.Add(time.Duration(rapid.IntRange(-1, 1).Draw(rt, "left"))), Enforced: w.enforced[w.at()],
+		Now: w.now, Live: w.live, Deadline: w.now.Add(time.Duration(rapid.IntRange(0, 4).Draw(rt, "left"))), Enforced: w.enforced[w.at()],
 		KeyLife: keyLife, MaxTries: 3, MaxSends: 4, Run: fmt.Sprint("run", rapid.IntRange(max(1, w.runs-1), w.runs).Draw(rt, "run")),
 	}
 	step := ledger.Next(w.t, e, c)

@@ -97,7 +97,12 @@ func standing(t *Transaction) StepKind {
 // nothing takes no proof back.
 func meaning(t *Transaction, e Evidence) Outcome {
 	switch e.Outcome {
-	case Succeeded, Declined, Open:
+	case Declined:
+		if (e.Redrive || a.Sends > 1) && beforeTheKey(e.Status) {
+			return Unknown
+		}
+		return Declined
+	case Succeeded, Open:
 		return e.Outcome
 	case NotSent, Unknown:
 	default: // a word that nobody knows proves nothing: it is read as unknown
@@ -109,6 +114,17 @@ func meaning(t *Transaction, e Evidence) Outcome {
 		return NotSent
 	default:
 		return Unknown
+	}
+}
+
+// beforeTheKey tells the refusals that a provider gives before it looks at the key: who asks, what may be asked, where. To a re-drive they
+// say nothing of the sends before it (a credential that was revoked between the two refuses the second, not the first).
+func beforeTheKey(status int) bool {
+	switch status {
+	case 401, 403, 404, 405:
+		return true
+	default:
+		return false
 	}
 }
 
