@@ -135,6 +135,9 @@ func TestStaleLeaderReadsAndWritesNothing(t *testing.T) {
 		t.Errorf("a leader without a quorum read revision %d: %v", s.Current().Number, err)
 	}
 	l := c.leader(old)
+	if s, err := c.nodes[l].Read(within(t, 5*time.Second)); err != nil || s.Current().Number != 1 { // nobody wrote in this term yet
+		t.Fatal("the new leader does not read: ", err)
+	}
 	c.must(l, weights("w", 10))
 	if _, err := c.nodes[old].Read(within(t, 5*time.Second)); code(err) != state.NoLeader {
 		t.Error("stale read: ", err)

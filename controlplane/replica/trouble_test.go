@@ -3,7 +3,6 @@ package replica
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -105,19 +104,26 @@ func TestFullDiskDoesNotCampaign(t *testing.T) {
 	dead := c.leader()
 	c.must(dead, first())
 	a, b := (dead+1)%3, (dead+2)%3
-	full[a].Store(true)
-	c.nodes[a].lookAtDisk()
+	for _, i := range []int{a, b} {
+		full[i].Store(true)
+		c.nodes[i].lookAtDisk()
+	}
 	if s := c.nodes[a].Stats(); s.Free > 0.001 {
 		t.Errorf("free %g", s.Free)
 	}
-	for range 2 {
-		c.isolate(dead, true)
-		if l := c.leader(dead); l != b {
-			t.Fatal("the node without space leads")
+	c.isolate(dead, true)
+	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); pause() { // two elections' time
+		if c.nodes[a].Leading() || c.nodes[b].Leading() {
+			t.Fatal("a node without space leads")
 		}
-		c.isolate(dead, false)
-		c.agree(c.must(c.leader(dead), weights(fmt.Sprint("w", time.Now().UnixNano()), 5)).Index)
 	}
+	full[b].Store(false)
+	c.nodes[b].lookAtDisk()
+	if l := c.leader(dead); l != b {
+		t.Fatal("the node without space leads")
+	}
+	c.isolate(dead, false)
+	c.agree(c.must(b, weights("w", 5)).Index) // it still follows and votes
 }
 
 func TestSpaceOfARealDisk(t *testing.T) {
