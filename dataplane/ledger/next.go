@@ -98,7 +98,7 @@ func standing(t *Transaction) StepKind {
 func meaning(t *Transaction, e Evidence) Outcome {
 	switch e.Outcome {
 	case Declined:
-		if (e.Redrive || a.Sends > 1) && beforeTheKey(e.Status) {
+		if (e.Redrive || t.Current().Sends > 1) && beforeTheKey(e.Status) {
 			return Unknown
 		}
 		return Declined
