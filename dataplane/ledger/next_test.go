@@ -175,22 +175,22 @@ func each(visit func(*ledger.Transaction, ledger.Evidence, ledger.Circumstances)
 // the two.
 func TestARedriveThatIsTurnedAwayDecidesNothing(t *testing.T) {
 	for _, status := range []int{401, 403, 404, 405} {
-		row := New("tx_1", Key{App: "a", Service: "s", Key: "k"}, "charge", [32]byte{}, time.Unix(1000, 0))
-		if err := row.Begin(Attempt{ID: "at_1", Provider: "main", IntentAt: time.Unix(1000, 0)}, "r/1"); err != nil {
+		row := ledger.New("tx_1", ledger.Key{App: "a", Service: "s", Key: "k"}, "charge", [32]byte{}, time.Unix(1000, 0))
+		if err := row.Begin(ledger.Attempt{ID: "at_1", Provider: "main", IntentAt: time.Unix(1000, 0)}, "r/1"); err != nil {
 			t.Fatal(err)
 		}
-		c := Circumstances{Now: time.Unix(1001, 0), Deadline: time.Unix(1010, 0), Live: true, Enforced: true, KeyLife: time.Hour, MaxTries: 2, MaxSends: 4, Run: "r/1"}
-		declined := Evidence{Attempt: "at_1", Kind: FromAnswer, Outcome: Declined, Status: status}
-		if step := Next(row, declined, c); step.Kind != Finish {
+		c := ledger.Circumstances{Now: time.Unix(1001, 0), Deadline: time.Unix(1010, 0), Live: true, Enforced: true, KeyLife: time.Hour, MaxTries: 2, MaxSends: 4, Run: "r/1"}
+		declined := ledger.Evidence{Attempt: "at_1", Kind: ledger.FromAnswer, Outcome: ledger.Declined, Status: status}
+		if step := ledger.Next(row, declined, c); step.Kind != ledger.Finish {
 			t.Errorf("%d to a first send: %v; it is the provider's answer", status, step)
 		}
 		row.Current().Sends++
 		declined.Redrive = true
-		if step := Next(row, declined, c); step.Kind == Finish {
+		if step := ledger.Next(row, declined, c); step.Kind == ledger.Finish {
 			t.Errorf("%d to a re-drive: %v; the first send may have been executed", status, step)
 		}
 		row.Settle(declined)
-		if row.Current().Outcome != Unknown {
+		if row.Current().Outcome != ledger.Unknown {
 			t.Errorf("%d to a re-drive is noted as %v", status, row.Current().Outcome)
 		}
 	}
