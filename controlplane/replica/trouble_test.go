@@ -152,3 +152,29 @@ func TestLogFileIsLocked(t *testing.T) {
 		t.Errorf("after %s: %v", time.Since(begin), err)
 	}
 }
+
+// TestTermBeginsAfterItsBarrier: when OnTerm runs, everything that the log held when the term began is applied here.
+func TestTermBeginsAfterItsBarrier(t *testing.T) {
+	var nodes [3]atomic.Pointer[Replica]
+	seen := make(chan [2]uint64, 10)
+	c := start(t, 3, func(i int, c *Config) {
+		c.OnTerm = func(ctx context.Context, term uint64) {
+			if n := nodes[i].Load(); n != nil { // the second term: nobody writes
+				applied, _ := n.fsm.newest()
+				seen <- [2]uint64{applied, n.raft.Load().LastIndex()}
+			}
+			<-ctx.Done()
+		}
+	})
+	l := c.leader()
+	c.agree(c.must(l, first()).Index)
+	for i, n := range c.nodes {
+		nodes[i].Store(n)
+	}
+	c.isolate(l, true)
+	c.leader(l)
+	if at := <-seen; at[0] < at[1] {
+		t.Errorf("applied %d of %d", at[0], at[1])
+	}
+	c.isolate(l, false)
+}
