@@ -151,7 +151,7 @@ func badPolicies(good string) map[string]struct{ text, says string } {
 		"negative weight":             {in("main: 100", "main: -100"), "-100"},
 		"weights over 100":            {in("main: 100", "main: 150"), "100"},
 		"unknown field":               {in("    weights:", "    wieghts:"), "did you mean weights"},
-		"provider without endpoint":   {in("{like: stripe/v1, keys: {enforced: false}}", "{dialect: plain, keys: {enforced: false}}"), "endpoint"},
+		"provider without endpoint":   {endpointless(good), "endpoint"},
 		"duplicate provider":          {in("  backup: {contract", "  main: {contract"), "main"},
 		"duplicate service":           {in("providers:\n", "  payments: {speaks: stripe/v1, listen: 7199}\nproviders:\n"), "payments"},
 		"unknown provider in weights": {in("backup: 0", "bakcup: 0"), "bakcup"},
@@ -159,6 +159,13 @@ func badPolicies(good string) map[string]struct{ text, says string } {
 		"not a policy":                {"hello", ""},
 		"nothing":                     {"", ""},
 	}
+}
+
+// endpointless gives one provider an API of the user's own that says no endpoint, and says none itself.
+func endpointless(good string) string {
+	own := `{dialect: stripe, keys: {enforced: false}, operations: {read: {match: "GET /**"}}, statuses: [{status: 200-299, class: ok, outcome: succeeded}]}`
+	bad := strings.Replace(good, "{like: stripe/v1, keys: {enforced: false}}", own, 1)
+	return regexp.MustCompile(`keyless/v1, endpoint: "[^"]*",`).ReplaceAllString(bad, "keyless/v1,")
 }
 
 var place = regexp.MustCompile(`bad\.yaml:\d+:\d+`)

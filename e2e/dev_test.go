@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,10 +63,9 @@ func devOffset(t *testing.T) int {
 	return 0
 }
 
-// eventMoves reads the page's own stream until a second message with other content comes, and returns when that was.
+// eventMoves reads the page's own stream until its figures have changed to calls in all three regions, and returns when that was.
 func eventMoves(t *testing.T, p *process, base string, began time.Time) time.Duration {
 	t.Helper()
-	var first string
 	eventually(t, 30*time.Second, "the page moves", func() error {
 		if !p.running() {
 			t.Fatal("segue dev ended")
@@ -75,19 +75,36 @@ func eventMoves(t *testing.T, p *process, base string, began time.Time) time.Dur
 			return err
 		}
 		defer stream.Close()
-		lines := bufio.NewReader(stream)
-		for {
-			message, err := nextEvent(lines)
-			if err != nil {
-				return err
-			}
-			if first != "" && message != first && strings.Contains(message, "<") {
-				return nil
-			}
-			first = message
-		}
+		return moves(stream)
 	})
 	return time.Since(began)
+}
+
+// carried are the page's figures when every region carries calls.
+var (
+	tags    = regexp.MustCompile(`<[^>]*>`)
+	carried = regexp.MustCompile(`Calls\s+[0-9.]*[1-9][0-9.]*\s*/s\s+3 regions`)
+)
+
+// moves reads events until the figures differ from those that came first, and show calls in every region.
+func moves(stream io.Reader) error {
+	lines := bufio.NewReader(stream)
+	for first := ""; ; {
+		message, err := nextEvent(lines)
+		if err != nil {
+			return err
+		}
+		_, figures, ok := strings.Cut(message, `hx-target="#tiles"`)
+		figures, _, _ = strings.Cut(figures, "</hx-partial>")
+		figures = tags.ReplaceAllString(figures, " ")
+		switch {
+		case !ok:
+		case first == "":
+			first = figures
+		case figures != first && carried.MatchString(figures):
+			return nil
+		}
+	}
 }
 
 // streamOf finds the stream in the page, as a browser does, and opens it.
