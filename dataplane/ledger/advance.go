@@ -16,7 +16,7 @@ var (
 // New makes the row of a transaction that nobody has claimed yet: Begin gives it its first attempt.
 func New(id string, k Key, operation string, fingerprint [32]byte, now time.Time) *Transaction {
 	return &Transaction{
-		ID: id, Key: k, Operation: operation, Fingerprint: fingerprint, FingerprintV: FingerprintVersion, Created: now, Updated: now,
+		ID: id, Key: k, Operation: operation, Print: Print{fingerprint, FingerprintVersion}, Created: now, Updated: now,
 	}
 }
 

@@ -98,10 +98,9 @@ func standing(t *Transaction) StepKind {
 func meaning(t *Transaction, e Evidence) Outcome {
 	switch e.Outcome {
 	case Declined:
-		if (e.Redrive || t.Current().Sends > 1) && beforeTheKey(e.Status) {
-			return Unknown
+		if !e.Redrive && t.Current().Sends <= 1 || !beforeTheKey(e.Status) {
+			return Declined
 		}
-		return Declined
 	case Succeeded, Open:
 		return e.Outcome
 	case NotSent, Unknown:

@@ -123,7 +123,7 @@ func TestNextNeverGuesses(t *testing.T) {
 		case ledger.Refuse:
 			ok = r.State == ledger.Refused || about && driver && once && e.Outcome == ledger.NotSent && !r.Final()
 		case ledger.Redrive:
-			ok = about && driver && c.Enforced && c.Live && r.Pending() && e.Outcome != ledger.Succeeded && e.Outcome != ledger.Declined
+			ok = about && driver && c.Enforced && c.Live && r.Pending() && e.Outcome != ledger.Succeeded && (e.Outcome != ledger.Declined || !once && e.Status == 401)
 		case ledger.Hold:
 			ok = !r.Final() && r.State != ledger.Refused
 		default:
@@ -142,7 +142,7 @@ func each(visit func(*ledger.Transaction, ledger.Evidence, ledger.Circumstances)
 	for state := ledger.Intent; state <= ledger.Refused; state++ {
 		for was := ledger.Open; was <= ledger.Unknown; was++ {
 			for outcome := ledger.Open; outcome <= ledger.Unknown+1; outcome++ {
-				for bits := range 1 << 9 {
+				for bits := range 1 << 10 {
 					on := func(i int) bool { return bools[bits>>i&1] }
 					r, e, c := row(1, 1, state, was), ledger.Evidence{Attempt: "at_1", Kind: ledger.FromAnswer, Outcome: outcome}, circumstances()
 					c.Live, c.Enforced, e.Redrive = on(0), on(1), on(2)
@@ -163,6 +163,9 @@ func each(visit func(*ledger.Transaction, ledger.Evidence, ledger.Circumstances)
 					}
 					if on(8) {
 						c.MaxTries, c.MaxSends = 1, 1
+					}
+					if on(9) {
+						e.Status = 401
 					}
 					visit(r, e, c)
 				}

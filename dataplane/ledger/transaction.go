@@ -34,25 +34,30 @@ const (
 	Refused                        // every attempt not_sent
 )
 
+// Print tells the request from another under the same key.
+type Print struct {
+	Fingerprint  [32]byte // see the function Fingerprint
+	FingerprintV uint8    // how it was made: FingerprintVersion
+}
+
 // Transaction is the row. Version and Token guard every write: a store applies an Advance only if Version is the row's
 // version + 1. A Transaction in hand is a copy; whoever mutates it writes it or throws it away.
 type Transaction struct {
-	ID           string // tx_…, for people
-	Key          Key
-	Operation    string
-	Fingerprint  [32]byte // of operation and body; FingerprintV says how it was made
-	FingerprintV uint8
-	State        State
-	Version      uint64
-	Token        [16]byte // unique per write: tells "my write was applied" from "another's was"
-	Epoch        int      // rises when another attempt may be sent
-	Run          string   // who drives
-	Region       string
-	Session      string
-	Attempts     []Attempt // the last is the current one; at most MaxAttempts, all kept
-	Answer       *StoredAnswer
-	Created      time.Time
-	Updated      time.Time
+	ID        string // tx_…, for people
+	Key       Key
+	Operation string
+	Print
+	State    State
+	Version  uint64
+	Token    [16]byte // unique per write: tells "my write was applied" from "another's was"
+	Epoch    int      // rises when another attempt may be sent
+	Run      string   // who drives
+	Region   string
+	Session  string
+	Attempts []Attempt // the last is the current one; at most MaxAttempts, all kept
+	Answer   *StoredAnswer
+	Created  time.Time
+	Updated  time.Time
 }
 
 // MaxAttempts bounds Attempts.
