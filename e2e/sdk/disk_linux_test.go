@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// onSmallDisk runs a command with its directory on a disk of 200 MiB that only it sees: less than a store keeps for outcomes.
-const onSmallDisk = `mkdir -p "$0" && mount -t tmpfs -o size=200m none "$0" && exec "$@"`
+// onSmallDisk runs a command with its store on a disk of 200 MiB that only it sees: less than a store keeps for outcomes.
+const onSmallDisk = `mkdir -p "$0/store" && mount -t tmpfs -o size=200m none "$0/store" && exec "$@"`
 
 // fillDisk starts an agent on a small disk and calls it.
 func fillDisk(t *testing.T) provoked {

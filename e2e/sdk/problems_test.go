@@ -292,3 +292,35 @@ func repeatLarge(t *testing.T) provoked {
 	}
 	return create(t, here.agent("recorder"), keyed("large", 100, "large", "yes"))
 }
+
+// TestMembersStopRetries: without the members that speak Stripe's dialect stripe-go would send the same problem three times, whatever the
+// should-retry headers say, and return an error that is not Stripe's.
+func TestMembersStopRetries(t *testing.T) {
+	w := &wire{bare: true}
+	c, err := client(t, here.agent("gone"), here.credential, w).V1Charges.Create(t.Context(), charge("bare", 100))
+	var e *stripe.Error
+	if n := w.requests(); err == nil || c.ID != "" || errors.As(err, &e) || n != 3 {
+		t.Errorf("%d requests, %v", n, err)
+	}
+}
+
+// TestConflictDirect: Stripe's own "key in use" is not retried by stripe-go either; in-progress is as direct.
+func TestConflictDirect(t *testing.T) {
+	control(t, "main", http.MethodPut, "_faults", `{"kind":"slow","delay":"2s","count":1}`)
+	t.Cleanup(func() { control(t, "main", http.MethodDelete, "_faults", "") })
+	first := make(chan provoked, 1)
+	go func() { first <- create(t, here.provider("main"), keyed("in use", 100, "", "")) }() // awaited below
+	waitFor(t, "the first call to arrive", func() bool {
+		var left []any
+		get(t, "/providers/main/_faults", &left)
+		return len(left) == 0
+	})
+	got := create(t, here.provider("main"), keyed("in use", 100, "", ""))
+	var e *stripe.Error
+	if n := got.w.requests(); !errors.As(got.err, &e) || e.HTTPStatusCode != http.StatusConflict || e.Type != stripe.ErrorTypeIdempotency || n != 1 {
+		t.Errorf("%d requests, %v", n, got.err)
+	}
+	if done := <-first; done.err != nil {
+		t.Errorf("the first call: %v", done.err)
+	}
+}
