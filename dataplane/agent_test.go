@@ -108,8 +108,10 @@ func TestStartsFromTheNewestGoodGeneration(t *testing.T) {
 	dir := filepath.Join(w.cfg.Dir, "generations")
 	raw, err := os.ReadFile(filepath.Join(dir, "generation-3"))
 	must(t, err)
+	whole := string(raw)
 	for name, content := range map[string][]byte{
 		"generation-3": append(raw[:len(raw)-9], "XXXXXXXXX"...), "generation-4": raw[:len(raw)/2], "generation-5": {}, "generation-6": []byte("{}\n"),
+		"generation-8":     []byte(strings.Replace(whole, `"Revision":3`, `"Revision":9`, 1)), // only the checksum tells
 		"generation-7.new": raw, "generation-x": raw, "generation-08": raw,
 	} {
 		must(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))

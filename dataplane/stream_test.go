@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"segue/dataplane/ledger"
+	"segue/dataplane/sandbox"
 )
 
 // at replaces main's endpoint by a server that answers by h.
@@ -140,4 +141,26 @@ func TestLimits(t *testing.T) {
 	}
 	close(release)
 	eventually(t, "their end", func() bool { return inside.Load() == 0 })
+}
+
+// An answer without a length that is cut after its first bytes is an error to the caller too.
+func TestChunkedReadCutMidway(t *testing.T) {
+	w := newWorld(t, at(t, func(rw http.ResponseWriter, _ *http.Request) {
+		_, _ = rw.Write([]byte("half"))
+		_ = http.NewResponseController(rw).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	if a, err := w.call(context.Background(), "GET", "/v1/balance", ""); err == nil {
+		t.Errorf("a cut answer ended cleanly: %d %q", a.status, a.body)
+	}
+}
+
+// A hanging provider leaves a read with a short deadline enough time for the next.
+func TestShortDeadlineIsShared(t *testing.T) {
+	w := newWorld(t)
+	w.fault("main", sandbox.Fault{Kind: sandbox.Hang})
+	a := w.do("GET", "/v1/balance", "", "X-Stainless-Timeout", "0.28")
+	if a.status != 200 || !strings.HasPrefix(a.header.Get("Segue-Decision"), "backup;") {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
 }
