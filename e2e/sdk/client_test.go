@@ -49,7 +49,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if w.bare {
-		body = bytes.Replace(body, []byte(`"error":`), []byte(`"members":`), 1)
+		body = bytes.Replace(body, []byte(`"error":{`), []byte(`"members":{`), 1)
 	}
 	answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	w.mu.Lock()
