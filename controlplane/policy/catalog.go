@@ -12,8 +12,13 @@ import (
 //go:embed contracts/*.yaml
 var contractFiles embed.FS
 
+// builtins are the contracts that come with Segue, by name: read once, for every Parse needs them, and never written to.
+var builtins = readBuiltins()
+
 // Builtins returns the contracts that come with Segue, by name.
-func Builtins() []Contract {
+func Builtins() []Contract { return slices.Clone(builtins) }
+
+func readBuiltins() []Contract {
 	var found []Contract
 	files, _ := contractFiles.ReadDir("contracts") // embedded: cannot fail
 	for _, f := range files {
@@ -29,7 +34,7 @@ func Builtins() []Contract {
 
 // Builtin returns one contract that comes with Segue.
 func Builtin(name string) (Contract, bool) {
-	for _, c := range Builtins() {
+	for _, c := range builtins {
 		if c.Name == name {
 			return c, true
 		}
@@ -43,15 +48,13 @@ func (p *Policy) Contract(name string) (Contract, error) {
 	return c, err
 }
 
-// catalog knows every contract that a policy can name, as written. Reading the built-in ones costs a parse, so one catalog
-// serves a whole Validate or Compile.
+// catalog knows every contract that a policy can name, as written.
 type catalog struct {
 	written  []Contract // the built-in ones first: nothing takes their names away
 	builtins int
 }
 
 func newCatalog(own []Contract) catalog {
-	builtins := Builtins()
 	return catalog{slices.Concat(builtins, own), len(builtins)}
 }
 
