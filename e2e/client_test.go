@@ -40,14 +40,21 @@ type told struct {
 type caller struct {
 	t    testing.TB
 	base string
+	slot string // the API key that its SDK shows
 	http *http.Client
 }
+
+// credential is the provider's, which only the agent knows; token is the application's.
+const (
+	credential = "sk_e2e_4f1c9a7be2"
+	appToken   = "sk_test_application"
+)
 
 // newCaller calls the service at base; its connections end with the test.
 func newCaller(t testing.TB, base string) *caller {
 	tr := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &caller{t: t, base: base, http: &http.Client{Transport: tr}}
+	return &caller{t: t, base: base, slot: appToken, http: &http.Client{Transport: tr}}
 }
 
 func (w *world) caller(region string) *caller { return newCaller(w.t, w.url(region)) }
@@ -79,7 +86,7 @@ func (c *caller) open(ctx context.Context, a ask) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Authorization", "Bearer sk_test_application")
+	r.Header.Set("Authorization", "Bearer "+c.slot)
 	if a.method == http.MethodPost {
 		r.ContentLength = int64(len(content))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

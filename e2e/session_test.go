@@ -36,10 +36,9 @@ func TestPinsSurviveRestart(t *testing.T) {
 		}
 		c.until(5*time.Second, "new sessions go by the weights "+how[:4], func(a told) bool { return a.via() == backupProvider })
 	}
-	for order := range made {
-		if n := w.provider(mainProvider).Books().Executed(order); n != 2 { // charged and refunded
-			t.Errorf("%s: main executed %d, not its charge and its refund", order, n)
-		}
+	done := w.provider(mainProvider).Books().Totals().Executed
+	if done[sandbox.OpCharge] != n || done[sandbox.OpRefund] != n {
+		t.Errorf("main executed %v: want %d charges and as many refunds", done, n)
 	}
 	if twice := sandbox.Twice(w.box.Books()...); len(twice) != 0 {
 		t.Errorf("twice: %v", twice)
@@ -96,7 +95,7 @@ func TestHeaders(t *testing.T) {
 	dry := chargeOf("o-dry", "")
 	dry.header = map[string]string{"Segue-Dry-Run": "?1"}
 	answer := c.do(dry)
-	if answer.err != nil || answer.status/100 != 2 || answer.header.Get("Segue-Decision") == "" {
+	if answer.err != nil || answer.status/100 != 2 || !strings.Contains(string(answer.body), `"provider":"main"`) {
 		t.Errorf("a dry run: %v %v", answer, answer.header)
 	}
 	if n := executed(w.box.Books(), "o-dry"); n != 0 {
@@ -114,7 +113,7 @@ func TestHeaders(t *testing.T) {
 // discreet fails the test if a text holds the provider's credential or the application's.
 func (w *world) discreet(what, text string) {
 	w.t.Helper()
-	for _, secret := range []string{"sk_e2e_4f1c9a7be2", "sk_test_application"} {
+	for _, secret := range []string{credential, appToken} {
 		if strings.Contains(text, secret) {
 			w.t.Errorf("%s shows the credential %s", what, secret)
 		}

@@ -29,8 +29,9 @@ func TestStreamsInLittleMemory(t *testing.T) {
 	size := upTo(100_000_000, 30_000_000)
 	idle := agent.memory("VmRSS")
 	agent.forgetPeak()
-	direct := digestOf(t, newCaller(t, w.provider(mainProvider).URL()), size)
-	through := digestOf(t, c, size)
+	provider := newCaller(t, w.provider(mainProvider).URL())
+	provider.slot = credential
+	direct, through := digestOf(t, provider, size), digestOf(t, c, size)
 	if through != direct {
 		t.Error("the download came through changed")
 	}

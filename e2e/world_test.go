@@ -120,9 +120,8 @@ func (w *world) agentDir(region string) string { return filepath.Join(w.dir, "ag
 
 func (w *world) openSandbox() {
 	w.t.Helper()
-	key := "sk_e2e_4f1c9a7be2"
 	w.secret = filepath.Join(w.dir, "credential")
-	if err := os.WriteFile(w.secret, []byte(key+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(w.secret, []byte(credential+"\n"), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 	cfg := sandbox.Config{Seed: w.seed}
@@ -131,7 +130,7 @@ func (w *world) openSandbox() {
 		if name == legacyProvider {
 			keys = sandbox.Ignored
 		}
-		cfg.Providers = append(cfg.Providers, sandbox.ProviderConfig{Name: name, Keys: keys, Credential: key, Latency: w.plan.latency})
+		cfg.Providers = append(cfg.Providers, sandbox.ProviderConfig{Name: name, Keys: keys, Credential: credential, Latency: w.plan.latency})
 	}
 	box, err := sandbox.New(cfg)
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"segue/dataplane/message"
@@ -42,7 +43,8 @@ func (r *reply) open(w http.ResponseWriter, req *http.Request, id string) {
 	r.w, r.id, r.head, r.phase = w, id, req.Method == http.MethodHead, waiting
 }
 
-// Begin writes the answer's header.
+// Begin writes the answer's header. That of an event stream leaves at once: its reader waits for the header to know that the stream
+// stands, and the first event may be far off.
 func (r *reply) Begin(status int, h message.Header) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -58,6 +60,13 @@ func (r *reply) Begin(status int, h message.Header) error {
 		r.length = 0
 	}
 	r.w.WriteHeader(status)
+	if events := strings.HasPrefix(r.w.Header().Get("Content-Type"), "text/event-stream"); !events || r.length >= 0 {
+		return nil
+	}
+	if err := r.flush(); err != nil {
+		r.phase = broken
+		return fmt.Errorf("edge: begin: %w", err)
+	}
 	return nil
 }
 

@@ -22,11 +22,12 @@ func withLength(n int) message.Header {
 	return append(plainText[:1:1], message.Field{Name: "Content-Length", Value: fmt.Sprint(n)})
 }
 
-// TestEvents: each event reaches the application before the next is written.
+// TestEvents: the header of a stream reaches the application before its first event is written, and each event before the next.
 func TestEvents(t *testing.T) {
 	taken := make(chan struct{})
 	w := newWorld(t, func(_ context.Context, _ *proxy.Call, to message.Reply) {
 		_ = to.Begin(200, message.Header{{Name: "Content-Type", Value: "text/event-stream"}})
+		<-taken
 		for i := range 20 {
 			if err := to.Write([]byte(fmt.Sprintf("data: %d\n", i))); err != nil {
 				t.Error(err)
@@ -40,6 +41,7 @@ func TestEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
+	taken <- struct{}{}
 	lines := bufio.NewScanner(resp.Body)
 	n := 0
 	for ; lines.Scan(); n++ {
