@@ -58,19 +58,16 @@ type option func(*worldConfig)
 type worldConfig struct {
 	priority string
 	attempts int
-	change   func(*Config)
 	document func(string) string
 }
 
 func priority(names string) option { return func(c *worldConfig) { c.priority = names } }
 
-func config(change func(*Config)) option { return func(c *worldConfig) { c.change = change } }
-
 func edited(change func(string) string) option { return func(c *worldConfig) { c.document = change } }
 
 func newWorld(t testing.TB, options ...option) *world {
 	t.Helper()
-	c := worldConfig{priority: "main, backup", attempts: 2, change: func(*Config) {}, document: func(s string) string { return s }}
+	c := worldConfig{priority: "main, backup", attempts: 2, document: func(s string) string { return s }}
 	for _, o := range options {
 		o(&c)
 	}
@@ -82,7 +79,6 @@ func newWorld(t testing.TB, options ...option) *world {
 	must(t, box.Start())
 	w := &world{t: t, box: box, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 10 * time.Second}}
 	w.cfg = Config{ID: "here-1", Region: "here", Dir: t.TempDir(), AnyPort: true, Log: quiet(t)}
-	c.change(&w.cfg)
 	w.start()
 	doc := c.document(fmt.Sprintf(document, c.priority, c.attempts, w.url("main"), w.url("backup"), w.url("legacy")))
 	must(t, w.agent.Apply(w.update(1, doc)))

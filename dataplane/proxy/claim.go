@@ -15,6 +15,8 @@ func (p *Proxy) recall(ctx context.Context, x *Exchange) error {
 	if x.op.Read || x.call.DryRun {
 		return nil
 	}
+	p.cfg.Driver.Enter()
+	x.work.counted = true
 	mine := x.enter()
 	t, err := x.load(ctx)
 	switch {

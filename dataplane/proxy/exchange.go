@@ -44,6 +44,7 @@ type conversation struct {
 type work struct {
 	key         ledger.Key
 	previous    string // where a derived key's row may stand instead; "": nowhere
+	counted     bool   // the driver counts it among what is under way
 	live        bool   // the key (and previous) is taken in the live set
 	fingerprint [32]byte
 	tx          *ledger.Transaction
@@ -98,6 +99,10 @@ func (x *Exchange) release() {
 			x.proxy.live.leave(key)
 		}
 		x.work.live = false
+	}
+	if x.work.counted {
+		x.proxy.cfg.Driver.Leave()
+		x.work.counted = false
 	}
 }
 

@@ -3,7 +3,6 @@ package settle
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"segue/controlplane/health"
@@ -43,7 +42,7 @@ type Config struct {
 // Driver drives transactions to their outcomes.
 type Driver struct {
 	cfg      Config
-	idle     sync.WaitGroup
+	crowd    crowd
 	unknowns unknowns
 }
 
@@ -105,8 +104,8 @@ type drive struct {
 // Run drives a job to its end and returns what the caller is to be told. It does not heed ctx's end, only its values: the caller's
 // leaving stops nothing that began. The deadline does.
 func (d *Driver) Run(ctx context.Context, j *Job) End {
-	d.idle.Add(1)
-	defer d.idle.Done()
+	d.crowd.enter()
+	defer d.crowd.leave()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), j.Deadline.Sub(d.cfg.Now()))
 	defer cancel()
 	w := &drive{Driver: d, job: j, tx: j.Tx, who: j.Service.Candidates[j.Candidate], permit: j.Permit, begun: j.Begun, facts: j.Facts}
@@ -120,20 +119,14 @@ func (d *Driver) Run(ctx context.Context, j *Job) End {
 	}
 }
 
-// Wait returns when no drive is under way, or when ctx ends: what is open then is found by the next run.
-func (d *Driver) Wait(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() { // ends with the last drive, each of which is bounded by its deadline
-		d.idle.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
+// Enter counts an effect in before its claim, so that Wait waits for it too; Leave counts it out.
+func (d *Driver) Enter() { d.crowd.enter() }
+
+// Leave counts an effect out.
+func (d *Driver) Leave() { d.crowd.leave() }
+
+// Wait returns when no effect is under way, or when ctx ends: what is open then is found by the next run.
+func (d *Driver) Wait(ctx context.Context) error { return d.crowd.wait(ctx) }
 
 // Unknowns counts the transactions of this agent whose outcome is not known, by service.
 func (d *Driver) Unknowns() map[string]Unknown { return d.unknowns.byService() }
