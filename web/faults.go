@@ -66,6 +66,9 @@ func (w *Web) breakPanel(s scene) view.Break {
 		b.Faults = offered(drillFaults(), " --provider {provider} --for {for}")
 	}
 	b.Running = w.running(s)
+	if len(b.Faults) > 0 && len(b.Providers) > 0 {
+		b.Command = strings.NewReplacer("{provider}", b.Providers[0], "{for}", "30s").Replace(b.Faults[0].Command)
+	}
 	return b
 }
 

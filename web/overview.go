@@ -73,11 +73,11 @@ func tiles(s scene) []view.Tile {
 	}
 	return []view.Tile{
 		{Name: "Calls", Value: rate, Unit: "/s", Note: plural(len(regions), "region"), Level: view.Off,
-			Spark: history(f, 0, "calls per second", func(p health.Point) float64 { return p.Rate })},
+			Spark: history(f, 1, "calls per second", func(p health.Point) float64 { return p.Rate })},
 		{Name: "Success", Value: view.Percent(f.After), Unit: "%", Note: withoutFailover(f), Level: successLevel(f),
-			Spark: history(f, 95, "success in percent", func(p health.Point) float64 { return p.After })},
+			Spark: history(f, 5, "success in percent", func(p health.Point) float64 { return p.After })},
 		{Name: "Added latency p99", Value: value(view.Millis(f.AddedP99)), Unit: unit(view.Millis(f.AddedP99)), Note: "Segue’s own part", Level: view.Off,
-			Spark: history(f, 0, "added latency in milliseconds", func(p health.Point) float64 { return p.AddedP99 })},
+			Spark: history(f, 0.5, "added latency in milliseconds", func(p health.Point) float64 { return p.AddedP99 })},
 		unknownTile(f, s.Now),
 	}
 }
@@ -114,12 +114,12 @@ func unknownTile(f health.Flow, now time.Time) view.Tile {
 	return t
 }
 
-func history(f health.Flow, floor float64, label string, of func(health.Point) float64) view.Spark {
+func history(f health.Flow, least float64, label string, of func(health.Point) float64) view.Spark {
 	values := make([]float64, len(f.History))
 	for i, p := range f.History {
 		values[i] = of(p)
 	}
-	return view.NewSpark(values, health.HistoryPoints, floor, label+", last 15 minutes")
+	return view.NewSpark(values, health.HistoryPoints, least, label+", last 15 minutes")
 }
 
 // matrix is service·provider × region.

@@ -74,6 +74,9 @@ func (w *Web) routingPage(c echo.Context, s scene, svc *policy.ServiceSpec) view
 	if len(r.Regions) > 0 && svc.Strategy == policy.Weighted {
 		r.Frame.Command = weightCommand(svc.Name, r.Regions[0].Region, svc.WeightsIn(r.Regions[0].Region))
 	}
+	if svc.Strategy == policy.Priority {
+		r.ByDocument = []string{"segue policy get > p.yaml", fmt.Sprintf("segue policy apply p.yaml --base %d", current.Number)}
+	}
 	rollout := rolloutOf(s, svc.Name)
 	r.Rollout = &rollout
 	return r
@@ -115,9 +118,6 @@ func regionCard(s scene, svc *policy.ServiceSpec, region string, p view.Prefs) v
 	}
 	card.Sum = plain(sum)
 	card.Rate = view.Number(rate, digits(rate)) + " attempts/s"
-	if !card.Weighted {
-		card.Command = fmt.Sprintf("segue policy get > p.yaml   # services.%s.priority, then: segue policy apply p.yaml --base %d", svc.Name, s.State.Current().Number)
-	}
 	return card
 }
 

@@ -41,7 +41,7 @@ func standing(c health.Cell, known bool, now time.Time, p view.Prefs) stand {
 	case c.CheckOK < 0:
 		return stand{Level: view.Warn, Icon: "warn", Word: "check fails", Why: c.CheckWhy}
 	default:
-		return stand{Level: view.OK, Icon: "ok", Word: "closed"}
+		return stand{Level: view.OK, Icon: "ok", Word: "healthy"}
 	}
 	return st
 }

@@ -195,7 +195,7 @@ func effects(s scene, svc *policy.ServiceSpec, d *draft) []view.Pair {
 	share := moved(svc.WeightsIn(d.region), d.weights)
 	sessions := float64(sessionsPerMinute(s.View.World, d.service, d.region))
 	list := []view.Pair{
-		{Name: "moves", Value: fmt.Sprintf("%s %% of new sessions, ≈ %s/min", view.Percent(share), view.Number(sessions*share/100, 0))},
+		{Name: "moves", Value: fmt.Sprintf("%s %% of new sessions, ≈ %s/min", view.Percent(share), view.Number(sessions*share/100, 0))},
 		{Name: "stays", Value: "pinned sessions and owned objects"},
 		{Name: "other regions", Value: "unmoved"},
 		{Name: "revision", Value: fmt.Sprintf("%d → %d", s.State.Current().Number, s.State.Current().Number+1)},

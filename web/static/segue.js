@@ -33,16 +33,16 @@
   const zone = document.getElementById("zone");
   if (zone && zone.value === "local") zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-  // Commands beside the faults follow what is chosen.
-  const commands = () => {
-    for (const code of $$("code[data-template]")) {
-      const form = code.closest("form");
-      const text = code.dataset.template.replace(/\{(\w+)\}/g, (all, name) => form.elements[name]?.value || all);
-      if (code.textContent !== text) code.textContent = text;
-    }
+  // The command below the faults is that of the button under the pointer or the focus, with what is chosen.
+  const command = (button) => {
+    const form = button.form, shown = form.querySelector("[data-shown]");
+    shown.textContent = button.dataset.command.replace(/\{(\w+)\}/g, (all, name) => form.elements[name]?.value || all);
   };
-  commands();
-  document.addEventListener("change", commands);
+  for (const form of $$("form.faults")) {
+    let last = form.querySelector("button[data-command]");
+    const follow = (e) => { last = e.target.closest("button[data-command]") || last; if (last) command(last); };
+    for (const kind of ["pointerover", "focusin", "change"]) form.addEventListener(kind, follow);
+  }
 
   // Weights: number and slider are one; moving one slider moves the others that are not locked, so that the sum stays 100.
   const tenth = (x) => Math.round(x * 10) / 10;
@@ -50,6 +50,7 @@
   for (const form of $$("form[data-weights]")) {
     const rows = $$("tbody tr", form).map((tr) => ({
       number: tr.querySelector("[data-number]"), range: tr.querySelector("[data-range]"), lock: tr.querySelector("[data-lock]"),
+      fill: tr.querySelector(".slider .fill"),
     }));
     const sumText = form.querySelector("[data-sum]"), review = form.querySelector("[data-review]");
     const stack = form.parentElement.querySelector(".stack");
@@ -60,7 +61,8 @@
       const text = sum === 100 ? "sum 100 %" : `sum ${sum} %: ${Math.abs(missing)} % ${missing > 0 ? "missing" : "too much"}`;
       if (sumText.textContent !== text) sumText.textContent = text;
       sumText.classList.toggle("off", sum !== 100);
-      review.disabled = sum !== 100 || rows.every((r) => r.number.value === r.number.defaultValue);
+      review.disabled = sum !== 100 || rows.every((r) => r.number.value === r.number.dataset.number);
+      rows.forEach((r, i) => r.fill && r.fill.setAttribute("width", Math.min(Math.max(values[i], 0), 100) + "%"));
       let x = 0;
       stack.replaceChildren(...values.flatMap((v, i) => {
         if (!(v > 0)) return [];
@@ -90,8 +92,6 @@
       r.range.addEventListener("input", () => { r.number.value = r.range.value; spread(r); draw(); });
       r.number.addEventListener("input", () => { r.range.value = read(r.number); draw(); });
     }
-    const first = review.disabled;
     draw();
-    if (location.search) review.disabled = first || sumText.classList.contains("off");
   }
 })();

@@ -170,6 +170,9 @@ type Cell struct {
 	Note         string
 }
 
+// quiet tells that nothing is the matter, so that one line says it all.
+func (c Cell) quiet() bool { return c.Level == OK || c.Level == Off }
+
 // Happening is one line of what happened.
 type Happening struct {
 	At         time.Time
@@ -186,6 +189,7 @@ type Break struct {
 	Faults    []Fault // at a provider
 	Processes []Fault
 	Running   []Running
+	Command   string // the same on the command line
 	Request   string // id of the next request, so that a form sent twice does nothing twice
 	Error     string
 }

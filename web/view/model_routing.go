@@ -5,16 +5,17 @@ import "time"
 // Routing is one service's steering.
 type Routing struct {
 	Frame
-	Service  string
-	Speaks   string
-	Strategy string
-	Facts    []string
-	Tabs     []Tab
-	Regions  []RegionCard
-	Review   *Review
-	Rollout  *Rollout
-	Conflict *Conflict
-	Base     uint64 // the revision that is shown
+	Service    string
+	Speaks     string
+	Strategy   string
+	Facts      []string
+	Tabs       []Tab
+	Regions    []RegionCard
+	Review     *Review
+	Rollout    *Rollout
+	Conflict   *Conflict
+	Base       uint64   // the revision that is shown
+	ByDocument []string // the commands that change it, where the page cannot
 }
 
 // Tab leads to another service.
@@ -31,7 +32,6 @@ type RegionCard struct {
 	Rows     []WeightRow
 	Sum      string
 	Error    string
-	Command  string // changes it, where the page cannot
 }
 
 // WeightRow is one provider in one region's card.
@@ -44,6 +44,14 @@ type WeightRow struct {
 	Share    float64
 	Live     Effective
 	Error    string
+}
+
+// inForce is what the policy gives now.
+func (w WeightRow) inForce() string {
+	if w.Was != "" {
+		return w.Was
+	}
+	return w.Percent
 }
 
 // Effective is what a provider really gets, and how it stands.

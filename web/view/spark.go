@@ -19,15 +19,16 @@ const (
 )
 
 // NewSpark draws values, oldest first, over the whole width; slots is how many there would be at most, so that a young history stands
-// at the right. Values below 0 are gaps. With floor, the line's lowest point is at least that: small noise must not look like a storm.
-func NewSpark(values []float64, slots int, floor float64, label string) Spark {
+// at the right. Values below 0 are gaps. The box spans at least least, and a fifth of the highest value: small noise must not look like
+// a storm.
+func NewSpark(values []float64, slots int, least float64, label string) Spark {
 	low, high, any := bounds(values)
 	if !any {
 		return Spark{Label: label + ": no history yet"}
 	}
-	low = math.Min(low, floor)
-	if high-low < 1e-9 {
-		high = low + 1
+	if span := math.Max(math.Max(least, high/5), 1e-9); high-low < span {
+		low = math.Max((low+high-span)/2, 0)
+		high = low + span
 	}
 	var line, area strings.Builder
 	start := max(0, slots-len(values))
