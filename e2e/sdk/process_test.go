@@ -18,7 +18,7 @@ import (
 
 const (
 	startTime = 30 * time.Second // for a process that shares the machine with others; alone it takes 2 s
-	stopTime  = 20 * time.Second
+	stopTime  = 15 * time.Second // it takes 1 to 3 s
 	pollEvery = 20 * time.Millisecond
 )
 
@@ -58,23 +58,23 @@ func (p *process) stop() error {
 	select {
 	case <-p.done:
 	case <-time.After(stopTime):
-		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // a Go program then tells where each goroutine is
 		<-p.done
-		return fmt.Errorf("%s did not stop within %v\n%s", p.name, stopTime, p.output())
+		return fmt.Errorf("%s did not stop within %v\n%s", p.name, stopTime, p.output(256<<10))
 	}
 	if p.err != nil {
-		return fmt.Errorf("%s: %w\n%s", p.name, p.err, p.output())
+		return fmt.Errorf("%s: %w\n%s", p.name, p.err, p.output(8<<10))
 	}
 	return nil
 }
 
 // output is the end of what the process said.
-func (p *process) output() string {
+func (p *process) output(bytes int) string {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()
 	}
-	return string(b[max(0, len(b)-8<<10):])
+	return string(b[max(0, len(b)-bytes):])
 }
 
 // says waits for a line that begins so, and returns the rest of it.
@@ -107,11 +107,11 @@ func (p *process) until(ready func() error) error {
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s ended: %w\n%s", p.name, errors.Join(p.err, err), p.output())
+			return fmt.Errorf("%s ended: %w\n%s", p.name, errors.Join(p.err, err), p.output(8<<10))
 		case <-time.After(pollEvery):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s is not ready after %v: %w\n%s", p.name, startTime, err, p.output())
+			return fmt.Errorf("%s is not ready after %v: %w\n%s", p.name, startTime, err, p.output(8<<10))
 		}
 	}
 }
