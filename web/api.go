@@ -79,7 +79,8 @@ func readPolicy(c echo.Context) ([]byte, error) {
 	if err == nil && len(source) > policy.MaxDocument {
 		_, err = io.Copy(io.Discard, c.Request().Body)
 		if err == nil {
-			return nil, &state.Error{Code: state.Invalid, Message: fmt.Sprintf("the policy has more than %d bytes, the most that is kept", policy.MaxDocument)}
+			large := policy.Problem{Line: 1, Col: 1, Message: fmt.Sprintf("the document has more than %d bytes", policy.MaxDocument), Fix: "split the policy"}
+			return nil, &state.Error{Code: state.Invalid, Message: "the policy is larger than what is kept", Problems: policy.Problems{large}}
 		}
 	}
 	if err != nil {

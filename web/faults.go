@@ -126,12 +126,16 @@ func place(provider string, regions []string) string {
 
 // breakForm starts a fault from the page.
 func (w *Web) breakForm(c echo.Context) error {
-	name, provider := c.FormValue("fault"), c.FormValue("provider")
-	length, err := span(c.FormValue("for"), 30*time.Second)
+	form, err := c.FormParams()
+	if err != nil {
+		return fmt.Errorf("web: form: %w", err)
+	}
+	name, provider := form.Get("fault"), form.Get("provider")
+	length, err := span(form.Get("for"), 30*time.Second)
 	if err != nil {
 		return err
 	}
-	a := author{actor: localOperator + " @ loopback", reason: "drill from the overview", request: c.FormValue("request")}
+	a := author{actor: localOperator + " @ loopback", reason: "drill from the overview", request: form.Get("request")}
 	if a.request == "" {
 		a.request = rand.Text()
 	}
