@@ -119,8 +119,8 @@ func TestControlPlaneGone(t *testing.T) {
 	gone := time.Now()
 	others.grows(20, 20*time.Second)
 	w.agents["us-east"].kill()
-	w.agents["us-east"].start()
 	began := time.Now()
+	w.agents["us-east"].start()
 	eventually(t, 10*time.Second, "the agent serves from its disk", func() error {
 		if a := c.charge("o-from-disk", "ses-from-disk"); a.err != nil || a.status != http.StatusOK || a.via() != backupProvider {
 			return fmt.Errorf("%v", a)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -53,17 +54,17 @@ Start with "segue dev": it runs everything on this machine and prints what to tr
 		newDev(s), newControl(s), newAgent(s),
 		newPolicy(s), newWeight(s), newProvider(s), newDrill(s), newTx(s), newVersion(s),
 	)
-	for _, c := range root.Commands() {
-		strictArgs(c)
-	}
+	root.Args = cobra.ArbitraryArgs // else cobra itself answers an unknown command, and not as a usage error
+	strictArgs(root)
 	return root
 }
 
-// strictArgs turns cobra's complaints about arguments into usage errors, and a group called without a command into its help.
+// strictArgs turns cobra's complaints about arguments and missing flags into usage errors, and a group called without a command into its
+// help.
 func strictArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
+			if err := errors.Join(check(c, args), c.ValidateRequiredFlags()); err != nil {
 				return usageError{fmt.Errorf("%w\nusage: %s\nexample:\n%s", err, c.UseLine(), c.Example)}
 			}
 			return nil
