@@ -40,7 +40,7 @@ func benchUpdates(t *testing.T, r *report) {
 			for _, kind := range []struct {
 				what string
 				make func(int) state.Command
-			}{{"an order is given", order}, {"a weight is moved", weight}} {
+			}{{"an order is given or ended", c.order}, {"a weight is moved", c.weight}} {
 				r.add(t, receipts(t, c, crowd, f.within, kind.what, kind.make))
 			}
 		})
@@ -68,15 +68,18 @@ func receipts(t *testing.T, c *cluster, crowd []*receiver, within time.Duration,
 	}
 }
 
-// order is a drill that ends soon, so that there is always room for the next.
-func order(int) state.Command {
+// order gives a drill and ends it in turns, so that never more than one is in force: the Update stays what it is.
+func (c *cluster) order(int) state.Command {
+	if c.drill != "" {
+		return state.Command{EndOrder: &state.EndOrder{ID: c.drill}}
+	}
 	return state.Command{GiveOrder: &state.GiveOrder{Order: policy.Order{
-		Kind: policy.Drill, Provider: "a-00", Regions: []string{"eu"}, For: time.Second, Fault: policy.Fault{Kind: policy.FaultRefuse, Share: 0.5},
+		Kind: policy.Drill, Provider: "a-00", Regions: []string{"eu"}, For: time.Minute, Fault: policy.Fault{Kind: policy.FaultRefuse, Share: 0.5},
 	}}}
 }
 
 // weight moves a weight by one per cent.
-func weight(n int) state.Command {
+func (*cluster) weight(n int) state.Command {
 	share := float64(n % 100)
 	return state.Command{SetWeights: &state.SetWeights{Service: "shop-00", Region: "eu", Weights: []policy.Weight{{Provider: "a-00", Percent: share}, {Provider: "b-00", Percent: 100 - share}}}}
 }
@@ -86,6 +89,7 @@ type cluster struct {
 	nodes   []*controlplane.Server
 	feeds   []string
 	changes int
+	drill   string // in force
 	dice    *rand.Rand
 }
 
@@ -145,6 +149,12 @@ func (c *cluster) propose(t *testing.T, cmd state.Command) uint64 {
 	defer cancel()
 	result, err := c.leader(t).Propose(ctx, cmd)
 	must(t, err)
+	switch {
+	case cmd.GiveOrder != nil:
+		c.drill = result.Order
+	case cmd.EndOrder != nil:
+		c.drill = ""
+	}
 	return result.Index
 }
 
