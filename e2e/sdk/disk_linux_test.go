@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -13,7 +14,8 @@ func fillDisk(t *testing.T) provoked {
 	if out, err := exec.Command("unshare", "-m", "true").CombinedOutput(); err != nil {
 		t.Skipf("NOT SHOWN: mounting a small disk is not allowed here: %v %s", err, out)
 	}
-	offset, stop := here.aside(t, "full", "unshare", "-m", "sh", "-c", onSmallDisk, here.dir+"/full", here.bin)
+	name := fresh("full")
+	offset, stop := here.aside(t, name, "unshare", "-m", "sh", "-c", onSmallDisk, filepath.Join(here.dir, name), here.bin)
 	defer stop()
-	return create(t, agentAt(offset, "recorder"), charge("problem", 100))
+	return create(t, agentAt(offset, "recorder"), charge(fresh("problem"), 100))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"regexp"
@@ -176,7 +177,7 @@ func create(t *testing.T, url string, p *stripe.ChargeCreateParams) provoked {
 // atService makes a charge that meets the problem at once.
 func atService(service string, with func(*stripe.ChargeCreateParams)) func(*testing.T) provoked {
 	return func(t *testing.T) provoked {
-		p := charge("problem", 100)
+		p := charge(fresh("problem"), 100)
 		if with != nil {
 			with(p)
 		}
@@ -196,7 +197,7 @@ func large(p *stripe.ChargeCreateParams) { p.Metadata["note"] = strings.Repeat("
 
 // keyed is a charge under a key, with one more field of metadata.
 func keyed(k string, amount int64, field, value string) *stripe.ChargeCreateParams {
-	p := charge("problem", amount)
+	p := charge(k, amount)
 	key(k)(p)
 	if field != "" {
 		p.Metadata[field] = value
@@ -204,20 +205,26 @@ func keyed(k string, amount int64, field, value string) *stripe.ChargeCreatePara
 	return p
 }
 
+// fresh makes a name that no other run of the test has.
+func fresh(name string) string { return fmt.Sprintf("%s-%016x", name, rand.Uint64()) }
+
 func loseReply(t *testing.T) provoked {
+	name := fresh("lost")
 	control(t, "legacy", http.MethodPut, "_faults", `{"kind":"lose","operation":"effects","count":1}`)
 	t.Cleanup(func() { control(t, "legacy", http.MethodDelete, "_faults", "") })
-	first := create(t, here.agent("keyless"), keyed("lost", 4711, "", ""))
+	first := create(t, here.agent("keyless"), keyed(name, 100, "lost", name))
 	// Asked again it is not sent on a guess: the books have it once.
-	again := create(t, here.agent("keyless"), keyed("lost", 4711, "", ""))
+	again := create(t, here.agent("keyless"), keyed(name, 100, "lost", name))
 	if said(again.err) != said(first.err) || again.id != "" {
 		t.Errorf("the retry was told %q %v", again.id, again.err)
 	}
-	var books struct{ Entries []struct{ Amount int64 } }
+	var books struct {
+		Entries []struct{ Metadata map[string]string }
+	}
 	get(t, "/providers/legacy/_books?limit=100000", &books)
 	n := 0
 	for _, e := range books.Entries {
-		if e.Amount == 4711 {
+		if e.Metadata["lost"] == name {
 			n++
 		}
 	}
@@ -244,14 +251,15 @@ func hold(t *testing.T, service, name string) (finish func() provoked) {
 }
 
 func meetLive(t *testing.T) provoked {
-	finish := hold(t, "recorder", "live")
-	got := create(t, here.agent("recorder"), keyed("live", 100, "hold", "live"))
+	name := fresh("live")
+	finish := hold(t, "recorder", name)
+	got := create(t, here.agent("recorder"), keyed(name, 100, "hold", name))
 	first := finish()
 	if first.err != nil {
 		t.Errorf("the first call: %v", first.err)
 	}
 	// What the document says works: the same key again, once the first call is over.
-	again := create(t, here.agent("recorder"), keyed("live", 100, "hold", "live"))
+	again := create(t, here.agent("recorder"), keyed(name, 100, "hold", name))
 	if again.err != nil || again.id != first.id || again.w.answer.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("the same key later: %q %v, the first was %q", again.id, again.err, first.id)
 	}
@@ -259,8 +267,8 @@ func meetLive(t *testing.T) provoked {
 }
 
 func meetFull(t *testing.T) provoked {
-	finish := hold(t, "narrow", "full")
-	got := create(t, here.agent("narrow"), charge("problem", 100))
+	finish := hold(t, "narrow", fresh("full"))
+	got := create(t, here.agent("narrow"), charge(fresh("problem"), 100))
 	if first := finish(); first.err != nil {
 		t.Errorf("the first call: %v", first.err)
 	}
@@ -268,10 +276,11 @@ func meetFull(t *testing.T) provoked {
 }
 
 func reuseKey(t *testing.T) provoked {
-	if first := create(t, here.agent("recorder"), keyed("reused", 100, "", "")); first.err != nil {
+	name := fresh("reused")
+	if first := create(t, here.agent("recorder"), keyed(name, 100, "", "")); first.err != nil {
 		t.Fatal(first.err)
 	}
-	return create(t, here.agent("recorder"), keyed("reused", 101, "", ""))
+	return create(t, here.agent("recorder"), keyed(name, 101, "", ""))
 }
 
 func forgetKey(t *testing.T) provoked {
@@ -287,17 +296,18 @@ func createCustomer(t *testing.T) provoked {
 }
 
 func repeatLarge(t *testing.T) provoked {
-	if first := create(t, here.agent("recorder"), keyed("large", 100, "large", "yes")); first.err != nil || len(first.w.body) < 300<<10 {
+	name := fresh("large")
+	if first := create(t, here.agent("recorder"), keyed(name, 100, "large", "yes")); first.err != nil || len(first.w.body) < 300<<10 {
 		t.Fatalf("the first call: %d bytes, %v", len(first.w.body), first.err)
 	}
-	return create(t, here.agent("recorder"), keyed("large", 100, "large", "yes"))
+	return create(t, here.agent("recorder"), keyed(name, 100, "large", "yes"))
 }
 
 // TestMembersStopRetries: without the members that speak Stripe's dialect stripe-go would send the same problem three times, whatever the
 // should-retry headers say, and return an error that is not Stripe's.
 func TestMembersStopRetries(t *testing.T) {
 	w := &wire{bare: true}
-	c, err := client(t, here.agent("gone"), here.credential, w).V1Charges.Create(t.Context(), charge("bare", 100))
+	c, err := client(t, here.agent("gone"), here.credential, w).V1Charges.Create(t.Context(), charge(fresh("bare"), 100))
 	var e *stripe.Error
 	if n := w.requests(); err == nil || c.ID != "" || errors.As(err, &e) || n != 3 {
 		t.Errorf("%d requests, %v", n, err)
@@ -308,14 +318,15 @@ func TestMembersStopRetries(t *testing.T) {
 func TestConflictDirect(t *testing.T) {
 	control(t, "main", http.MethodPut, "_faults", `{"kind":"slow","delay":"2s","count":1}`)
 	t.Cleanup(func() { control(t, "main", http.MethodDelete, "_faults", "") })
+	name := fresh("in use")
 	first := make(chan provoked, 1)
-	go func() { first <- create(t, here.provider("main"), keyed("in use", 100, "", "")) }() // awaited below
+	go func() { first <- create(t, here.provider("main"), keyed(name, 100, "", "")) }() // awaited below
 	waitFor(t, "the first call to arrive", func() bool {
 		var left []any
 		get(t, "/providers/main/_faults", &left)
 		return len(left) == 0
 	})
-	got := create(t, here.provider("main"), keyed("in use", 100, "", ""))
+	got := create(t, here.provider("main"), keyed(name, 100, "", ""))
 	var e *stripe.Error
 	if n := got.w.requests(); !errors.As(got.err, &e) || e.HTTPStatusCode != http.StatusConflict || e.Type != stripe.ErrorTypeIdempotency || n != 1 {
 		t.Errorf("%d requests, %v", n, got.err)

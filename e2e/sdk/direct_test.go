@@ -44,6 +44,7 @@ var (
 // TestDirectAndThrough: one script, told the same by the provider itself and through an agent.
 func TestDirectAndThrough(t *testing.T) {
 	w := here
+	recovered(t)
 	direct := play(t, w.provider("main"), w.credential, nil, true)
 	t.Run("one provider", func(t *testing.T) {
 		same(t, direct, play(t, w.agent("payments"), w.credential, nil, true))
