@@ -57,7 +57,7 @@ func txRow(t query.Transaction, now time.Time) view.TxRow {
 	return view.TxRow{
 		ID: t.ID, Href: "/transactions/" + url.PathEscape(t.ID), Chain: chips(t.Attempts), Level: w.Level, Icon: w.Icon, Word: w.Word,
 		What: t.Service + " · " + t.Operation, Key: t.Key, Object: t.Object, Region: t.Region, At: t.Created,
-		Age: view.Span(now.Sub(t.Created).Truncate(time.Second)), Held: t.State == "held",
+		Age: view.Span(now.Sub(t.Created)), Held: t.State == "held",
 	}
 }
 

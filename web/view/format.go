@@ -103,6 +103,16 @@ func Span(d time.Duration) string {
 	}
 }
 
+// Middle shortens a long id in its middle: mostly its end tells it from others.
+func Middle(id string, most int) string {
+	r := []rune(id)
+	if len(r) <= most {
+		return id
+	}
+	head := (most - 1) / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(most-1-head):])
+}
+
 // width is a share as an SVG attribute: the content policy allows no style attributes.
 func width(percent float64) string {
 	if !(percent > 0) {

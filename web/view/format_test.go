@@ -26,6 +26,7 @@ func TestFigures(t *testing.T) {
 		{Count(61204), "61,204"}, {Count(-1200), "-1,200"}, {Count(uint64(7)), "7"},
 		{Millis(0.42), "0.4 ms"}, {Millis(184.4), "184 ms"}, {Millis(1840), "1.8 s"}, {Millis(12000), "12 s"}, {Millis(-1), "–"},
 		{Span(-time.Second), "0 s"}, {Span(4100 * time.Millisecond), "4.1 s"}, {Span(75 * time.Second), "75 s"}, {Span(3 * time.Minute), "3 min"}, {Span(5 * time.Hour), "5 h"}, {Span(72 * time.Hour), "3 days"},
+		{Middle("order-88121", 19), "order-88121"}, {Middle("o8fxxs-dn0v003wobi7-318", 11), "o8fxx…7-318"}, {Middle("éééééé", 5), "éé…éé"},
 		{width(140), "100.00%"}, {width(-3), "0%"}, {width(math.NaN()), "0%"},
 		{(Prefs{}).Clock(time.Unix(0, 0)), "00:00:00"}, {Prefs{Zone: time.FixedZone("X", 7200)}.Clock(time.Unix(0, 0)), "02:00:00"},
 	} {
@@ -40,7 +41,7 @@ func TestSpark(t *testing.T) {
 	if strings.Count(s.Line, "M") != 2 || strings.Count(s.Area, "Z") != 2 {
 		t.Errorf("a gap is drawn over: %+v", s)
 	}
-	if !strings.HasPrefix(NewSpark([]float64{1, 2}, 11, 0, "").Line, "M108.0") {
+	if !strings.HasPrefix(NewSpark([]float64{1, 2}, 180, 0, "").Line, "M114.8") {
 		t.Error("a young history does not stand at the right")
 	}
 	quiet := NewSpark([]float64{100, 100.1}, 2, 0, "")

@@ -15,11 +15,12 @@ type Spark struct {
 const (
 	sparkWidth  = 120.0
 	sparkHeight = 26.0
+	youngest    = 24
 	sparkRoom   = 2.0 // above and below, so that the stroke is not cut
 )
 
-// NewSpark draws values, oldest first, over the whole width; slots is how many there would be at most, so that a young history stands
-// at the right. Values below 0 are gaps. The box spans at least least, and a fifth of the highest value: small noise must not look like
+// NewSpark draws values, oldest first, over the whole width; slots is how many there are at most. A young history stands at the right of
+// at least youngest. Values below 0 are gaps. The box spans at least least, and a fifth of the highest value: small noise must not look like
 // a storm.
 func NewSpark(values []float64, slots int, least float64, label string) Spark {
 	low, high, any := bounds(values)
@@ -31,6 +32,7 @@ func NewSpark(values []float64, slots int, least float64, label string) Spark {
 		high = low + span
 	}
 	var line, area strings.Builder
+	slots = min(slots, max(len(values), youngest))
 	start := max(0, slots-len(values))
 	open := false
 	var first, last string
