@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,7 +117,10 @@ func (p *plane) View(context.Context) (View, error) {
 	if p.leader == "" {
 		return View{}, errNobody
 	}
-	return p.view, nil
+	v := p.view // a copy: the real one comes over a wire
+	v.Acks, v.World.Cells, v.World.Agents = slices.Clone(v.Acks), slices.Clone(v.World.Cells), slices.Clone(v.World.Agents)
+	v.World.Events = slices.Clone(v.World.Events)
+	return v, nil
 }
 
 func (p *plane) Ask(_ context.Context, q query.Question) ([]Answer, error) {
