@@ -12,6 +12,9 @@ import (
 	"testing"
 )
 
+// seed of whatever is drawn here.
+const seed = 7
+
 // TestMain lets the test binary be the other processes too: the upstream, the plain proxy.
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {

@@ -3,8 +3,10 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
@@ -106,29 +108,65 @@ type taken struct {
 // p50 is the middle of the round's latencies.
 func (r taken) p50() time.Duration { return median(r.each) }
 
-// round makes calls over the side's first callers' connections at the same time, each connection one call after the other.
-func (s *side) round(callers, calls int, do func(*line) error) (taken, error) {
+// work is what one round asks of each side: so many callers at once, and so many calls of all of them together.
+type work struct {
+	callers, calls int
+	rate           float64 // calls per second that come by themselves, of all callers together; 0: each comes when the one before is answered
+}
+
+// round makes calls over the side's first connections at the same time.
+func (s *side) round(w work, do func(*line) error) (taken, error) {
 	before, err := s.cpu()
 	if err != nil {
 		return taken{}, err
 	}
-	took := make([][]time.Duration, callers)
-	failed := make([]error, callers)
-	var work sync.WaitGroup
-	for i := range callers {
-		work.Go(func() { took[i], failed[i] = s.lines[i].repeat(calls/callers, do) })
-	}
-	work.Wait()
-	r := taken{}
-	for i := range callers {
-		if failed[i] != nil {
-			return r, fmt.Errorf("%s: %w", s.name, failed[i])
+	r, err := w.run(func(i int) error {
+		if err := s.lines[i].conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			return err
 		}
-		r.each = append(r.each, took[i]...)
+		return do(s.lines[i])
+	})
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", s.name, err)
 	}
 	after, err := s.cpu()
 	r.perCall = (after - before) / time.Duration(len(r.each))
 	return r, err
+}
+
+// run lets every caller do its share, and measures each.
+func (w work) run(do func(caller int) error) (taken, error) {
+	took := make([][]time.Duration, w.callers)
+	failed := make([]error, w.callers)
+	var callers sync.WaitGroup
+	for i := range w.callers {
+		callers.Go(func() { took[i], failed[i] = w.repeat(i, do) })
+	}
+	callers.Wait()
+	r := taken{}
+	for _, t := range took {
+		r.each = append(r.each, t...)
+	}
+	return r, errors.Join(failed...)
+}
+
+// repeat is one caller. At a rate, its calls come at random, as people's do.
+func (w work) repeat(caller int, do func(int) error) ([]time.Duration, error) {
+	took := make([]time.Duration, w.calls/w.callers)
+	dice := rand.New(rand.NewPCG(seed, uint64(caller)))
+	next := time.Now()
+	for i := range took {
+		if w.rate > 0 {
+			next = next.Add(time.Duration(dice.ExpFloat64() * float64(w.callers) / w.rate * float64(time.Second)))
+			<-time.After(time.Until(next))
+		}
+		begin := time.Now()
+		if err := do(caller); err != nil {
+			return nil, err
+		}
+		took[i] = time.Since(begin)
+	}
+	return took, nil
 }
 
 func (s *side) cpu() (time.Duration, error) {
@@ -138,26 +176,11 @@ func (s *side) cpu() (time.Duration, error) {
 	return cpu(s.pid)
 }
 
-func (l *line) repeat(n int, do func(*line) error) ([]time.Duration, error) {
-	if err := l.conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
-		return nil, err
-	}
-	took := make([]time.Duration, n)
-	for i := range took {
-		begin := time.Now()
-		if err := do(l); err != nil {
-			return nil, err
-		}
-		took[i] = time.Since(begin)
-	}
-	return took, nil
-}
-
 // prepare makes each line's charge, so that its session is pinned and the object that it reads is known, and warms everything up.
 func (s *side) prepare(t *testing.T) {
 	t.Helper()
 	for _, do := range []func(*line) error{(*line).pay, (*line).read, (*line).glance} {
-		if _, err := s.round(len(s.lines), 40*len(s.lines), do); err != nil {
+		if _, err := s.round(work{callers: len(s.lines), calls: 40 * len(s.lines)}, do); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,7 +191,7 @@ func TestTheSidesCall(t *testing.T) {
 	up := role(t, "upstream", "")
 	for _, s := range []*side{dial(t, "direct", up, 2), dial(t, "plain", role(t, "proxy", "http://"+up.addr), 2)} {
 		s.prepare(t)
-		r, err := s.round(2, 10, (*line).read)
+		r, err := s.round(work{callers: 2, calls: 10}, (*line).read)
 		if err != nil || len(r.each) != 10 || r.p50() <= 0 {
 			t.Errorf("%s: %d calls, %v", s.name, len(r.each), err)
 		}
@@ -178,5 +201,17 @@ func TestTheSidesCall(t *testing.T) {
 		if err := s.lines[0].ask("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"); err == nil {
 			t.Error("a 404 passed for an answer")
 		}
+	}
+}
+
+func TestAtARate(t *testing.T) {
+	w := work{callers: 2, calls: 20, rate: 400}
+	begin := time.Now()
+	r, err := w.run(func(int) error { return nil })
+	if took := time.Since(begin); err != nil || len(r.each) != 20 || took < 10*time.Millisecond {
+		t.Errorf("%d calls at 400 a second in %v: %v", len(r.each), took, err)
+	}
+	if _, err := w.run(func(int) error { return errors.New("no") }); err == nil {
+		t.Error("a failure was lost")
 	}
 }

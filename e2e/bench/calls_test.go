@@ -96,7 +96,7 @@ func benchCalls(t *testing.T, r *report) {
 		var ratios []float64
 		var ours, theirs []time.Duration
 		for i := range callRounds {
-			pair := inTurn(t, i, []*side{all.plain, all.agent}, func(s *side) (taken, error) { return s.round(callers, callsEach, read.do) })
+			pair := inTurn(t, i, []*side{all.plain, all.agent}, func(s *side) (taken, error) { return s.round(work{callers: callers, calls: callsEach}, read.do) })
 			theirs, ours = append(theirs, pair[0].perCall), append(ours, pair[1].perCall)
 			ratios = append(ratios, float64(pair[1].perCall)/float64(pair[0].perCall))
 		}

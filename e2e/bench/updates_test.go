@@ -95,7 +95,6 @@ type cluster struct {
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	const seed = 7
 	t.Logf("seed %d", seed)
 	c := &cluster{dice: rand.New(rand.NewPCG(seed, seed))}
 	var peers []controlplane.Peer
