@@ -99,13 +99,21 @@ func checkKey(key string) error {
 	return nil
 }
 
+// accountHeaders say on whose behalf a request is made: the same bytes for another account are another request.
+var accountHeaders = [...]string{"Stripe-Account"}
+
 // Fingerprint tells one request from another under the same key. It covers the operation, the target (the same refund of another
-// charge is another request), the media type and the exact bytes.
+// charge is another request), the media type, the exact bytes, and on whose behalf it is asked.
 func Fingerprint(operation string, r *message.Request) [32]byte {
 	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	h := sha256.New()
 	h.Write([]byte{FingerprintVersion})
 	lengthPrefixed(h, operation, r.Method, r.Path, r.RawQuery, strings.ToLower(strings.TrimSpace(media)))
+	for _, name := range accountHeaders {
+		if r.Header.Has(name) {
+			lengthPrefixed(h, name, r.Header.Get(name))
+		}
+	}
 	writeLength(h, len(r.Body))
 	h.Write(r.Body)
 	return [32]byte(h.Sum(nil))
@@ -170,6 +178,25 @@ func ProviderKey(secret []byte, id, provider, account string, n int) string {
 	lengthPrefixed(h, id, provider, account)
 	writeLength(h, n)
 	return "segue-" + hex.EncodeToString(h.Sum(nil)[:20])
+}
+
+// Account names the domain in which a provider knows the keys of a request: the policy's name for it, and where the credential is the
+// caller's own, a short print of that too. Another credential may open another account, where the same key would execute again.
+func Account(c *policy.Candidate, h message.Header) string {
+	if c.Credential.Kind != policy.CredentialCaller {
+		return c.Account
+	}
+	slot := "Authorization"
+	if c.Contract != nil && c.Contract.Credential.Header != "" {
+		slot = c.Contract.Credential.Header
+	}
+	print := sha256.New()
+	for i := range h {
+		if strings.EqualFold(h[i].Name, slot) {
+			lengthPrefixed(print, h[i].Value)
+		}
+	}
+	return c.Account + "/" + hex.EncodeToString(print.Sum(nil)[:4])
 }
 
 // ProviderKeyFor is the key for the attempt that t is about to make at c. The first attempt at a provider whose API the application

@@ -75,7 +75,8 @@ func (x *Exchange) tell(p *Problem) {
 	if p.Transaction == "" && x.work.tx != nil && x.work.tx.Version > 0 {
 		p.Transaction = x.work.tx.ID
 	}
-	if x.told.outcome != ledger.Unknown && p.Type == OutcomeUnknown {
+	p.Open = p.Open || x.work.redrive // nothing was sent now, but before
+	if p.Type == OutcomeUnknown || p.Open {
 		x.told.outcome = ledger.Unknown
 	}
 	_ = x.send(p.Answer(dialect)) // it says only that the caller has his answer, or left

@@ -17,7 +17,8 @@ func (p *Proxy) recall(ctx context.Context, x *Exchange) error {
 	}
 	p.cfg.Driver.Enter()
 	x.work.counted = true
-	mine := x.enter()
+	x.work.live = p.live.enter(x.work.keys[:x.work.n])
+	mine := x.work.live
 	t, err := x.load(ctx)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound) && mine:
@@ -25,49 +26,25 @@ func (p *Proxy) recall(ctx context.Context, x *Exchange) error {
 	case errors.Is(err, ledger.ErrNotFound):
 		return inProgress(nil)
 	case err != nil:
-		return unwritable(err)
+		return unreadable(err)
 	}
 	return x.known(t, mine)
 }
 
-// enter takes the key in the live set: both keys, where a derived one may have begun in the window before.
-func (x *Exchange) enter() bool {
-	w := &x.work
-	if w.live = x.proxy.live.enter(w.key); !w.live || w.previous == "" {
-		return w.live
-	}
-	before := w.key
-	before.Key = w.previous
-	if x.proxy.live.enter(before) {
-		return true
-	}
-	x.proxy.live.leave(w.key)
-	w.live = false
-	return false
-}
-
-// load finds the key's row. A derived key's row may stand under the key of the window before: then that is this call's key.
+// load finds the key's row. A derived key's row may stand under the key of a window beside: it is this call's, if it is young enough to be
+// the same intent.
 func (x *Exchange) load(ctx context.Context) (*ledger.Transaction, error) {
-	w := &x.work
-	t, err := x.proxy.cfg.Ledger.Load(ctx, w.key)
-	if w.previous == "" || !errors.Is(err, ledger.ErrNotFound) {
-		return t, err
+	for i, key := range x.work.keys[:x.work.n] {
+		t, err := x.proxy.cfg.Ledger.Load(ctx, key)
+		switch {
+		case errors.Is(err, ledger.ErrNotFound):
+		case err != nil:
+			return nil, err
+		case i == 0 || t.Within(x.op.Key.Within, x.call.Arrived):
+			return t, nil
+		}
 	}
-	before := w.key
-	before.Key = w.previous
-	t, err = x.proxy.cfg.Ledger.Load(ctx, before)
-	if err != nil || !t.Within(x.op.Key.Within, x.call.Arrived) {
-		return nil, errors.Join(err, notWithin(err))
-	}
-	return t, nil
-}
-
-// notWithin is "not found" for a row that is there, but too old to be the same intent.
-func notWithin(err error) error {
-	if err == nil {
-		return ledger.ErrNotFound
-	}
-	return nil
+	return nil, ledger.ErrNotFound
 }
 
 // known says what a call under a key that has a row may do: nothing but what rule 11 of the ledger allows.
@@ -152,7 +129,7 @@ func (x *Exchange) takeOver(t *ledger.Transaction) error {
 		return unknown(t)
 	}
 	x.work.tx, x.work.old, x.work.redrive = t, true, true
-	x.facts.Owner = int8(i) // nobody else is eligible
+	x.facts.Owner, x.talk.owned = int8(i), len(x.op.Follows) > 0 // nobody else is eligible
 	return nil
 }
 
@@ -160,7 +137,7 @@ func (x *Exchange) takeOver(t *ledger.Transaction) error {
 func (x *Exchange) same(t *ledger.Transaction) int {
 	a := t.Current()
 	for i, c := range x.svc.Candidates {
-		if c.Provider == a.Provider && c.Account == a.Account && c.Endpoint == a.Endpoint && c.Digest == a.Contract {
+		if c.Provider == a.Provider && ledger.Account(c, x.call.Request.Header) == a.Account && c.Endpoint == a.Endpoint && c.Digest == a.Contract {
 			return i
 		}
 	}
@@ -195,11 +172,11 @@ func (x *Exchange) intend(now time.Time) error {
 		return nil
 	}
 	if !x.work.old {
-		x.work.tx = ledger.New(d.NewID(now), x.work.key, x.op.Name, x.work.fingerprint, now)
+		x.work.tx = ledger.New(d.NewID(now), x.work.keys[0], x.op.Name, x.work.fingerprint, now)
 	}
 	x.work.tx.Session = x.talk.key.ID
 	var err error
-	if x.work.begun, err = d.Intend(x.work.tx, w, now); err != nil {
+	if x.work.begun, err = d.Intend(x.work.tx, w, x.call.Request.Header, now); err != nil {
 		return unknown(x.work.tx) // the row is not what recall took it for: nothing is sent on a guess
 	}
 	return nil
@@ -221,7 +198,7 @@ func (x *Exchange) write(ctx context.Context) error {
 	case err != nil:
 		return unwritable(err)
 	case current != nil: // somebody else has it: an agent with the same store
-		x.work.tx = nil
+		x.work.tx, x.talk.now = nil, "" // what was decided is of no account
 		return x.known(current, false)
 	}
 	return nil

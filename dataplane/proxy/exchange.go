@@ -35,6 +35,7 @@ type Exchange struct {
 type conversation struct {
 	key    session.Key
 	made   bool // the caller sent no Session-Id: the session begins here
+	owned  bool // the call is about an object that a provider owns: it moves no session
 	blind  bool // the store did not say where it is pinned: nothing is concluded from that, nor written
 	pinned string
 	now    string // the provider that it is with after this call
@@ -42,10 +43,10 @@ type conversation struct {
 
 // work is an effect's part of an exchange.
 type work struct {
-	key         ledger.Key
-	previous    string // where a derived key's row may stand instead; "": nowhere
-	counted     bool   // the driver counts it among what is under way
-	live        bool   // the key (and previous) is taken in the live set
+	keys        [3]ledger.Key // the first is the call's; where it is derived, its row may stand under the others too
+	n           int           // of keys
+	counted     bool          // the driver counts it among what is under way
+	live        bool          // the keys are taken in the live set
 	fingerprint [32]byte
 	tx          *ledger.Transaction
 	old         bool // the row was there before this exchange: it is advanced, not claimed
@@ -93,11 +94,7 @@ func (x *Exchange) release() {
 		x.permit = route.Permit{}
 	}
 	if x.work.live {
-		x.proxy.live.leave(x.work.key)
-		if key := x.work.key; x.work.previous != "" {
-			key.Key = x.work.previous
-			x.proxy.live.leave(key)
-		}
+		x.proxy.live.leave(x.work.keys[:x.work.n])
 		x.work.live = false
 	}
 	if x.work.counted {

@@ -55,10 +55,11 @@ func TestDrawIsStable(t *testing.T) {
 	}
 }
 
+// One exchange at a time has a key; who cannot have all its keys takes none.
 func TestLiveSetHoldsAKeyOnce(t *testing.T) {
 	var l live
-	k := ledger.Key{App: "a", Service: "s", Key: "k"}
-	if !l.enter(k) || l.enter(k) || !l.enter(ledger.Key{App: "b", Service: "s", Key: "k"}) {
+	k, other, third := []ledger.Key{{App: "a", Service: "s", Key: "k"}}, ledger.Key{App: "b", Service: "s", Key: "k"}, ledger.Key{Key: "third"}
+	if !l.enter(k) || l.enter(k) || !l.enter([]ledger.Key{other}) || l.enter([]ledger.Key{third, other}) || !l.enter([]ledger.Key{third}) {
 		t.Error("enter")
 	}
 	l.leave(k)

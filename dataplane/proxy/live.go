@@ -12,22 +12,28 @@ type live struct {
 	keys map[ledger.Key]struct{}
 }
 
-// enter takes the key; false: another exchange has it.
-func (l *live) enter(k ledger.Key) bool {
+// enter takes all the keys or none; false: another exchange has one of them.
+func (l *live) enter(keys []ledger.Key) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, taken := l.keys[k]; taken {
-		return false
+	for _, k := range keys {
+		if _, taken := l.keys[k]; taken {
+			return false
+		}
 	}
 	if l.keys == nil {
 		l.keys = map[ledger.Key]struct{}{}
 	}
-	l.keys[k] = struct{}{}
+	for _, k := range keys {
+		l.keys[k] = struct{}{}
+	}
 	return true
 }
 
-func (l *live) leave(k ledger.Key) {
+func (l *live) leave(keys []ledger.Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.keys, k)
+	for _, k := range keys {
+		delete(l.keys, k)
+	}
 }

@@ -85,31 +85,54 @@ func draw(s string) uint64 {
 
 // keyed finds the key under which the effect is known, and the print of the request.
 func (x *Exchange) keyed() error {
-	key, previous, err := x.key()
-	if err != nil {
+	if err := x.key(); err != nil {
 		return err
 	}
-	x.work.previous = previous
-	x.work.key = ledger.Key{App: x.call.App, Service: x.svc.Name, Key: key}
 	x.work.fingerprint = ledger.Fingerprint(x.op.Name, x.call.Request)
 	return nil
 }
 
-// key is the caller's key, or the one that is derived; previous is the one that a repeat may stand under.
-func (x *Exchange) key() (key, previous string, err error) {
+// key takes the caller's key, or the one that is derived.
+func (x *Exchange) key() error {
 	if len(x.call.Key) > 0 {
-		if key, err = ledger.ParseKey(x.call.Key); err != nil {
-			return "", "", keyMalformed(err)
+		key, err := ledger.ParseKey(x.call.Key)
+		if err != nil {
+			return keyMalformed(err)
 		}
-		return key, "", nil
+		x.name(key)
+		return nil
 	}
 	if len(x.op.Key.Derive) == 0 {
-		return "", "", keyMissing(x.op)
+		return keyMissing(x.op)
 	}
-	if key, previous, err = ledger.DeriveKey(x.op, x.call.Request, x.call.Arrived); err != nil {
-		return "", "", keyUnderived(x.op, err)
+	return x.derive(x.now())
+}
+
+// derive makes the key, and those of the windows beside: the same intent may stand under the last one, or under the next where the clock
+// was set back since. now is not the call's arrival: its body may have been on the way for longer than a window.
+func (x *Exchange) derive(now time.Time) error {
+	key, previous, err := ledger.DeriveKey(x.op, x.call.Request, now)
+	if err != nil {
+		return keyUnderived(x.op, err)
 	}
-	return key, previous, nil
+	x.name(key)
+	if previous == "" {
+		return nil
+	}
+	next, _, err := ledger.DeriveKey(x.op, x.call.Request, now.Add(x.op.Key.Within))
+	if err != nil {
+		return keyUnderived(x.op, err)
+	}
+	x.name(previous)
+	x.name(next)
+	return nil
+}
+
+// name adds a key under which the transaction may stand.
+func (x *Exchange) name(key string) {
+	w := &x.work
+	w.keys[w.n] = ledger.Key{App: x.call.App, Service: x.svc.Name, Key: key}
+	w.n++
 }
 
 // left is the time until the deadline.

@@ -85,6 +85,7 @@ type Problem struct {
 	Service     string
 	Region      string
 	RetryAfter  time.Duration // 0: not told
+	Open        bool          // an earlier call under the key may have been executed: then no type says "no"
 	Extra       Extra
 }
 
@@ -152,6 +153,9 @@ const codeBase = 20000
 // Answer renders the problem for a caller who speaks dialect.
 func (p *Problem) Answer(dialect policy.Dialect) *message.Answer {
 	k := p.Type.says()
+	if p.Open {
+		k.executed, k.retry = "unknown", "same-key"
+	}
 	d := document{
 		Type: "/problems/" + string(p.Type), Title: k.title, Status: k.status, Detail: p.Detail, Transaction: p.Transaction,
 		Service: p.Service, Region: p.Region, Executed: k.executed, Retry: k.retry, Extra: p.Extra,

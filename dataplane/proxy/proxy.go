@@ -65,8 +65,8 @@ func New(cfg Config) (*Proxy, error) {
 	p.view.Store(&view{snap: &policy.Snapshot{Region: cfg.Region}})
 	p.path = []Step{
 		p.match,   // service, operation, key, deadline, session id: what is asked
+		p.recall,  // the transaction that the key already has: effects only. First: what is known of it, no refusal may deny
 		p.restore, // the session's provider, the object's owner: what is known
-		p.recall,  // the transaction that the key already has: effects only
 		p.decide,  // the provider, and the permit to send there
 		p.claim,   // claim + INTENT durable: effects only
 		p.settle,  // send, until there is an outcome; what must be remembered is written beside it, before the answer

@@ -129,6 +129,14 @@ func unwritable(why error) *Problem {
 	}
 }
 
+// unreadable says that the ledger does not tell what became of the key: nothing was sent now, but an earlier call may have been executed.
+func unreadable(why error) *Problem {
+	p := unwritable(why)
+	p.Open = true
+	p.Detail = fmt.Sprintf("The ledger could not be read, so that nothing was sent; an earlier call under this key may have been executed: %v.", why)
+	return p
+}
+
 func notKept(t *ledger.Transaction, why string) *Problem {
 	return &Problem{Type: AnswerNotKept, Transaction: t.ID, Detail: "The call is done (" + t.State.String() + "), but its answer is not here: " + why + "."}
 }

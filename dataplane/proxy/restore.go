@@ -17,6 +17,9 @@ func (p *Proxy) restore(ctx context.Context, x *Exchange) error {
 	if !x.talk.made {
 		x.pinned(ctx)
 	}
+	if x.work.redrive {
+		return nil // it goes where the row says
+	}
 	return x.owned(ctx)
 }
 
@@ -75,6 +78,7 @@ func (x *Exchange) owner(ctx context.Context, id string) (bool, error) {
 	case err != nil: // an effect that went to the wrong provider would be worse than one that was refused
 		return false, unwritable(err)
 	}
+	x.talk.owned = true
 	if x.facts.Owner = x.candidate(o.Provider); x.facts.Owner < 0 {
 		return false, ownerGone(o)
 	}
@@ -84,7 +88,7 @@ func (x *Exchange) owner(ctx context.Context, id string) (bool, error) {
 // remember writes the session's new pin. A session that was made up for a read is not written: nobody talks in it yet, and its name
 // draws the same provider again. A call about an owned object moves no session.
 func (x *Exchange) remember(ctx context.Context, at time.Time) error {
-	if x.talk.blind || x.talk.now == "" || x.talk.now == x.talk.pinned || x.facts.Owner >= 0 || x.op.Read && x.talk.made {
+	if x.talk.blind || x.talk.now == "" || x.talk.now == x.talk.pinned || x.talk.owned || x.op.Read && x.talk.made {
 		return nil
 	}
 	pin := session.Pin{Service: x.svc.Name, Provider: x.talk.now, At: at}

@@ -9,6 +9,7 @@ import (
 
 	"segue/controlplane/policy"
 	"segue/dataplane/ledger"
+	"segue/dataplane/message"
 	"segue/dataplane/provider"
 	"segue/dataplane/route"
 )
@@ -100,7 +101,7 @@ func (w *drive) elsewhere(ctx context.Context, e ledger.Evidence) (End, bool) {
 	w.permit = permit
 	w.who = w.job.Service.Candidates[w.decision.Winner]
 	var err error
-	if w.begun, err = w.Intend(w.tx, w.who, now); err == nil {
+	if w.begun, err = w.Intend(w.tx, w.who, w.job.Request.Header, now); err == nil {
 		err = w.Put(ctx, w.tx)
 	}
 	if err != nil {
@@ -155,12 +156,14 @@ func (w *drive) index() int {
 }
 
 // Intend adds to t the attempt that is about to be made, in the next epoch: once the row is written, it may have been sent. It returns
-// when the lease of its send began, which is before the write.
-func (d *Driver) Intend(t *ledger.Transaction, c *policy.Candidate, now time.Time) (begun time.Duration, err error) {
+// when the lease of its send began, which is before the write. h is the request's header: it may say in whose account.
+func (d *Driver) Intend(t *ledger.Transaction, to *policy.Candidate, h message.Header, now time.Time) (begun time.Duration, err error) {
 	begun = d.cfg.Boot()
+	c := *to
+	c.Account = ledger.Account(to, h)
 	err = t.Begin(ledger.Attempt{
 		ID: ledger.NewAttemptID(now, random()), Provider: c.Provider, Account: c.Account, Endpoint: c.Endpoint,
-		ProviderKey: ledger.ProviderKeyFor(d.cfg.Vault.Secret(), t, c), Reference: ledger.Reference(t, c.Provider, c.Account),
+		ProviderKey: ledger.ProviderKeyFor(d.cfg.Vault.Secret(), t, &c), Reference: ledger.Reference(t, c.Provider, c.Account),
 		Contract: c.Digest, IntentAt: now, SendBy: SendBy,
 	}, d.cfg.Run)
 	if err != nil {

@@ -1,0 +1,133 @@
+package dataplane
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"segue/dataplane/ledger"
+	"segue/dataplane/sandbox"
+)
+
+// Who repeats a call of which nobody knows the outcome is never told that it was not executed, whatever keeps the repeat from being sent.
+func TestRepeatOfAnUnknownCallIsNeverToldNo(t *testing.T) {
+	for name, hinder := range map[string]func(w *world){
+		"the provider is limited": func(w *world) {
+			w.fault("main", sandbox.Fault{Kind: sandbox.Limit, RetryAfter: time.Minute})
+			w.charge("k2", "o2")
+			w.box.Provider("main").ClearFaults()
+		},
+		"the object's owner left the policy": func(w *world) {
+			must(w.t, w.agent.Apply(w.update(2, w.doc("backup"))))
+		},
+		"the ledger is gone": func(w *world) { must(w.t, w.agent.store.Close()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			id, _ := w.charge("k0", "o0").json(t)["id"].(string)
+			refund := func() *answer { return w.do("POST", "/v1/refunds", "charge="+id, "Idempotency-Key", "k1") }
+			w.fault("main", sandbox.Fault{Kind: sandbox.Lose})
+			if a := refund(); a.json(t)["executed"] != "unknown" {
+				t.Fatalf("got %d %s", a.status, a.body)
+			}
+			w.box.Provider("main").ClearFaults()
+			hinder(w)
+			a := refund()
+			if p := a.json(t); p["executed"] != "unknown" || p["retry"] != "same-key" {
+				t.Errorf("told %v of a call that was executed: %s", p["executed"], a.body)
+			}
+		})
+	}
+}
+
+// A stored answer is told again though the object's owner has left the policy meanwhile: nothing is to be sent.
+func TestReplayNeedsNoOwner(t *testing.T) {
+	w := newWorld(t)
+	id, _ := w.charge("k0", "o0").json(t)["id"].(string)
+	first := w.do("POST", "/v1/refunds", "charge="+id, "Idempotency-Key", "k1")
+	if first.status != 200 {
+		t.Fatalf("got %d %s", first.status, first.body)
+	}
+	must(t, w.agent.Apply(w.update(2, w.doc("backup"))))
+	if a := w.do("POST", "/v1/refunds", "charge="+id, "Idempotency-Key", "k1"); a.status != 200 || a.body != first.body {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+}
+
+// A call whose body comes so slowly that the window of its derived key ends meanwhile meets the repeat that overtook it.
+func TestSlowBodyMeetsTheNextWindow(t *testing.T) {
+	const within = time.Hour
+	start := time.Now()
+	edge := start.Truncate(within).Add(within)
+	var ahead atomic.Int64
+	ahead.Store(int64(edge.Sub(start) - 300*time.Millisecond))
+	w := newWorld(t, edited(func(doc string) string {
+		return strings.Replace(doc, "    strategy: priority", "    operations:\n      charge: {match: POST /v1/charges, key: {derive: [body.metadata.order], within: 1h}}\n    strategy: priority", 1)
+	}), func(*worldConfig) {})
+	w.stop()
+	w.cfg.Now = func() time.Time { return start.Add(time.Duration(ahead.Load())) }
+	w.start()
+	body := charge("o1")
+	conn, err := net.Dial("tcp", w.agent.Addr("payments"))
+	must(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST /v1/charges HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk_test_one\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(body))
+	must(t, err)
+	back := bufio.NewReader(conn)
+	for range 2 { // the edge has read its clock, and waits for the body
+		_, err = back.ReadString('\n')
+		must(t, err)
+	}
+	ahead.Add(int64(600 * time.Millisecond)) // the next window
+	if a := w.do("POST", "/v1/charges", body); a.status != 200 {
+		t.Fatalf("got %d %s", a.status, a.body)
+	}
+	_, err = io.WriteString(conn, body)
+	must(t, err)
+	resp, err := http.ReadResponse(back, nil)
+	must(t, err)
+	defer resp.Body.Close()
+	if n := w.executed("o1"); n != 1 || resp.StatusCode != 200 {
+		t.Errorf("executed %d times, the slow call was told %d", n, resp.StatusCode)
+	}
+}
+
+// A retry with another application's credential is not the same request: it would be executed in another account.
+func TestRedriveNeedsTheSameAccount(t *testing.T) {
+	w := newWorld(t)
+	w.fault("main", sandbox.Fault{Kind: sandbox.Lose})
+	w.charge("k1", "o1").problem(t, 504, "outcome-unknown")
+	w.box.Provider("main").ClearFaults()
+	sent := w.row("k1").Current().Sends
+	w.charge("k1", "o1", "Authorization", "Bearer sk_test_two") // beside the first line: the list is another one
+	if row := w.row("k1"); row.State != ledger.Held || row.Current().Sends != sent {
+		t.Errorf("sent again in another account: %+v", row)
+	}
+	a := w.charge("k1", "o1", "Stripe-Account", "acct_2")
+	a.problem(t, 422, "key-reused")
+	if a := w.charge("k1", "o1"); a.status != 200 || w.executed("o1") != 1 {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+}
+
+// A call that is settled by the caller's retry leaves its session where it was executed.
+func TestRedrivePinsTheSession(t *testing.T) {
+	w := newWorld(t)
+	w.fault("main", sandbox.Fault{Kind: sandbox.Lose})
+	w.charge("k1", "o1", "Session-Id", "s1").problem(t, 504, "outcome-unknown")
+	w.box.Provider("main").ClearFaults()
+	if a := w.charge("k1", "o1", "Session-Id", "s1"); a.status != 200 {
+		t.Fatalf("got %d %s", a.status, a.body)
+	}
+	must(t, w.agent.Apply(w.update(2, w.doc("backup, main"))))
+	if a := w.charge("k2", "o2", "Session-Id", "s1"); !strings.HasPrefix(a.header.Get("Segue-Decision"), "main;") {
+		t.Errorf("the session went to %s", a.header.Get("Segue-Decision"))
+	}
+}
