@@ -1,0 +1,193 @@
+package browser
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// breaks presses a button of the card of faults, and returns when.
+func (b *tab) breaks(fault, provider, length string) time.Time {
+	b.t.Helper()
+	b.open("/")
+	if provider != "" {
+		b.find("combobox", "Provider").choose(provider)
+	}
+	b.find("combobox", "For how long").choose(length)
+	button := b.find("button", fault)
+	pressed := time.Now()
+	b.leaves(button.click)
+	return pressed
+}
+
+// stops presses Stop, which stands beside whatever runs.
+func (b *tab) stops(fault string) {
+	b.t.Helper()
+	b.leaves(func() { b.find("button", "Stop "+fault).click() })
+}
+
+// stopAll ends what a failed test left running.
+func (h *house) stopAll(t testing.TB) {
+	var running []struct{ ID string }
+	h.api(t, http.MethodGet, "/sandbox/faults", nil).decode(t, &running)
+	for _, f := range running {
+		h.unbreak(f.ID)
+	}
+}
+
+// TestKillProvider kills a provider with the button: the sentence and the matrix say it within five seconds, calls go on, Stop ends it.
+func TestKillProvider(t *testing.T) {
+	h := open(t)
+	h.well(t)
+	t.Cleanup(func() { h.stopAll(t); h.well(t) })
+	l := h.load(t)
+	b := h.tab(t)
+	pressed := b.breaks("Kill a provider", "main", "for 1 min")
+	l.mayEndUnknown(pressed, time.Now()) // what was in flight there, and nothing else
+	b.reads("#headline", `main\s+is open in`, time.Until(pressed.Add(5*time.Second)))
+	b.reads("#matrix", `(?s)main.*open\s+since \d\d:\d\d`, time.Until(pressed.Add(5*time.Second)))
+	t.Logf("the page says that main is open %v after the button", time.Since(pressed).Round(time.Millisecond))
+	b.reads("#running", `Kill a provider\s+at main`, within)
+	b.reads("#happened", "main", within)
+	b.holds("Overview with a provider open")
+	b.stops("Kill a provider")
+	b.reads("#headline", "Every provider is well", 40*time.Second)
+	l.stop()
+	if text := b.textOf("#running"); text != "" {
+		t.Errorf("after Stop there still runs %q", text)
+	}
+	b.reads("#band", `0 twice\s*·\s*0 lost`, within)
+}
+
+var leads = regexp.MustCompile(`leader\s+(c\d)`)
+
+// TestKillLeader kills the leader with the button: the frame names another within six seconds.
+func TestKillLeader(t *testing.T) {
+	h := open(t)
+	t.Cleanup(func() { h.stopAll(t); h.well(t) })
+	b := h.tab(t)
+	b.open("/")
+	old := leads.FindStringSubmatch(b.textOf("#status"))
+	if old == nil {
+		t.Fatalf("the frame names no leader: %q", b.textOf("#status"))
+	}
+	l := h.load(t)
+	pressed := b.breaks("Kill the leader", "", "for 1 min")
+	eventually(t, time.Until(pressed.Add(6*time.Second)), "the frame names a new leader", func() error {
+		now := leads.FindStringSubmatch(b.textOf("#status"))
+		if now == nil || now[1] == old[1] {
+			return fmt.Errorf("%s led; the frame reads %q", old[1], b.textOf("#status"))
+		}
+		return nil
+	})
+	t.Logf("a new leader is named after %v", time.Since(pressed).Round(time.Millisecond))
+	b.stops("Kill the leader")
+	l.passes(20)
+	l.stop()
+}
+
+// TestStopControl stops every control node with the button: each page says so in red and steers nothing, agents go on, and it recovers.
+func TestStopControl(t *testing.T) {
+	h := open(t)
+	h.well(t)
+	t.Cleanup(func() { h.stopAll(t); h.well(t) })
+	routing := h.tab(t)
+	routing.open("/routing/payments")
+	if routing.find("spinbutton", "main in eu-west, percent of new sessions").disabled() {
+		t.Fatal("nothing can be steered before anything is stopped")
+	}
+	l := h.load(t)
+	b := h.tab(t)
+	b.breaks("Stop the control plane", "", "for 1 min")
+	both := []*tab{b, routing}
+	for _, page := range both {
+		page.reads("#alarm", "No control node leads: nothing can be changed now. Calls are not touched", within)
+		if got := tell[bool](page, `document.querySelector("#alarm [data-frozen]").checkVisibility()`); !got {
+			t.Error("the banner is not to be seen")
+		}
+	}
+	for _, name := range []string{"main in eu-west, percent of new sessions", "backup in us-east, percent of new sessions"} {
+		if !routing.find("spinbutton", name).disabled() {
+			t.Errorf("%s can be moved without a leader", name)
+		}
+	}
+	l.passes(20) // each of them is served, or the load fails the test
+	for _, theme := range []string{"light", "dark"} {
+		for _, page := range both {
+			page.wants(theme)
+			page.holds("without a control plane, " + theme)
+		}
+	}
+	b.stops("Stop the control plane")
+	for _, page := range both {
+		eventually(t, 20*time.Second, "the banner goes", func() error {
+			if text := page.textOf("#alarm"); text != "" {
+				return fmt.Errorf("it reads %q", text)
+			}
+			return nil
+		})
+	}
+	eventually(t, within, "weights can be moved again", func() error {
+		if routing.find("spinbutton", "main in eu-west, percent of new sessions").disabled() {
+			return fmt.Errorf("they cannot")
+		}
+		return nil
+	})
+	l.stop()
+}
+
+// TestSilence takes the network away from an open page: it says itself how old its figures are, steers nothing by them, and comes back.
+func TestSilence(t *testing.T) {
+	h := open(t)
+	b := h.tab(t)
+	_, err := chromedp.Call(b.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `{ const now = performance.now.bind(performance); window.later = 0; performance.now = () => now() + window.later }`,
+	})
+	b.must(err)
+	b.open("/routing/payments")
+	b.reads("#age", `data \d\.\d s old`, within)
+	b.tolerate("ERR_INTERNET_DISCONNECTED")
+	b.offline(true)
+	for _, step := range []struct {
+		later  int
+		class  string
+		frozen bool
+	}{{6000, "is-warn", false}, {16000, "is-bad", true}} {
+		tell[int](b, fmt.Sprintf("window.later = %d", step.later))
+		eventually(t, within, fmt.Sprintf("the age after %d ms is %s", step.later, step.class), func() error {
+			if class := tell[string](b, "document.getElementById('age').className"); !strings.Contains(class, step.class) {
+				return fmt.Errorf("it is %q: %s", class, b.textOf("#age"))
+			}
+			return nil
+		})
+		if got := b.find("spinbutton", "main in eu-west, percent of new sessions").disabled(); got != step.frozen {
+			t.Errorf("after %d ms of silence the fields are disabled: %v", step.later, got)
+		}
+	}
+	b.reads("#alarm", "the page hears nothing", within)
+	b.holds("a page that hears nothing")
+	b.offline(false)
+	tell[int](b, "window.later = 0")
+	eventually(t, within, "the page hears again", func() error {
+		if text := b.textOf("#alarm"); text != "" || b.find("spinbutton", "main in eu-west, percent of new sessions").disabled() {
+			return fmt.Errorf("the banner reads %q", text)
+		}
+		return nil
+	})
+	b.reads("#age", `data [0-2]\.\d s old`, within)
+}
+
+func (b *tab) offline(yes bool) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+		MatchedNetworkConditions: []*network.Conditions{{Offline: yes, DownloadThroughput: -1, UploadThroughput: -1}},
+	})
+	b.must(err)
+}

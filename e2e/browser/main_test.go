@@ -1,0 +1,211 @@
+// Package browser holds the pages against what people do with them: a real Chromium on one side, `segue dev` with its agents, providers
+// and books on the other, both as the tests' own.
+//
+// It owns one assembly and one browser, started when the first test needs them and ended by TestMain. Elements are found by role and
+// name, as a screen reader finds them: a page that a person could not use fails here.
+package browser
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"segue/cmd/segue/dev"
+)
+
+// usualSeed makes the shopper repeatable.
+const usualSeed = 20261121
+
+// house is the assembly and the browser that all tests share. Each test leaves it as it found it.
+type house struct {
+	dir     string
+	dev     *dev.Dev
+	browser context.Context
+	ends    []func() error
+}
+
+var (
+	mu     sync.Mutex // over shared
+	shared *house
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared != nil {
+		if err := shared.end(); err != nil {
+			fmt.Fprintln(os.Stderr, "the end:", err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+// open returns the shared house. Without Chromium there is nothing to show; that is a failure, so that nobody takes silence for a proof.
+func open(t testing.TB) *house {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: no browser")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if shared == nil {
+		h := &house{}
+		if err := h.start(); err != nil {
+			_ = h.end()
+			t.Fatal(err)
+		}
+		shared = h
+	}
+	return shared
+}
+
+func (h *house) start() error {
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		return fmt.Errorf("chromium is not installed: `make test` installs it (Debian's package); `go test -short` does without: %w", err)
+	}
+	if h.dir, err = os.MkdirTemp("", "segue-browser-"); err != nil {
+		return err
+	}
+	h.ends = append(h.ends, func() error { return os.RemoveAll(h.dir) })
+	if err := h.startDev(); err != nil {
+		return err
+	}
+	return h.startBrowser(chromium)
+}
+
+func (h *house) startDev() error {
+	offset, err := freeOffset()
+	if err != nil {
+		return err
+	}
+	h.dev, err = dev.New(dev.Config{
+		Dir: filepath.Join(h.dir, "segue"), Ports: dev.DefaultPorts(offset), Seed: usualSeed, Rate: rate(),
+		Log:   slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Fatal: func(err error) { fmt.Fprintln(os.Stderr, "segue dev cannot go on:", err); os.Exit(1) },
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.dev.Start(context.Background()); err != nil { // it has stopped what it had started
+		return err
+	}
+	h.ends = append(h.ends, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		return h.dev.Stop(ctx)
+	})
+	return nil
+}
+
+// rate is the shopper's: enough that figures move each second, little enough for a machine that does other things.
+func rate() float64 {
+	if pictures() {
+		return 12
+	}
+	return 4
+}
+
+func (h *house) startBrowser(chromium string) error {
+	opts := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(filepath.Join(h.dir, "chromium")),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("force-device-scale-factor", "1"),
+		chromedp.Flag("font-render-hinting", "none"), chromedp.WindowSize(1280, 900),
+	)
+	alloc, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
+	ctx, stop := chromedp.NewContext(alloc)
+	h.browser = ctx
+	h.ends = append(h.ends, func() error {
+		end, done := context.WithTimeout(ctx, 10*time.Second)
+		defer done()
+		err := chromedp.Cancel(end)
+		stop()
+		cancel()
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		return fmt.Errorf("chromium does not start: %w", err)
+	}
+	return nil
+}
+
+// end ends what was started, the last first.
+func (h *house) end() error {
+	var err error
+	for i := len(h.ends) - 1; i >= 0; i-- {
+		err = errors.Join(err, h.ends[i]())
+	}
+	return err
+}
+
+// freeOffset finds an offset at which every port of the assembly is free, below the ports that the system gives away by itself.
+func freeOffset() (int, error) {
+	for range 100 {
+		offset := 100 * (1 + rand.IntN(220))
+		if free(offset) {
+			return offset, nil
+		}
+	}
+	return 0, errors.New("no 15 free ports were found below 32768")
+}
+
+func free(offset int) bool {
+	p := dev.DefaultPorts(offset)
+	ports := []int{p.UI}
+	for i := range 3 {
+		ports = append(ports, p.Control+i, p.Raft+i, p.Agent+i, 7101+p.Services+100*i)
+	}
+	for i := range 4 {
+		ports = append(ports, p.Sandbox+i)
+	}
+	for _, port := range ports {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return false
+		}
+		_ = l.Close()
+	}
+	return true
+}
+
+// eventually wants it to hold within a time.
+func eventually(t testing.TB, within time.Duration, what string, holds func() error) {
+	t.Helper()
+	if err := await(within, holds); err != nil {
+		t.Fatalf("not within %v: %s: %v", within, what, err)
+	}
+}
+
+// await asks again until it holds or the time is over.
+func await(within time.Duration, holds func() error) error {
+	deadline := time.NewTimer(within)
+	defer deadline.Stop()
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := holds()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-deadline.C:
+			return err
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package browser
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestPageMoves reads the Overview twice without touching it: figures, matrix and books change by themselves.
+func TestPageMoves(t *testing.T) {
+	h := open(t)
+	b := h.tab(t)
+	b.open("/")
+	loaded := time.Now()
+	tell[bool](b, "window.here = true")
+	for _, what := range []string{"#tiles", "#matrix", "#band"} {
+		first := b.textOf(what)
+		if first == "" {
+			t.Fatalf("%s is empty", what)
+		}
+		eventually(t, 5*time.Second-time.Since(loaded), what+" moves", func() error {
+			if b.textOf(what) == first {
+				return fmt.Errorf("it still reads %q", first)
+			}
+			return nil
+		})
+	}
+	t.Logf("figures, matrix and books had moved %v after the page had loaded", time.Since(loaded).Round(time.Millisecond))
+	if !tell[bool](b, "window.here === true") {
+		t.Error("the page was loaded again")
+	}
+	b.reads("#band", `0 twice\s*·\s*0 lost`, within)
+	b.reads("#age", `data \d\.\d s old`, within)
+}
+
+// TestTransactionsMove makes a call while the list is open: it appears by itself.
+func TestTransactionsMove(t *testing.T) {
+	h := open(t)
+	b := h.tab(t)
+	b.open("/transactions")
+	order := fmt.Sprintf("moves-%d", time.Now().UnixNano())
+	tell[bool](b, "window.here = true")
+	h.mustCharge(t, "us-east", order)
+	eventually(t, 5*time.Second, "the list shows a new transaction by itself", func() error {
+		if !tell[bool](b, fmt.Sprintf("document.querySelector('#list').innerText.includes(%q)", order)) {
+			return errors.New("it does not")
+		}
+		return nil
+	})
+	if !tell[bool](b, "window.here === true") {
+		t.Error("the page was loaded again")
+	}
+}
