@@ -226,6 +226,13 @@ func TestOutputs(t *testing.T) {
 func TestOwnListeners(t *testing.T) {
 	w := newWorld(t, alone())
 	w.caller("local").charge("o-metrics", "").must(t)
+	for _, p := range []*process{w.nodes[0], w.agents["local"]} {
+		for _, addr := range listening(t, p.pid()) {
+			if !addr.IP.IsLoopback() {
+				t.Errorf("%s listens on %v, which is not loopback", p.name, addr)
+			}
+		}
+	}
 	for name, addr := range map[string]string{"agent": w.admin("local"), "control": w.ports.api[0]} {
 		for _, path := range []string{"/livez", "/readyz", "/version", "/metrics"} {
 			if err := wants(http.StatusOK, "http://"+addr+path); err != nil {

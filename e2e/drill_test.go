@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"segue/controlplane/policy"
+	"segue/controlplane/state"
 )
 
 // drill starts a drill by command and returns its id.
@@ -21,7 +22,29 @@ func (w *world) drill(args ...string) string {
 	if done.Order == "" || done.Ends.IsZero() {
 		w.t.Fatalf("a drill without id or end: %+v", done)
 	}
+	w.inForce()
 	return done.Order
+}
+
+// inForce waits until every agent has acknowledged all that the control plane has decided so far.
+func (w *world) inForce() {
+	w.t.Helper()
+	var cluster struct {
+		Index uint64
+		Acks  []state.Ack
+	}
+	eventually(w.t, 10*time.Second, "every agent has the newest update", func() error {
+		a := w.api(0, http.MethodGet, "/cluster", "", "", nil)
+		if err := json.Unmarshal(a.body, &cluster); a.err != nil || err != nil || len(cluster.Acks) != len(w.plan.regions) {
+			return fmt.Errorf("%v", a)
+		}
+		for _, ack := range cluster.Acks {
+			if ack.Index < cluster.Index {
+				return fmt.Errorf("%s has %d of %d", ack.Agent, ack.Index, cluster.Index)
+			}
+		}
+		return nil
+	})
 }
 
 func (w *world) drills() []policy.Order {
