@@ -190,6 +190,9 @@ func Account(c *policy.Candidate, h message.Header) string {
 	if c.Contract != nil && c.Contract.Credential.Header != "" {
 		slot = c.Contract.Credential.Header
 	}
+	if !h.Has(slot) {
+		return c.Account
+	}
 	print := sha256.New()
 	for i := range h {
 		if strings.EqualFold(h[i].Name, slot) {

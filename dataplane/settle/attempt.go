@@ -106,7 +106,7 @@ func (w *drive) elsewhere(ctx context.Context, e ledger.Evidence) (End, bool) {
 	}
 	if err != nil {
 		w.release()
-		return End{Kind: ledger.Refuse, Tx: w.tx, Err: err}, true
+		return w.unwritten(ctx, err), true
 	}
 	return End{}, false
 }

@@ -359,24 +359,6 @@ func TestAdoptSendsNothing(t *testing.T) {
 	}
 }
 
-// A row that somebody else moved on is not written over, and nothing more is sent.
-func TestLostRowIsNotWrittenOver(t *testing.T) {
-	var r *rig
-	r = newRig(t, false, func(w http.ResponseWriter, q *http.Request) {
-		row := r.row("k")
-		row.Run = "b/one"
-		r.driver.Stamp(row, time.Now())
-		if err := r.driver.Put(context.Background(), row); err != nil {
-			t.Error(err)
-		}
-		ok(w, q)
-	})
-	end := r.driver.Run(context.Background(), r.claim("k", &caller{}))
-	if end.Kind != ledger.Hold || !errors.Is(end.Err, ErrLost) || r.row("k").State != ledger.Intent {
-		t.Errorf("end %+v, row %v", end, r.row("k").State)
-	}
-}
-
 // A panic on the way gives the permit back and leaves the row open: it counts as unknown.
 func TestPanicGivesThePermitBack(t *testing.T) {
 	r := newRig(t, false, ok)

@@ -92,7 +92,7 @@ func (w *drive) close(ctx context.Context, step ledger.StepKind) error {
 
 // finish writes the outcome, with the answer and with what the caller wants beside it, and only then lets the answer out.
 func (w *drive) finish(ctx context.Context) End {
-	if err := w.final(ctx, true); err != nil {
+	if err := w.final(ctx, !w.answer.over); err != nil {
 		w.unknowns.add(w.tx)
 		return End{Kind: ledger.Hold, Tx: w.tx, Err: err}
 	}
@@ -114,6 +114,9 @@ func (w *drive) final(ctx context.Context, keep bool) error {
 	group.Go(func() { beside = w.job.Caller.Beside(ctx, w.tx) })
 	err = w.Put(ctx, w.tx)
 	group.Wait()
+	for try := 0; try < writeTries && errors.Is(err, ErrLost); try++ {
+		err = w.prove(ctx)
+	}
 	if beside != nil { // the outcome stands; what the conversation loses is told
 		w.cfg.Log.Error("session and owner could not be recorded", "transaction", w.tx.ID, "error", beside)
 	}
@@ -121,6 +124,34 @@ func (w *drive) final(ctx context.Context, keep bool) error {
 		w.unknowns.remove(w.tx.Key)
 	}
 	return err
+}
+
+// prove gives an outcome to a row that somebody else drives by now: evidence about the attempt is accepted from anybody.
+func (w *drive) prove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+	defer cancel()
+	row, err := w.cfg.Store.Load(ctx, w.tx.Key)
+	if err != nil {
+		return fmt.Errorf("settle: the row of %s: %w", w.tx.ID, err)
+	}
+	a := w.tx.Current()
+	if row.Final() && row.State == w.tx.State && row.Current().ID == a.ID {
+		w.tx = row
+		return nil // the other driver learnt the same
+	}
+	if !row.Settle(ledger.Evidence{Attempt: a.ID, Kind: ledger.FromAnswer, Outcome: a.Outcome, Error: a.Error, Status: a.Status}) {
+		return ErrLost
+	}
+	if err := row.Close(ledger.Finish); err != nil {
+		return ErrLost // it is no proof for what was sent since
+	}
+	row.Answer = w.tx.Answer
+	w.Stamp(row, w.cfg.Now())
+	if err := w.Put(ctx, row); err != nil {
+		return err
+	}
+	w.tx = row
+	return nil
 }
 
 // stored is the answer as it is kept: sealed, with its hash, or the fact that it was too large.
@@ -140,8 +171,11 @@ func (w *drive) stored(keep bool) (*ledger.StoredAnswer, error) {
 }
 
 // pass is asked when an answer outgrows what is kept. Status and contract say what it proves; where that is an outcome, it is written,
-// and the answer passes on to the caller without being kept.
+// and the answer passes on to the caller without being kept. What is no success is read to its end: a code in it may say more.
 func (w *drive) pass(ctx context.Context) (bool, error) {
+	if w.answer.status >= 300 {
+		return false, nil
+	}
 	_, word := w.who.Classify(w.answer.status, "")
 	e := ledger.Evidence{Attempt: w.tx.Current().ID, Kind: ledger.FromAnswer, Status: w.answer.status}
 	switch word {
@@ -171,8 +205,23 @@ func (w *drive) hold(ctx context.Context) End {
 
 // refuse records that every attempt is proven not executed, and that no other will be made for this caller.
 func (w *drive) refuse(ctx context.Context, d *route.Decision) End {
-	err := w.close(ctx, ledger.Refuse)
-	return End{Kind: ledger.Refuse, Tx: w.tx, Answer: w.answer.answer(), Decision: d, Err: err}
+	if err := w.close(ctx, ledger.Refuse); err != nil {
+		return w.unwritten(ctx, err)
+	}
+	return End{Kind: ledger.Refuse, Tx: w.tx, Answer: w.answer.answer(), Decision: d}
+}
+
+// unwritten ends a drive that proved its sends not executed and could not write so. A row that somebody else drives by now may be sent by
+// him: what the caller is told is his business. Else nothing was executed, and the row, if it stays open, only says less.
+func (w *drive) unwritten(ctx context.Context, err error) End {
+	if !errors.Is(err, ErrLost) {
+		w.unknowns.add(w.tx)
+		return End{Kind: ledger.Refuse, Tx: w.tx, Err: err}
+	}
+	if row, lerr := w.cfg.Store.Load(context.WithoutCancel(ctx), w.tx.Key); lerr == nil {
+		w.tx = row
+	}
+	return End{Kind: ledger.Hold, Tx: w.tx, Err: err}
 }
 
 // Adopt takes what earlier runs of this agent left under way: it may have been sent, and nobody knows more. It is recorded as unknown
