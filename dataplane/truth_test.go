@@ -2,15 +2,19 @@ package dataplane
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"segue/dataplane/embedded"
 	"segue/dataplane/ledger"
 	"segue/dataplane/sandbox"
 )
@@ -130,4 +134,65 @@ func TestRedrivePinsTheSession(t *testing.T) {
 	if a := w.charge("k2", "o2", "Session-Id", "s1"); !strings.HasPrefix(a.header.Get("Segue-Decision"), "main;") {
 		t.Errorf("the session went to %s", a.header.Get("Segue-Decision"))
 	}
+}
+
+// Agents that share a store: however many ask at once under one key, wherever, it is executed once, and nobody is told what is not so.
+func TestOneKeyAtTwoAgents(t *testing.T) {
+	const seed, orders, askers = 7, 60, 6
+	t.Logf("seed %d", seed)
+	w := newWorld(t)
+	store, err := embedded.Open(t.TempDir(), embedded.Options{})
+	must(t, err)
+	w.stop()
+	w.cfg.Store, w.cfg.KeysDir = store, t.TempDir()
+	var agents []*Agent
+	var addrs []string
+	for i := range 2 {
+		w.cfg.ID, w.cfg.Dir = fmt.Sprint("here-", i), t.TempDir()
+		w.start()
+		must(t, w.agent.Apply(w.update(1, w.doc("main, legacy, backup"))))
+		agents, addrs = append(agents, w.agent), append(addrs, w.agent.Addr("payments"))
+	}
+	draw := rand.New(rand.NewPCG(seed, 1))
+	stop := make(chan struct{})
+	var weather, calls sync.WaitGroup
+	weather.Go(func() { w.weather(draw, stop) })
+	var succeeded [orders]atomic.Int32
+	for i := range orders {
+		for j := range askers {
+			calls.Go(func() {
+				for n := range 2 {
+					a, err := w.callAt(context.Background(), addrs[(j+n)%2], "POST", "/v1/charges", charge(fmt.Sprint("o", i)), "Idempotency-Key", fmt.Sprint("k", i))
+					if err != nil {
+						t.Error(err)
+					} else if a.status == 200 {
+						succeeded[i].Add(1)
+					}
+				}
+			})
+		}
+		if i%5 == 4 {
+			calls.Wait()
+		}
+	}
+	calls.Wait()
+	close(stop)
+	weather.Wait()
+	for i := range orders {
+		if n := w.executed(fmt.Sprint("o", i)); n > 1 || succeeded[i].Load() > 0 && n != 1 {
+			t.Errorf("order %d was executed %d times and told as done %d times", i, n, succeeded[i].Load())
+		}
+	}
+	for _, a := range agents {
+		rep := a.parts.board.Report(time.Now())
+		for i := range rep.Rows {
+			if rep.Rows[i].InFlight != 0 {
+				t.Errorf("%s: %d permits of %s are out", a.cfg.ID, rep.Rows[i].InFlight, rep.Rows[i].Provider)
+			}
+		}
+		w.http.CloseIdleConnections()
+		must(t, a.Stop(context.Background()))
+	}
+	w.agent = nil
+	must(t, store.Close())
 }

@@ -98,9 +98,9 @@ func bodyEnded(resp *http.Response, n int) bool {
 	return err == io.EOF
 }
 
-// endless tells whether the body has no framing: its end and a cut look alike, but for TLS, which says farewell.
+// endless tells whether the body has no framing: its end and a cut look alike, but for TLS, which says farewell. That of a HEAD needs none.
 func endless(resp *http.Response) bool {
-	return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.Request.URL.Scheme != "https"
+	return resp.Body != http.NoBody && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.Request.URL.Scheme != "https"
 }
 
 func (d *delivery) putPrefix(p []byte) {

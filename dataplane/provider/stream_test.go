@@ -175,6 +175,63 @@ func TestHeadAndEmpty(t *testing.T) {
 	}
 }
 
+// TestHeadOfAnError: an answer that can have no body is whole without a length too.
+func TestHeadOfAnError(t *testing.T) {
+	s := newRaw(t, func(c *net.TCPConn, _ *http.Request, _ []byte, _ int64) bool {
+		say(c, "HTTP/1.1 404 Not Found\r\n\r\n")
+		return true
+	})
+	w, call, to := newWorld(t, nil), get(s.url), &taker{}
+	call.Request.Method = "HEAD"
+	if r := w.Send(t.Context(), call, to); r.Outcome != ledger.Declined || to.status != 404 || !to.clean() {
+		t.Fatalf("%+v, %d", r, to.status)
+	}
+}
+
+// TestEarlyAnswer: a provider that answers before it took the whole body has answered, or nobody knows; never was nothing sent.
+func TestEarlyAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 512))
+			_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+			_ = c.Close()
+		}
+	}()
+	w := newWorld(t, nil)
+	for range 50 {
+		to := &taker{}
+		r := w.Send(t.Context(), post("http://"+l.Addr().String(), strings.Repeat("x", 4<<20)), to)
+		if r.Outcome != ledger.Declined && r.Outcome != ledger.Unknown || r.Outcome == ledger.Declined && (to.status != 413 || !to.clean()) {
+			t.Fatalf("%+v, told %d", r, to.status)
+		}
+	}
+}
+
+// TestManyInterimAnswers: a provider that never stops saying "soon" is given up in time, and costs no memory.
+func TestManyInterimAnswers(t *testing.T) {
+	s := newRaw(t, func(c *net.TCPConn, _ *http.Request, _ []byte, _ int64) bool {
+		for {
+			if _, err := io.WriteString(c, "HTTP/1.1 102 Processing\r\nX: "+strings.Repeat("y", 1000)+"\r\n\r\n"); err != nil {
+				return false
+			}
+		}
+	})
+	w, call := newWorld(t, nil), post(s.url, "amount=1")
+	call.PerTry = 300 * time.Millisecond
+	if r := w.Send(t.Context(), call, &taker{}); r.Outcome != ledger.Unknown {
+		t.Fatalf("%+v", r)
+	}
+}
+
 // TestEarlyHints: answers before the answer are not the answer.
 func TestEarlyHints(t *testing.T) {
 	s := newRaw(t, func(c *net.TCPConn, _ *http.Request, _ []byte, _ int64) bool {
