@@ -31,19 +31,12 @@ func (w *Web) html(c echo.Context, status int, page view.Component) error {
 	return c.HTMLBlob(status, b.Bytes())
 }
 
-const jsonAlways = "segue.json"
-
-// alwaysJSON marks the API: it never answers with a page.
-func alwaysJSON(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		c.Set(jsonAlways, true)
-		return next(c)
-	}
-}
+// isAPI tells the API from the pages. It never answers with a page and never reads a form.
+func isAPI(c echo.Context) bool { return strings.HasPrefix(c.Request().URL.Path, "/api/") }
 
 // wantsJSON tells which of the two formats is asked for: the first of them that Accept names.
 func wantsJSON(c echo.Context) bool {
-	if c.Get(jsonAlways) != nil || strings.HasPrefix(c.Request().URL.Path, "/api/") {
+	if isAPI(c) {
 		return true
 	}
 	accept := c.Request().Header.Get("Accept")

@@ -59,14 +59,7 @@ func (w *Web) putPolicy(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if from == 0 {
-		st, err := w.read(c.Request().Context())
-		if err != nil {
-			return fmt.Errorf("web: policy: %w", err)
-		}
-		from = st.Current().Number
-	}
-	result, err := w.propose(c.Request().Context(), a, state.Command{ApplyPolicy: &state.ApplyPolicy{Base: from, Source: source}})
+	result, err := w.propose(c.Request().Context(), a, state.Command{ApplyPolicy: &state.ApplyPolicy{Base: from, Replace: from == 0, Source: source}})
 	if err != nil {
 		return err
 	}
@@ -149,7 +142,7 @@ func (w *Web) drain(c echo.Context) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	length, err := span(body.For, 30*time.Minute)
+	length, err := span("for", body.For, 30*time.Minute)
 	if err != nil {
 		return err
 	}
@@ -253,11 +246,7 @@ func (w *Web) giveDrill(c echo.Context) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	length, err := span(body.For, 30*time.Second)
-	if err != nil {
-		return err
-	}
-	done, err := w.order(c.Request().Context(), a, drillOrder(body, length))
+	done, err := w.giveDrillOrder(c.Request().Context(), a, body)
 	if err != nil {
 		return err
 	}
@@ -312,11 +301,7 @@ func (w *Web) runFault(c echo.Context) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	length, err := span(body.For, 30*time.Second)
-	if err != nil {
-		return err
-	}
-	f, err := w.runReal(c.Request().Context(), a, body.Fault, body.Provider, length)
+	f, err := w.runReal(c.Request().Context(), a, body)
 	if err != nil {
 		return err
 	}

@@ -54,8 +54,10 @@ func requestID(c echo.Context) string {
 	return ""
 }
 
+// isForm tells whether the body is a form. The API's never is, whatever it is called: curl -d calls everything a form, and reading one
+// would eat the body.
 func isForm(c echo.Context) bool {
-	return strings.HasPrefix(c.Request().Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+	return !isAPI(c) && strings.HasPrefix(c.Request().Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 }
 
 // propose makes a change; a refusal is an error.
@@ -120,11 +122,14 @@ type repeats struct {
 	done  map[string]Fault
 }
 
-// once runs do, unless the request led to something already. Two at the same time are one.
-func (r *repeats) once(request string, do func() (Fault, error)) (Fault, error) {
+// once runs do, unless the request led to something already. Two at the same time are one. The same id for another fault is refused.
+func (r *repeats) once(request, name, provider string, do func() (Fault, error)) (Fault, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f, ok := r.done[request]; ok && request != "" {
+		if f.Name != name || f.Provider != provider {
+			return Fault{}, refusal(state.Invalid, fmt.Sprintf("request id %q was used for another change", request))
+		}
 		return f, nil
 	}
 	f, err := do()

@@ -130,19 +130,15 @@ func (w *Web) breakForm(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("web: form: %w", err)
 	}
-	name, provider := form.Get("fault"), form.Get("provider")
-	length, err := span(form.Get("for"), 30*time.Second)
-	if err != nil {
-		return err
-	}
+	r := drillRequest{Fault: form.Get("fault"), Provider: form.Get("provider"), For: form.Get("for")}
 	a := author{actor: localOperator + " @ loopback", reason: "drill from the overview", request: form.Get("request")}
 	if a.request == "" {
 		a.request = rand.Text()
 	}
 	if w.cfg.Sandbox != nil {
-		_, err = w.runReal(c.Request().Context(), a, name, provider, length)
+		_, err = w.runReal(c.Request().Context(), a, r)
 	} else {
-		_, err = w.order(c.Request().Context(), a, drillOrder(drillRequest{Fault: name, Provider: provider}, length))
+		_, err = w.giveDrillOrder(c.Request().Context(), a, r)
 	}
 	if err != nil {
 		return err
@@ -170,13 +166,18 @@ func (w *Web) stopForm(c echo.Context) error {
 }
 
 // runReal runs a fault of the sandbox, once per request id. What happens to a process has no provider.
-func (w *Web) runReal(ctx context.Context, a author, name, provider string, length time.Duration) (Fault, error) {
+func (w *Web) runReal(ctx context.Context, a author, r drillRequest) (Fault, error) {
+	name, provider := r.Fault, r.Provider
+	length, err := span("for", r.For, 30*time.Second)
+	if err != nil {
+		return Fault{}, err
+	}
 	for _, f := range processFaults() {
 		if f.name == name {
 			provider = ""
 		}
 	}
-	f, err := w.repeat.once(a.request, func() (Fault, error) { return w.cfg.Sandbox.Run(ctx, name, provider, length) })
+	f, err := w.repeat.once(a.request, name, provider, func() (Fault, error) { return w.cfg.Sandbox.Run(ctx, name, provider, length) })
 	var refused *state.Error
 	if err != nil && !errors.As(err, &refused) {
 		return f, refusal(state.Invalid, err.Error())
@@ -190,17 +191,21 @@ type drillRequest struct {
 	Provider string   `json:"provider"`
 	Regions  []string `json:"regions"`
 	For      string   `json:"for"`
-	Share    float64  `json:"share"`
+	Share    *float64 `json:"share"`
 	Status   int      `json:"status"`
 	Delay    string   `json:"delay"`
 }
 
 // drillOrder makes the order. Numbers that the kind of fault has no use for are left out: the command line sends its defaults with every
 // drill. A share that is not given is everything.
-func drillOrder(r drillRequest, length time.Duration) policy.Order {
-	f := policy.Fault{Kind: policy.FaultKind(r.Fault), Share: r.Share}
-	if f.Share == 0 {
-		f.Share = 1
+func drillOrder(r drillRequest) (policy.Order, error) {
+	f := policy.Fault{Kind: policy.FaultKind(r.Fault), Share: 1}
+	if r.Share != nil {
+		f.Share = *r.Share
+	}
+	length, err := span("for", r.For, 30*time.Second)
+	if err != nil {
+		return policy.Order{}, err
 	}
 	switch f.Kind {
 	case policy.FaultStatus:
@@ -208,14 +213,13 @@ func drillOrder(r drillRequest, length time.Duration) policy.Order {
 			f.Status = http.StatusServiceUnavailable
 		}
 	case policy.FaultSlow:
-		f.Delay = 2 * time.Second
-		if d, err := time.ParseDuration(r.Delay); err == nil {
-			f.Delay = d
+		if f.Delay, err = span("delay", r.Delay, 2*time.Second); err != nil {
+			return policy.Order{}, err
 		}
 	case policy.FaultRefuse, policy.FaultHang, policy.FaultLostReply:
 	default: // the State refuses what it does not know, and says what there is
 	}
-	return policy.Order{Kind: policy.Drill, Provider: r.Provider, Regions: r.Regions, Fault: f, For: length}
+	return policy.Order{Kind: policy.Drill, Provider: r.Provider, Regions: r.Regions, Fault: f, For: length}, nil
 }
 
 // order puts an order in force and tells its id and end.
@@ -228,14 +232,23 @@ func (w *Web) order(ctx context.Context, a author, o policy.Order) (changed, err
 	return changed{Order: result.Order, Ends: now.Add(o.For), Revision: result.Revision}, nil
 }
 
-// span reads a length of time.
-func span(text string, otherwise time.Duration) (time.Duration, error) {
+// giveDrillOrder puts a drill in force.
+func (w *Web) giveDrillOrder(ctx context.Context, a author, r drillRequest) (changed, error) {
+	o, err := drillOrder(r)
+	if err != nil {
+		return changed{}, err
+	}
+	return w.order(ctx, a, o)
+}
+
+// span reads the length of time in a field.
+func span(field, text string, otherwise time.Duration) (time.Duration, error) {
 	if strings.TrimSpace(text) == "" {
 		return otherwise, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, refusal(state.Invalid, fmt.Sprintf("for: %q is no length of time; write one, like 30s or 5m", text))
+		return 0, refusal(state.Invalid, fmt.Sprintf("%s: %q is no length of time; write one, like 30s or 5m", field, text))
 	}
 	return d, nil
 }

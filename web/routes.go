@@ -19,7 +19,7 @@ func (w *Web) routes(e *echo.Echo) {
 	e.GET("/live/:page", w.live)
 	e.GET("/live/:page/:service", w.live)
 
-	v1 := e.Group("/api/v1", alwaysJSON)
+	v1 := e.Group("/api/v1") // without middleware of its own: with one, echo answers a wrong method with 404
 	v1.GET("/policy", w.policy)
 	v1.PUT("/policy", w.putPolicy)
 	v1.PATCH("/services/:service/weights/:region", w.patchWeights)

@@ -2,10 +2,8 @@ package web
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -301,33 +299,14 @@ func (w *Web) patchWeights(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var shares map[string]float64
-	if err := readJSON(c, &shares); err != nil {
+	shares, err := readShares(c)
+	if err != nil {
 		return err
 	}
-	change := &state.SetWeights{Base: from, Service: c.Param("service"), Region: c.Param("region")}
-	for _, name := range slices.Sorted(keys(shares)) {
-		change.Weights = append(change.Weights, policy.Weight{Provider: name, Percent: shares[name]})
-	}
+	change := &state.SetWeights{Base: from, Service: c.Param("service"), Region: c.Param("region"), Weights: shares}
 	result, err := w.propose(c.Request().Context(), a, state.Command{SetWeights: change})
 	if err != nil {
 		return err
 	}
 	return w.tellChanged(c, result)
-}
-
-// readJSON reads a body; an empty one is nothing to read. An unknown field is an error: what is ignored is not noticed.
-func readJSON(c echo.Context, into any) error {
-	d := json.NewDecoder(c.Request().Body)
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	var large *http.MaxBytesError
-	switch {
-	case err == nil, errors.Is(err, io.EOF):
-		return nil
-	case errors.As(err, &large):
-		return fmt.Errorf("web: body: %w", err)
-	default:
-		return refusal(state.Invalid, "the body is not the JSON that is wanted here: "+err.Error())
-	}
 }

@@ -193,6 +193,9 @@ func (c *Command) digest() string {
 	case c.ApplyPolicy != nil:
 		buf = binary.BigEndian.AppendUint64(buf, c.ApplyPolicy.Base)
 		buf = append(buf, c.ApplyPolicy.Source...)
+		if c.ApplyPolicy.Replace {
+			buf = append(buf, 0) // no document ends so: YAML has no zero byte
+		}
 	case c.SetWeights != nil:
 		w := c.SetWeights
 		buf = appendTexts(binary.BigEndian.AppendUint64(buf, w.Base), w.Service, w.Region)

@@ -27,10 +27,12 @@ type Command struct {
 // where an incarnation exists it changes nothing.
 type Init struct{ Incarnation string }
 
-// ApplyPolicy makes Source the next revision. Base is the revision that its author started from; a stale base is refused.
+// ApplyPolicy makes Source the next revision. Base is the revision that its author started from; a stale base is refused. With Replace
+// it follows whatever is in force, and Base does not count.
 type ApplyPolicy struct {
-	Base   uint64
-	Source []byte
+	Base    uint64
+	Replace bool `json:",omitempty"`
+	Source  []byte
 }
 
 // SetWeights changes one service's weights in one region. Base 0: whatever is in force.

@@ -21,7 +21,7 @@ func (s *State) applyPolicy(c Command, a *ApplyPolicy) (done, *Error) {
 	if len(problems) > 0 {
 		return done{}, invalid(problems)
 	}
-	if a.Base != current.Number {
+	if a.Base != current.Number && !a.Replace {
 		return done{}, s.stale(a.Base, p)
 	}
 	return s.revise(c, a.Source, p)
