@@ -18,7 +18,7 @@ import (
 	"segue/dataplane/proxy"
 )
 
-// Handler answers calls: the proxy. Serve may return before an effect is done; then nothing of the reply is used any more.
+// Handler answers calls: the proxy. Serve returns when the call is over, which may be long after the application left.
 type Handler interface {
 	Serve(ctx context.Context, c *proxy.Call, to message.Reply)
 }

@@ -187,7 +187,7 @@ func answerHeader(in http.Header, p *policy.Candidate) message.Header {
 		connection = strings.Join(c, ",")
 	}
 	for name, values := range in {
-		if !message.EndToEnd(name) || isCredential(name, p.Contract.Credential) || connection != "" && message.Listed(connection, name) {
+		if !message.EndToEnd(name) || name == "Session-Id" || isCredential(name, p.Contract.Credential) || connection != "" && message.Listed(connection, name) {
 			continue
 		}
 		for _, v := range values {

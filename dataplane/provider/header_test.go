@@ -23,7 +23,7 @@ func seen(t *testing.T, w *world, change func(*Call)) (*http.Request, Result, *t
 	got := make(chan *http.Request, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Connection", "X-Hop")
-		for k, v := range map[string]string{"X-Hop": "1", "Keep-Alive": "9", "Segue-Route": "forged", "X-Forwarded-For": "10.0.0.1",
+		for k, v := range map[string]string{"X-Hop": "1", "Keep-Alive": "9", "Segue-Route": "forged", "Session-Id": "ses_forged", "X-Forwarded-For": "10.0.0.1",
 			"Authorization": "echo", "Set-Cookie": "a=b", "Request-Id": "r1"} {
 			rw.Header().Set(k, v)
 		}
@@ -67,7 +67,7 @@ func TestHeaders(t *testing.T) {
 	if r.RequestURI != "/base/v1/a%2Fb/c%20d?q=%zz&x=1" || !strings.HasPrefix(r.Host, "127.0.0.1:") || len(r.TransferEncoding) != 0 || r.ContentLength != 10 {
 		t.Errorf("%s %s %v %d", r.RequestURI, r.Host, r.TransferEncoding, r.ContentLength)
 	}
-	for _, name := range []string{"Connection", "X-Hop", "Keep-Alive", "Segue-Route", "X-Forwarded-For", "Authorization"} {
+	for _, name := range []string{"Connection", "X-Hop", "Keep-Alive", "Segue-Route", "X-Forwarded-For", "Authorization", "Session-Id"} {
 		if to.header.Has(name) {
 			t.Errorf("%s came back", name)
 		}
