@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"segue/dataplane/session"
 )
@@ -17,7 +18,24 @@ func (s sessions) Load(_ context.Context, k session.Key) (*session.Session, erro
 		return nil, err
 	}
 	defer s.leave()
-	h := k.Hash()
+	found, writes, ok := s.talks.find(k)
+	if !ok {
+		var err error
+		if found, err = s.settled(k.Hash()); err != nil {
+			return nil, err
+		}
+		s.talks.learn(k, found, writes)
+	}
+	if found == nil {
+		return nil, session.ErrNotFound
+	}
+	mine := *found // who loads a session may write to it
+	mine.Pins = slices.Clone(found.Pins)
+	return &mine, nil
+}
+
+// settled reads a session from the files, and returns when what it read is on the disk.
+func (s sessions) settled(h hash) (*session.Session, error) {
 	found, err := s.row(h)
 	if err != nil {
 		return nil, err
@@ -25,13 +43,7 @@ func (s sessions) Load(_ context.Context, k session.Key) (*session.Session, erro
 	if st := s.stripe(h); st.busy.Load() {
 		st.wait()
 	}
-	if err := s.failed(); err != nil {
-		return nil, err
-	}
-	if found == nil {
-		return nil, session.ErrNotFound
-	}
-	return found, nil
+	return found, s.failed()
 }
 
 func (s sessions) row(h hash) (*session.Session, error) {
@@ -65,7 +77,11 @@ func (s sessions) Append(ctx context.Context, k session.Key, events ...session.E
 	if err != nil {
 		return fmt.Errorf("embedded: nothing was written: %w", err)
 	}
-	return s.put(h, old, next)
+	if err := s.put(h, old, next); err != nil {
+		return err
+	}
+	s.talks.set(k, next)
+	return nil
 }
 
 func (s sessions) put(h hash, old, next *session.Session) error {

@@ -22,6 +22,8 @@ type Store struct {
 	db      *pebble.DB
 	log     *logger
 	stripes [maxStripes]stripe
+	owners  *memory[owned, ledger.Object]          // the zero Object: nobody
+	talks   *memory[session.Key, *session.Session] // nil: there is none; shared, nobody writes to one
 	held    atomic.Int64
 	space   atomic.Uint64 // bytes left on the disk, as last seen
 	broken  atomic.Pointer[error]
@@ -59,7 +61,7 @@ func (s *stripe) lock() func() {
 // Open opens the directory, and makes it if it is not there.
 func Open(dir string, o Options) (*Store, error) {
 	o = o.filled()
-	s := &Store{dir: dir, opts: o}
+	s := &Store{dir: dir, opts: o, owners: newMemory[owned, ledger.Object](), talks: newMemory[session.Key, *session.Session]()}
 	s.log = &logger{log: o.Log, fatal: s.fatal}
 	db, err := openPebble(dir, o, s.log)
 	if err != nil {

@@ -114,5 +114,8 @@ func (s *Store) sweepSession(h hash, before time.Time) (bool, error) {
 	b := s.db.NewBatch()
 	remove(b, sessionKey(h))
 	remove(b, updatedKey(found.Updated, h))
-	return true, s.commit(b, pebble.NoSync)
+	s.talks.drop(found.Key)
+	err = s.commit(b, pebble.NoSync)
+	s.talks.drop(found.Key) // a read may have met the row between the two
+	return true, err
 }

@@ -305,8 +305,15 @@ func (s transactions) Own(ctx context.Context, o ledger.Object) error {
 	defer done()
 	b := s.db.NewBatch()
 	set(b, objectKey(o.App, o.Service, o.ID), row)
-	return s.commit(b, s.opts.write)
+	if err := s.commit(b, s.opts.write); err != nil {
+		return err
+	}
+	s.owners.set(owned{o.App, o.Service, o.ID}, o)
+	return nil
 }
+
+// owned names an object.
+type owned struct{ app, service, id string }
 
 // Owner tells who owns an object.
 func (s transactions) Owner(_ context.Context, app, service, id string) (ledger.Object, error) {
@@ -314,16 +321,26 @@ func (s transactions) Owner(_ context.Context, app, service, id string) (ledger.
 		return ledger.Object{}, err
 	}
 	defer s.leave()
-	var o ledger.Object
-	ok, err := s.get(objectKey(app, service, id), func(v []byte) (err error) {
+	name := owned{app, service, id}
+	o, writes, ok := s.owners.find(name)
+	if !ok {
+		var err error
+		if o, err = s.object(name); err != nil {
+			return ledger.Object{}, err
+		}
+		s.owners.learn(name, o, writes)
+	}
+	if o == (ledger.Object{}) {
+		return o, ledger.ErrNotFound
+	}
+	return o, nil
+}
+
+// object reads an object's owner from the files; the zero Object says that nobody is known.
+func (s transactions) object(name owned) (o ledger.Object, err error) {
+	_, err = s.get(objectKey(name.app, name.service, name.id), func(v []byte) (err error) {
 		o, err = ledger.DecodeObject(v)
 		return err
 	})
-	switch {
-	case err != nil:
-		return ledger.Object{}, err
-	case !ok:
-		return ledger.Object{}, ledger.ErrNotFound
-	}
-	return o, nil
+	return o, err
 }
