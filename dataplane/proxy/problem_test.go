@@ -62,7 +62,6 @@ func TestProblemsSayWhatTheTableSays(t *testing.T) {
 		{NoService("shop.example"), UnknownService, 404, "no", "never", false, "", nil},
 		{BadHeader("Session-Id", "it is empty"), HeaderMalformed, 400, "no", "never", false, "", nil},
 		{TooLarge(1 << 20), BodyTooLarge, 413, "no", "never", false, "", []string{"limit"}},
-		{Crowded(100), Overloaded, 503, "no", "same-key", false, "1", []string{"limit"}},
 		{notKept(row(), "it was larger"), AnswerNotKept, 409, "yes", "never", false, "", []string{"transaction"}},
 	} {
 		t.Run(string(c.p.Type)+" "+c.p.Detail, func(t *testing.T) {

@@ -31,14 +31,6 @@ func BadHeader(name, why string) *Problem {
 	return &Problem{Type: HeaderMalformed, Detail: name + ": " + why}
 }
 
-// Crowded refuses a request because the agent has as many under way as it takes.
-func Crowded(limit int) *Problem {
-	return &Problem{
-		Type: Overloaded, Detail: fmt.Sprintf("The agent has %d calls under way, which is its limit.", limit), RetryAfter: time.Second,
-		Extra: Extra{Limit: strconv.Itoa(limit) + " calls under way"},
-	}
-}
-
 func noOperation(svc *policy.Service, method, path string) *Problem {
 	nearest := svc.Nearest(method, path)
 	detail := fmt.Sprintf("%s has no operation for %s %.200s.", svc.Name, method, path)

@@ -3,6 +3,7 @@ package settle
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"segue/controlplane/health"
@@ -22,6 +23,8 @@ const (
 	maxSends   = 4 // of one attempt: the first and three re-drives, which a call's deadline hardly holds anyway
 	firstPause = 50 * time.Millisecond
 	lastPause  = time.Second
+	lookedAt   = 16 // rows of unknown outcome that are looked at when they are counted
+	lookLimit  = 100 * time.Millisecond
 	writeLimit = 5 * time.Second // for a write of the row; the caller's deadline does not bound it: what was sent must be recorded
 )
 
@@ -128,8 +131,21 @@ func (d *Driver) Leave() { d.crowd.leave() }
 // Wait returns when no effect is under way, or when ctx ends: what is open then is found by the next run.
 func (d *Driver) Wait(ctx context.Context) error { return d.crowd.wait(ctx) }
 
-// Unknowns counts the transactions of this agent whose outcome is not known, by service.
-func (d *Driver) Unknowns() map[string]Unknown { return d.unknowns.byService() }
+// Unknowns counts the transactions of this agent whose outcome is not known, by service. It looks at the rows of a few of them: an agent
+// that shares the store may have settled them for a caller who came to it.
+func (d *Driver) Unknowns() map[string]Unknown {
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
+	defer cancel()
+	for _, k := range d.unknowns.some(lookedAt) {
+		if t, err := d.cfg.Store.Load(ctx, k); err == nil && !(t.Pending() && d.mine(t)) {
+			d.unknowns.remove(k)
+		}
+	}
+	return d.unknowns.byService()
+}
+
+// mine tells whether a run of this agent drives t.
+func (d *Driver) mine(t *ledger.Transaction) bool { return strings.HasPrefix(t.Run, d.cfg.Agent+"/") }
 
 // abandon gives back what a drive still holds: after a panic the row stays open, and the permit must not stay away for ever.
 func (w *drive) abandon() {

@@ -164,3 +164,29 @@ func TestLargeKeyInUseIsUnknown(t *testing.T) {
 		t.Errorf("end %+v, row %v, passed on %d", end, r.row("k").State, taker.status)
 	}
 }
+
+// What a neighbour with the same store settled is not counted as unknown here for ever; what he only drives is his to count.
+func TestSettledByANeighbourIsKnown(t *testing.T) {
+	for name, move := range map[string]func(*ledger.Transaction){
+		"settled": func(row *ledger.Transaction) {
+			row.Settle(ledger.Evidence{Attempt: row.Current().ID, Kind: ledger.FromAnswer, Outcome: ledger.Succeeded})
+			_ = row.Close(ledger.Finish)
+		},
+		"taken over": func(row *ledger.Transaction) { row.TakeOver("b/one") },
+	} {
+		r := newRig(t, false, reset)
+		r.driver.Run(context.Background(), r.claim("k", &caller{}))
+		if n := r.driver.Unknowns()["payments"].Open; n != 1 {
+			t.Fatalf("%s: %d unknown before", name, n)
+		}
+		row := r.row("k")
+		move(row)
+		r.driver.Stamp(row, time.Now())
+		if err := r.driver.Put(context.Background(), row); err != nil {
+			t.Fatal(err)
+		}
+		if n := r.driver.Unknowns()["payments"].Open; n != 0 {
+			t.Errorf("%s: %d unknown", name, n)
+		}
+	}
+}

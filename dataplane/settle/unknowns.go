@@ -45,6 +45,20 @@ func (u *unknowns) remove(k ledger.Key) {
 	delete(u.open, k)
 }
 
+// some returns at most n keys, others each time.
+func (u *unknowns) some(n int) []ledger.Key {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	out := make([]ledger.Key, 0, min(n, len(u.open)))
+	for k := range u.open {
+		if len(out) == n {
+			break
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
 // byService counts.
 func (u *unknowns) byService() map[string]Unknown {
 	u.mu.Lock()

@@ -227,11 +227,10 @@ func (w *drive) unwritten(ctx context.Context, err error) End {
 // Adopt takes what earlier runs of this agent left under way: it may have been sent, and nobody knows more. It is recorded as unknown
 // and not sent again. Rows of other agents are not touched. It returns how many it found open.
 func (d *Driver) Adopt(ctx context.Context) (int, error) {
-	mine := d.cfg.Agent + "/"
 	var left []*ledger.Transaction
 	n := 0
 	err := d.cfg.Store.Open(ctx, func(t *ledger.Transaction) bool {
-		if len(t.Run) > len(mine) && t.Run[:len(mine)] == mine && t.Run != d.cfg.Run {
+		if d.mine(t) && t.Run != d.cfg.Run {
 			n++
 			d.unknowns.add(t)
 			if t.State == ledger.Intent {
