@@ -54,6 +54,7 @@ func TestMemoryIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
 // What the store answers from memory is what it would answer from its files, after every kind of write.
 func TestMemorySaysWhatTheFilesSay(t *testing.T) {
 	s := onMem(t, vfs.NewMem(), nil)
+	defer shut(t, s)
 	ctx := context.Background()
 	if _, err := s.Ledger().Owner(ctx, "a", "s", "ch_1"); !errors.Is(err, ledger.ErrNotFound) {
 		t.Fatal(err)
