@@ -136,6 +136,20 @@ func TestRedrivePinsTheSession(t *testing.T) {
 	}
 }
 
+// A row whose print was made by other rules cannot be held against the request: it is neither told again nor called another one.
+func TestPrintOfAnotherVersionProvesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.charge("k1", "o1")
+	row := w.row("k1")
+	row.FingerprintV++
+	w.agent.parts.driver.Stamp(row, time.Now())
+	must(t, w.agent.parts.driver.Put(context.Background(), row))
+	w.charge("k1", "o1").problem(t, 504, "outcome-unknown")
+	if n := w.executed("o1"); n != 1 {
+		t.Errorf("executed %d times", n)
+	}
+}
+
 // Agents that share a store: however many ask at once under one key, wherever, it is executed once, and nobody is told what is not so.
 func TestOneKeyAtTwoAgents(t *testing.T) {
 	const seed, orders, askers = 7, 60, 6

@@ -49,6 +49,9 @@ func (x *Exchange) load(ctx context.Context) (*ledger.Transaction, error) {
 
 // known says what a call under a key that has a row may do: nothing but what rule 11 of the ledger allows.
 func (x *Exchange) known(t *ledger.Transaction, mine bool) error {
+	if t.FingerprintV != ledger.FingerprintVersion {
+		return unknown(t) // made by other rules: whether it is the same request cannot be told
+	}
 	if t.Fingerprint != x.work.fingerprint {
 		return keyReused(t)
 	}
