@@ -14,19 +14,21 @@ type replicaStats = replica.Stats
 
 // own mounts what every process answers: is it alive, is it ready, what does it measure, which build is it.
 func (s *Server) own() {
-	s.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	s.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if leader, _ := s.replica.Leader(); leader == "" || !s.replica.Ready() {
-			http.Error(w, "not ready: no leader is known, or the log is still being replayed", http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = w.Write([]byte("ok\n"))
-	})
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}))
-	s.mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
+	s.handle("GET /livez", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }))
+	s.handle("GET /readyz", http.HandlerFunc(s.readyz))
+	s.handle("GET /metrics", promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}))
+	s.handle("GET /version", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(Version())
-	})
+	}))
+}
+
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	if leader, _ := s.replica.Leader(); leader == "" || !s.replica.Ready() {
+		http.Error(w, "not ready: no leader is known, or the log is still being replayed", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
 }
 
 // Version is what the build says of itself.

@@ -105,9 +105,18 @@ func (s *Server) Read(ctx context.Context) (*state.State, error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, unread(err)
 	}
 	return s.applied(ctx, index)
+}
+
+// unread is why a read has no answer. Nothing was to be changed, so no outcome is unknown.
+func unread(err error) error {
+	var refused *state.Error
+	if errors.As(err, &refused) && refused.Code == state.Unknown {
+		return &state.Error{Code: state.NoLeader, Message: "no leader answered in time"}
+	}
+	return err
 }
 
 // applied waits until this node's copy holds the change at index.
@@ -142,7 +151,7 @@ func (s *Server) View(ctx context.Context) (View, error) {
 		view = View{}
 		return json.Unmarshal(raw, &view)
 	})
-	return view, err
+	return view, unread(err)
 }
 
 func (s *Server) look(ctx context.Context, p *feed.Peer) ([]byte, error) {

@@ -81,8 +81,8 @@ func (s *Server) assemble() error {
 	}
 	s.up = newUplink(s)
 	s.feed = feed.NewServer(s, s.cfg.Log, s.cfg.Now)
-	s.mux.Handle(s.feed.Handler())
-	s.mux.Handle(feed.PeerHandler(node{s}))
+	s.handle(s.feed.Handler())
+	s.handle(feed.PeerHandler(node{s}))
 	s.own()
 	s.http = feed.Serve(s.mux, s.cfg.TLS)
 	s.http.ErrorLog = slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)

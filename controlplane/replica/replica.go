@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,6 +130,9 @@ func (r *Replica) open(stall time.Duration, fatal func(error)) error {
 		db = r.cfg.trial.store(db)
 	}
 	r.disk.store = &watched{store: db, limit: stall, fatal: fatal}
+	if err := belong(r.disk.store, r.cfg.ID); err != nil {
+		return err
+	}
 	if r.disk.log, err = raft.NewLogCache(cacheSize, r.disk.store); err != nil {
 		return fmt.Errorf("replica: %w", err)
 	}
@@ -177,7 +182,15 @@ func (r *Replica) join(rc *raft.Config) error {
 		return fmt.Errorf("replica: %w", err)
 	}
 	r.raft.Store(node)
+	if kept, given := r.servers(), r.cfg.servers().Servers; !slices.Equal(byID(kept), byID(given)) {
+		r.log.Warn("the peers that are given are not those in this node's files, which count", "given", given, "files", kept)
+	}
 	return nil
+}
+
+// byID sorts servers, so that two lists can be compared.
+func byID(servers []raft.Server) []raft.Server {
+	return slices.SortedFunc(slices.Values(servers), func(a, b raft.Server) int { return strings.Compare(string(a.ID), string(b.ID)) })
 }
 
 // servers is the cluster as this node knows it: the list it was given until raft runs.

@@ -43,6 +43,27 @@ func openStore(dir string) (store, error) {
 	return db, nil
 }
 
+// nodeKey is where the log's file says whose it is.
+var nodeKey = []byte("segue-node")
+
+// belong makes the files this node's for ever. Under another id they would let it vote a second time in a term in which it voted.
+func belong(s store, id string) error {
+	owner, err := s.Get(nodeKey)
+	switch {
+	case errors.Is(err, raftboltdb.ErrKeyNotFound):
+		if err := s.Set(nodeKey, []byte(id)); err != nil {
+			return fmt.Errorf("replica: naming the files: %w", err)
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("replica: whose files: %w", err)
+	case string(owner) != id:
+		return fmt.Errorf("replica: the directory is node %s's, and this node is %s: give it a directory of its own, or its own name", owner, id)
+	default:
+		return nil
+	}
+}
+
 func boltOptions() *bbolt.Options {
 	return &bbolt.Options{Timeout: openFor, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType}
 }

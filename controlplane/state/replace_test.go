@@ -8,7 +8,9 @@ import (
 // What replaces whatever is in force names no base: it is not stale after another change, and its repeat is the same change still.
 func TestReplaceFollowsWhateverIsInForce(t *testing.T) {
 	w := newWorld(t)
-	replace := func(src string) Command { return Command{ApplyPolicy: &ApplyPolicy{Replace: true, Source: []byte(src)}} }
+	replace := func(src string) Command {
+		return Command{ApplyPolicy: &ApplyPolicy{Replace: true, Source: []byte(src)}}
+	}
 	if r := w.must("a", replace(document)); r.Revision != 1 {
 		t.Fatalf("on nothing: %+v", r)
 	}
