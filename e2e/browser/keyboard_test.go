@@ -20,7 +20,8 @@ type focus struct {
 func (b *tab) focus() focus {
 	b.t.Helper()
 	return tell[focus](b, `(() => {
-		const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect();
+		const e = document.activeElement; if (e === document.body) return { name: "", visible: false, inside: false };
+		const s = getComputedStyle(e), r = e.getBoundingClientRect();
 		const outlined = s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 1 && s.outlineColor !== "rgba(0, 0, 0, 0)";
 		const seen = r.width > 0 && r.bottom > 0 && r.top < innerHeight && r.right > 0 && r.left < innerWidth;
 		const name = e.getAttribute("aria-label") || (e.labels && e.labels[0] ? e.labels[0].textContent : e.textContent);

@@ -66,9 +66,9 @@ func TestPages(t *testing.T) {
 	pages := map[string]string{
 		"Overview": "/", "Routing": "/routing/payments", "Transactions": "/transactions", "no transactions": "/transactions?q=nothing-like-it",
 		"a transaction": "/transactions/" + known, "an unknown outcome": "/transactions/" + unknown,
-		"a review":  "/routing/payments?" + url.Values{"region": {"eu-west"}, "w.main": {"20"}, "w.backup": {"70"}, "w.legacy": {"10"}}.Encode(),
+		"a review":   "/routing/payments?" + url.Values{"region": {"eu-west"}, "w.main": {"20"}, "w.backup": {"70"}, "w.legacy": {"10"}}.Encode(),
 		"a conflict": "/routing/payments?" + url.Values{"region": {"eu-west"}, "base": {"1"}, "w.main": {"20"}, "w.backup": {"70"}, "w.legacy": {"10"}}.Encode(),
-		"a bad sum": "/routing/payments?" + url.Values{"region": {"eu-west"}, "w.main": {"20"}, "w.backup": {"-70"}, "w.legacy": {"ten"}}.Encode(),
+		"a bad sum":  "/routing/payments?" + url.Values{"region": {"eu-west"}, "w.main": {"20"}, "w.backup": {"-70"}, "w.legacy": {"ten"}}.Encode(),
 	}
 	for name, path := range pages {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
