@@ -170,5 +170,8 @@ func requestID(r *http.Request) string {
 	if id := r.Header.Get("X-Request-Id"); message.SaneID(id) {
 		return id
 	}
-	return "req_" + strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36)
+	var room [4 + 2*13]byte
+	id := append(room[:0], "req_"...)
+	id = strconv.AppendUint(id, rand.Uint64(), 36)
+	return string(strconv.AppendUint(id, rand.Uint64(), 36))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http/httptrace"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,7 +27,8 @@ type flight struct {
 	mu    sync.Mutex // guards the rest
 	done  chan struct{}
 	cause error
-	after []func() // net/http's, called when the flight is cancelled
+	after []func()  // net/http's, called when the flight is cancelled
+	room  [2]func() // for after: nearly every flight needs no more
 }
 
 // newFlight begins a send. It ends when the caller leaves, when PerTry or the context's deadline passes before the answer
@@ -74,6 +74,9 @@ func (f *flight) AfterFunc(call func()) (stop func() bool) {
 		go call() // it wants a lock that our caller holds; it ends at once
 		return func() bool { return false }
 	}
+	if f.after == nil {
+		f.after = f.room[:0]
+	}
 	place := len(f.after)
 	f.after = append(f.after, call)
 	return func() bool { return f.forget(place) }
@@ -83,9 +86,11 @@ func (f *flight) AfterFunc(call func()) (stop func() bool) {
 func (f *flight) forget(place int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	had := f.after[place] != nil
+	if place >= len(f.after) || f.after[place] == nil {
+		return false
+	}
 	f.after[place] = nil
-	return had
+	return true
 }
 
 // cancel ends the flight. The first cause counts.
@@ -106,8 +111,8 @@ func (f *flight) conclude(cause error) []func() {
 	}
 	f.cause = cause
 	close(f.done)
-	tell := slices.Clone(f.after)
-	clear(f.after)
+	tell := f.after
+	f.after = nil
 	return tell
 }
 
