@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sort"
 	"strconv"
 	"strings"
@@ -71,6 +72,7 @@ func runAgent(ctx context.Context, s *settings, f agentFlags) error {
 	if err != nil {
 		return err
 	}
+	tuneMemory()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	cfg.Log, cfg.Now, cfg.Metrics = log.With("agent", cfg.ID), time.Now, registry
@@ -87,6 +89,16 @@ func runAgent(ctx context.Context, s *settings, f agentFlags) error {
 	end, cancel := context.WithTimeout(context.Background(), f.drain)
 	defer cancel()
 	return a.Stop(end)
+}
+
+// collectAt is how much an agent's heap may grow, in percent of what is in use, before the collector runs. An agent holds some ten
+// megabytes and throws away as much many times a second under load: Go's default of 100 spends an eighth of its CPU on that.
+const collectAt = 300
+
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 }
 
 func servicesOf(a *dataplane.Agent) string {
