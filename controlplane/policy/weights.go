@@ -17,18 +17,26 @@ func SetWeights(src []byte, service, region string, w []Weight) ([]byte, error) 
 	if problems != nil {
 		return nil, problems
 	}
+	changed, _, err := Reweigh(p, src, service, region, w)
+	return changed, err
+}
+
+// Reweigh is SetWeights for a document that was parsed already: p must be what src says. It returns the new document and the policy
+// that it says. Every control node does this for each weight that is moved, and each reading of a document costs milliseconds.
+func Reweigh(p *Policy, src []byte, service, region string, w []Weight) ([]byte, *Policy, error) {
 	if found := weightsTarget(p, service, region, w); found != nil {
-		return nil, found
+		return nil, nil, found
 	}
 	full := withFallbacks(p.Service(service).WeightsIn(region), w)
 	changed, ok := editShares(src, p, service, region, full)
 	if !ok {
 		changed = rewriteShares(src, p, service, region, full)
 	}
-	if _, problems := Parse("", changed); problems != nil {
-		return nil, problems.placeless()
+	next, problems := Parse("", changed)
+	if problems != nil {
+		return nil, nil, problems.placeless()
 	}
-	return changed, nil
+	return changed, next, nil
 }
 
 // placeless takes the lines away: they are those of a document that nobody has seen.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 
 	"segue/controlplane/policy"
 )
@@ -24,7 +25,7 @@ func (s *State) applyPolicy(c Command, a *ApplyPolicy) (done, *Error) {
 	if a.Base != current.Number && !a.Replace {
 		return done{}, s.stale(a.Base, p)
 	}
-	return s.revise(c, a.Source, p)
+	return s.revise(c, a.Source, p, cut(p, p.Regions.Names(), nil))
 }
 
 // setWeights edits one service's weights in one region, in the document itself: its comments and order stay.
@@ -33,21 +34,17 @@ func (s *State) setWeights(c Command, w *SetWeights) (done, *Error) {
 	if err := known(current.Policy, w.Service, w.Region); err != nil {
 		return done{}, err
 	}
-	source, err := policy.SetWeights(current.Source, w.Service, w.Region, w.Weights)
+	source, p, err := policy.Reweigh(current.Policy, current.Source, w.Service, w.Region, w.Weights)
 	if err != nil {
 		return done{}, unfit(w, err)
 	}
 	if bytes.Equal(source, current.Source) {
 		return done{}, nil
 	}
-	p, problems := policy.Parse("policy", source)
-	if len(problems) > 0 {
-		return done{}, invalid(problems)
-	}
 	if w.Base != 0 && w.Base != current.Number {
 		return done{}, s.stale(w.Base, p)
 	}
-	return s.revise(c, source, p)
+	return s.revise(c, source, p, cut(p, []string{w.Region}, s.cuts)) // no other region's cut says anything of these weights
 }
 
 // unfit is why weights cannot be set.
@@ -73,8 +70,8 @@ func known(p *policy.Policy, service, region string) *Error {
 	return refuse(NotFound, "there is no service %q", service)
 }
 
-// revise puts a checked document in force.
-func (s *State) revise(c Command, source []byte, p *policy.Policy) (done, *Error) {
+// revise puts a checked document in force, with its cuts.
+func (s *State) revise(c Command, source []byte, p *policy.Policy, cuts map[string][]byte) (done, *Error) {
 	if len(source) > policy.MaxDocument {
 		return done{}, refuse(Invalid, "the policy would have %d bytes, at most %d are kept", len(source), policy.MaxDocument)
 	}
@@ -84,7 +81,7 @@ func (s *State) revise(c Command, source []byte, p *policy.Policy) (done, *Error
 		Summary: lines(policy.Diff(current.Policy, p)),
 	}
 	s.Revisions = keep(s.Revisions, r)
-	s.cuts = cut(p)
+	s.cuts = cuts
 	return done{text: fmt.Sprintf("revision %d: %s", r.Number, sentence(r.Summary))}, nil
 }
 
@@ -98,10 +95,14 @@ func keep(list []Revision, r Revision) []Revision {
 	return append(append(make([]Revision, 0, len(list)-first+1), list[first:]...), r)
 }
 
-// cut makes the document of each region, once per revision: an Update then costs nothing but its send.
-func cut(p *policy.Policy) map[string][]byte {
-	cuts := make(map[string][]byte, len(p.Regions))
-	for _, name := range p.Regions.Names() {
+// cut makes the documents of the named regions, once per revision: an Update then costs nothing but its send. The others are taken
+// over from the revision before.
+func cut(p *policy.Policy, names []string, before map[string][]byte) map[string][]byte {
+	cuts := maps.Clone(before)
+	if cuts == nil {
+		cuts = make(map[string][]byte, len(names))
+	}
+	for _, name := range names {
 		cuts[name] = policy.Marshal(policy.Cut(p, name))
 	}
 	return cuts

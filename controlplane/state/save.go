@@ -147,7 +147,8 @@ func (s *State) revive() error {
 		r.Policy = &policy.Policy{}
 	}
 	if len(s.Revisions) > 0 {
-		s.cuts = cut(s.Current().Policy)
+		p := s.Current().Policy
+		s.cuts = cut(p, p.Regions.Names(), nil)
 	}
 	return s.VerifyAudit()
 }
