@@ -11,7 +11,7 @@ type OrderKind string
 
 // The orders that are built.
 const (
-	Drain OrderKind = "drain" // no new sessions and calls to Provider; owned objects and pinned sessions may finish there
+	Drain OrderKind = "drain" // no calls to Provider but those about objects that it owns: sessions move too
 	Drill OrderKind = "drill" // agents inject Fault into calls to Provider
 )
 

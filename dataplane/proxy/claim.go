@@ -199,6 +199,7 @@ func (x *Exchange) write(ctx context.Context) error {
 	current, err := x.proxy.cfg.Driver.Claim(ctx, x.work.tx)
 	switch {
 	case err != nil:
+		x.work.tx = nil // it is nowhere: the problem names no transaction
 		return unwritable(err)
 	case current != nil: // somebody else has it: an agent with the same store
 		x.work.tx, x.talk.now = nil, "" // what was decided is of no account

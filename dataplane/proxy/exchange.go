@@ -61,6 +61,7 @@ type clock struct {
 	deadline  time.Time
 	sent      time.Time     // when the attempt under way was begun
 	claim     time.Duration // the claim's write
+	final     time.Time     // when the write of the outcome began
 	providers time.Duration // all the time that providers were waited for
 	answered  time.Time     // when the caller was given the first byte
 }

@@ -33,6 +33,7 @@ func (x *Exchange) Ended(a *ledger.Attempt, spent time.Duration, now time.Time) 
 
 // Beside writes session and owner while the driver writes the outcome: they share its group commit.
 func (x *Exchange) Beside(ctx context.Context, t *ledger.Transaction) error {
+	x.clock.final = x.now()
 	own := make(chan error, 1)
 	if a := t.Answer; a != nil && a.ObjectID != "" && t.State == ledger.DoneSucceeded {
 		go func() { own <- x.own(ctx, t) }() // awaited below
@@ -72,6 +73,9 @@ func (x *Exchange) End(cut error) error { return x.to.End(cut) }
 func (p *Proxy) answer(_ context.Context, x *Exchange) error {
 	if x.op.Read {
 		return nil // it was streamed
+	}
+	if !x.clock.final.IsZero() {
+		p.metrics.store.final.Observe(x.now().Sub(x.clock.final).Seconds())
 	}
 	end := &x.work.end
 	x.told.outcome = end.Tx.Current().Outcome

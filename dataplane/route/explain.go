@@ -82,7 +82,7 @@ func (d *Decision) gatedNames(svc *policy.Service, surprising bool) string {
 		if line != "" {
 			line += ", "
 		}
-		line += d.name(svc, i) + " " + d.lost(i, svc)
+		line += d.name(svc, i) + ": " + d.lost(i, svc)
 	}
 	return line
 }

@@ -23,7 +23,7 @@ func TestExplain(t *testing.T) {
 			"the session's draw, at 100 % of new sessions"},
 		{"circuit open", newWorld(p, 0, 0), func(w *world) { w.open(0, 3); w.now = w.now.Add(10 * time.Second) },
 			[]string{"adyen won: first in the order that passed (2 of 2)", "stripe: circuit open, 3 failures in a row, asks again in 14 s"},
-			"first in the order that passed (2 of 2); stripe circuit open, 3 failures in a row, asks again in 14 s"},
+			"first in the order that passed (2 of 2); stripe: circuit open, 3 failures in a row, asks again in 14 s"},
 		{"pinned", newWorld(p, 0, 0), func(w *world) { w.f.Pinned = 1 },
 			[]string{"adyen won: the session is pinned there", "stripe: eligible"}, "the session is pinned there"},
 		{"owner behind an open circuit", newWorld(p, 0, 0), func(w *world) { w.f.Owner = 1; w.open(1, 1) },
@@ -33,7 +33,7 @@ func TestExplain(t *testing.T) {
 			[]string{"adyen won: it owns the object", "stripe: another provider owns the object"}, "it owns the object"},
 		{"fallback, drained, at capacity", newWorld(w, 0, 50, 50), func(w *world) { w.drain(1); w.full(2) },
 			[]string{"stripe won: fallback: no provider with a weight passed", "adyen: drained for another 60 m 0 s", "checkout: at capacity, 2 in flight of 2"},
-			"fallback: no provider with a weight passed; adyen drained for another 60 m 0 s, checkout at capacity, 2 in flight of 2"},
+			"fallback: no provider with a weight passed; adyen: drained for another 60 m 0 s, checkout: at capacity, 2 in flight of 2"},
 		{"rate, Retry-After and tried", newWorld(p, 0, 0, 0), func(w *world) {
 			w.svc.Candidates[0].Limits.Rate = 2
 			w.st.Rows[0].tat = w.now.Add(250 * time.Millisecond)
@@ -41,7 +41,7 @@ func TestExplain(t *testing.T) {
 			w.f.Tried = 4
 		},
 			[]string{"no provider was eligible", "stripe: its rate of 2 per second is used up for 250 ms", "adyen: it asked to be left alone for another 3 h 0 m", "checkout: this call was there already"},
-			"no provider was eligible: stripe its rate of 2 per second is used up for 250 ms, adyen it asked to be left alone for another 3 h 0 m, checkout this call was there already"},
+			"no provider was eligible: stripe: its rate of 2 per second is used up for 250 ms, adyen: it asked to be left alone for another 3 h 0 m, checkout: this call was there already"},
 		{"probe", newWorld(p, 0), func(w *world) { w.halfOpen(0) },
 			[]string{"stripe won: the one probe of its half-open circuit"}, "the one probe of its half-open circuit"},
 		{"last resort", newWorld(p, 0), func(w *world) { w.f.Read = true; w.open(0, 3) },
@@ -52,9 +52,9 @@ func TestExplain(t *testing.T) {
 			"last resort for a read: every provider was gated, and it is only drained"},
 		{"probing", newWorld(p, 0), func(w *world) { w.halfOpen(0); w.st.Rows[0].Circuit.Enter(w.now, 0) },
 			[]string{"no provider was eligible", "stripe: circuit half-open, its one probe is out or was just now"},
-			"no provider was eligible: stripe circuit half-open, its one probe is out or was just now"},
+			"no provider was eligible: stripe: circuit half-open, its one probe is out or was just now"},
 		{"no time", newWorld(p, 0), func(w *world) { w.f.Deadline = w.now },
-			[]string{"no provider was eligible", "stripe: no time left for an attempt"}, "no provider was eligible: stripe no time left for an attempt"},
+			[]string{"no provider was eligible", "stripe: no time left for an attempt"}, "no provider was eligible: stripe: no time left for an attempt"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

@@ -71,7 +71,10 @@ func (d *Driver) Claim(ctx context.Context, t *ledger.Transaction) (current *led
 	if err != nil {
 		found, lerr := d.cfg.Store.Load(ctx, t.Key)
 		if lerr != nil {
-			return nil, fmt.Errorf("settle: claim: %w", errors.Join(err, lerr))
+			if !errors.Is(lerr, ledger.ErrNotFound) { // "not found" only says that the claim was not written
+				err = errors.Join(err, lerr)
+			}
+			return nil, fmt.Errorf("settle: claim: %w", err)
 		}
 		current = found
 	}
