@@ -23,20 +23,34 @@ func openPebble(dir string, o Options, l *logger) (db *pebble.DB, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrInUse, dir, err)
 	}
-	db, err = pebble.Open(dir, settings(o, l, lock))
+	m, err := openMarks(o.fs, dir, o.Log)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrCorrupt, dir, err), lock.Close())
+		return nil, errors.Join(err, lock.Close())
+	}
+	h := &holding{lock, m}
+	db, err = pebble.Open(dir, settings(h, l))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrCorrupt, dir, err), h.Close())
 	}
 	if err := checkFormat(db, o.write); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s", err, dir), db.Close(), lock.Close())
+		return nil, errors.Join(fmt.Errorf("%w: %s", err, dir), db.Close(), h.Close())
 	}
-	l.lock = lock
+	l.lock = h
 	return db, nil
 }
 
-func settings(o Options, l *logger, lock *pebble.Lock) *pebble.Options {
+// holding is what a store has of its directory beside Pebble's own files.
+type holding struct {
+	lock  *pebble.Lock
+	marks *marks
+}
+
+// Close lets the directory go.
+func (h *holding) Close() error { return errors.Join(h.marks.close(), h.lock.Close()) }
+
+func settings(h *holding, l *logger) *pebble.Options {
 	return &pebble.Options{
-		FS: o.fs, Lock: lock, Logger: l, CacheSize: cacheSize, MemTableSize: memTable, MaxOpenFiles: openFiles,
+		FS: h.marks, Lock: h.lock, Logger: l, CacheSize: cacheSize, MemTableSize: memTable, MaxOpenFiles: openFiles,
 		FormatMajorVersion: pebble.FormatNewest, // its log tells a torn end from damage in the middle
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { l.log.Error("the store's background work failed and is repeated", "error", err) },
@@ -96,7 +110,7 @@ func newFormat(db *pebble.DB, w *pebble.WriteOptions) error {
 type logger struct {
 	log   *slog.Logger
 	fatal func(error)
-	lock  *pebble.Lock
+	lock  *holding
 }
 
 // Infof drops what Pebble tells of its housekeeping.
