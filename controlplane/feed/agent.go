@@ -131,10 +131,11 @@ type link struct {
 
 // attach serves one connection until it ends. served tells whether the node ever sent something.
 func (a *Agent) attach(ctx context.Context, node string) (served bool, err error) {
-	client, closeIdle := dial(node, a.cfg.TLS)
-	defer closeIdle()
+	client, hangUp := dial(node, a.cfg.TLS)
+	defer hangUp()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer context.AfterFunc(ctx, hangUp)()
 	l := &link{agent: a, stream: client.Attach(ctx), slot: make(chan *feedv1.Update, 1), acks: make(chan *feedv1.Ack, 1), heard: make(chan struct{}, 1)}
 	hello := &feedv1.Hello{Agent: a.cfg.Agent, Region: a.cfg.Region, Run: a.cfg.Run}
 	if err := l.send(&feedv1.Up{Kind: &feedv1.Up_Hello{Hello: hello}}); err != nil {

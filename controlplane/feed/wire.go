@@ -1,10 +1,14 @@
 package feed
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -64,9 +68,47 @@ func serving(send int) connect.HandlerOption {
 	return connect.WithHandlerOptions(connect.WithReadMaxBytes(maxMessage), connect.WithSendMaxBytes(send), connect.WithCompression("gzip", nil, nil))
 }
 
+// dial returns a client of one node, and how to hang up: that ends whatever waits for an answer at once, which the end of a context
+// does not.
 func dial(node string, config *tls.Config) (feedv1.FeedClient, func()) {
 	t := transport(config)
-	return feedv1.NewFeedClient(&http.Client{Transport: t}, base(node, config), dialing(maxMessage)), t.CloseIdleConnections
+	l := &line{}
+	t.DialContext = l.dial
+	return feedv1.NewFeedClient(&http.Client{Transport: t}, base(node, config), dialing(maxMessage)), func() {
+		l.hangUp()
+		t.CloseIdleConnections()
+	}
+}
+
+// line holds the connections of one client.
+type line struct {
+	mu    sync.Mutex
+	ended bool
+	conns []net.Conn
+}
+
+func (l *line) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return nil, errors.Join(net.ErrClosed, c.Close())
+	}
+	l.conns = append(l.conns, c)
+	return c, nil
+}
+
+func (l *line) hangUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	for _, c := range l.conns {
+		_ = c.Close() // it may be closed already
+	}
 }
 
 // Serve returns a server for h that speaks HTTP/1.1 (pages, API) and HTTP/2 (feed) on one listener.
