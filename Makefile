@@ -19,7 +19,7 @@ build: ## the one binary, in bin/
 test: browser lint fresh ## every test: unit, race, layout, end to end, the real browser, the real SDKs
 	$(GO) test -timeout 10m $(PKGS)
 	$(GO) test -race -short -timeout 15m $(PKGS)
-	$(GO) test -count=1 -timeout 20m ./e2e/...
+	$(GO) test -count=1 -p 1 -timeout 20m ./e2e/...
 	$(MAKE) sdk
 
 check: lint ## while you work: vet, lint, layout, unit, race

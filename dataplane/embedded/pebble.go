@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -39,6 +40,7 @@ func openPebble(dir string, o Options, l *logger) (db *pebble.DB, err error) {
 	return db, nil
 }
 
+<<<<<<< ours
 // holding is what a store has of its directory beside Pebble's own files.
 type holding struct {
 	lock  *pebble.Lock
@@ -51,6 +53,11 @@ func (h *holding) Close() error { return errors.Join(h.marks.close(), h.lock.Clo
 func settings(h *holding, l *logger) *pebble.Options {
 	return &pebble.Options{
 		FS: h.marks, Lock: h.lock, Logger: l, CacheSize: cacheSize, MemTableSize: memTable, MaxOpenFiles: openFiles,
+=======
+func settings(o Options, l *logger, lock *pebble.Lock) *pebble.Options {
+	p := &pebble.Options{
+		FS: o.fs, Lock: lock, Logger: l, CacheSize: cacheSize, MemTableSize: memTable, MaxOpenFiles: openFiles,
+>>>>>>> theirs
 		FormatMajorVersion: pebble.FormatNewest, // its log tells a torn end from damage in the middle
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { l.log.Error("the store's background work failed and is repeated", "error", err) },
@@ -59,6 +66,9 @@ func settings(h *holding, l *logger) *pebble.Options {
 			DiskSlow:       func(i pebble.DiskSlowInfo) { l.log.Warn("the store's disk is slow", "what", i.String()) },
 		},
 	}
+	// Every claim asks for a row that is not there: without a filter each file of the store is opened and searched for it.
+	p.Levels[0].FilterPolicy = bloom.FilterPolicy(10) // the levels below take it over
+	return p
 }
 
 // checkFormat writes the format of a new directory and refuses one that this program would misread.
