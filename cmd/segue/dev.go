@@ -85,6 +85,10 @@ func serveDev(ctx context.Context, s *settings, cfg dev.Config) error {
 		return err
 	}
 	if err := d.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			fmt.Fprintln(s.io.out, "stopped before it was up")
+			return nil
+		}
 		return err
 	}
 	s.tellDev(d, cfg, time.Since(began))

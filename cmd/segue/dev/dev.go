@@ -12,13 +12,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"segue/controlplane/feed"
 	"segue/controlplane/policy"
-	"segue/controlplane/state"
 	"segue/dataplane"
 	"segue/dataplane/embedded"
 	"segue/dataplane/sandbox"
@@ -49,21 +49,22 @@ type Config struct {
 
 // Dev is everything in one process.
 type Dev struct {
-	cfg     Config
-	policy  *policy.Policy
-	source  []byte
-	sandbox *sandbox.Sandbox
-	nodes   *nodes
-	store   *embedded.Store
-	shopper *sandbox.Shopper
-	faults  *faults
-	web     *web.Web
-	listen  net.Listener
-	http    *http.Server
-	idle    sync.WaitGroup
+	cfg      Config
+	policy   *policy.Policy // in force when it started
+	revision uint64         // its number
+	source   []byte
+	sandbox  *sandbox.Sandbox
+	nodes    *nodes
+	store    *embedded.Store
+	faults   *faults
+	web      *web.Web
+	listen   net.Listener
+	http     *http.Server
+	idle     sync.WaitGroup
 
-	mu     sync.Mutex
-	agents []*dataplane.Agent
+	mu      sync.Mutex
+	agents  []*dataplane.Agent
+	shopper *sandbox.Shopper
 }
 
 // New binds the pages' listener and prepares the parts.
@@ -74,7 +75,7 @@ func New(cfg Config) (*Dev, error) {
 		d.cfg.UI = loopback(cfg.Ports.UI)
 	}
 	if err := d.prepare(); err != nil {
-		return nil, errors.Join(err, d.Stop(context.Background()))
+		return nil, errors.Join(hinted(err), d.Stop(context.Background()))
 	}
 	return d, nil
 }
@@ -83,6 +84,9 @@ func (d *Dev) prepare() error {
 	var err error
 	if err = os.MkdirAll(d.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("--dir: %w", err)
+	}
+	if err = sameReplicas(d.cfg); err != nil {
+		return err
 	}
 	if d.source == nil {
 		if err = d.prepareSandbox(); err != nil {
@@ -104,7 +108,7 @@ func (d *Dev) prepare() error {
 
 // prepareSandbox starts the simulated providers and writes the demo's policy around them.
 func (d *Dev) prepareSandbox() error {
-	secret := filepath.Join(d.cfg.Dir, "sandbox-credential")
+	secret := filepath.Join(d.cfg.Dir, credentialFile)
 	key := "sk_sandbox_" + rand.Text()
 	if err := os.WriteFile(secret, []byte(key+"\n"), 0o600); err != nil {
 		return fmt.Errorf("the sandbox's credential: %w", err)
@@ -119,17 +123,35 @@ func (d *Dev) prepareSandbox() error {
 	}
 	d.sandbox = box
 	d.cfg.File = "segue dev's own policy"
-	d.source = demoPolicy(7101, secret, func(p string) string { return "http://" + strings.TrimPrefix(box.Addr(p), "http://") })
+	d.source = demoPolicy(7101, secret, d.endpoint)
 	return box.Start()
+}
+
+// endpoint is where a simulated provider is called.
+func (d *Dev) endpoint(provider string) string {
+	return "http://" + strings.TrimPrefix(d.sandbox.Addr(provider), "http://")
 }
 
 // Start brings the parts up in order: control nodes, the first policy, agents, pages, load.
 func (d *Dev) Start(ctx context.Context) error {
 	if err := d.start(ctx); err != nil {
-		return errors.Join(err, d.Stop(ctx))
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin) // ctx may be what ended the start
+		defer cancel()
+		return errors.Join(hinted(err), d.Stop(end))
 	}
 	return nil
 }
+
+// hinted says what helps where a port is taken.
+func hinted(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; is another segue running? --port-offset moves every port of this one, --ui the pages", err)
+	}
+	return err
+}
+
+// stopWithin bounds the end of what did not start.
+const stopWithin = 15 * time.Second
 
 func (d *Dev) start(ctx context.Context) error {
 	d.serveFront()
@@ -153,26 +175,6 @@ func (d *Dev) start(ctx context.Context) error {
 	return d.startShopper()
 }
 
-// awaitServices returns when every agent listens for every service of the policy.
-func (d *Dev) awaitServices(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for _, r := range d.policy.Regions {
-		for _, s := range d.policy.Services {
-			for d.Service(r.Name, s.Name) == "" {
-				select {
-				case <-tick.C:
-				case <-ctx.Done():
-					return fmt.Errorf("the agent of %s does not serve %s; the log says why (a port in use? --port-offset moves them)", r.Name, s.Name)
-				}
-			}
-		}
-	}
-	return nil
-}
-
 // serveFront serves pages, API and feed on one listener that outlives every control node.
 func (d *Dev) serveFront() {
 	d.http = feed.Serve(http.HandlerFunc(d.front), nil)
@@ -193,24 +195,6 @@ func ofNode(path string) bool {
 	return strings.HasPrefix(path, "/segue.feed.v1.")
 }
 
-// firstPolicy proposes the policy unless the directory has one from before. A policy file that was given always becomes the newest revision.
-func (d *Dev) firstPolicy(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	st, err := d.nodes.Read(ctx)
-	if err != nil {
-		return fmt.Errorf("no leader came up: %w", err)
-	}
-	_, err = d.nodes.Propose(ctx, state.Command{
-		Version: 1, Request: rand.Text(), Actor: "segue dev", Reason: "the first policy", At: time.Now(),
-		ApplyPolicy: &state.ApplyPolicy{Base: st.Current().Number, Source: d.source},
-	})
-	if err != nil {
-		return fmt.Errorf("the policy was refused: %w", err)
-	}
-	return nil
-}
-
 func (d *Dev) startAgents() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -219,10 +203,10 @@ func (d *Dev) startAgents() error {
 		if err != nil {
 			return err
 		}
+		d.agents = append(d.agents, a) // before its start: Stop closes what New opened
 		if err := a.Start(context.Background()); err != nil {
 			return fmt.Errorf("the agent of %s: %w", region.Name, err)
 		}
-		d.agents = append(d.agents, a)
 	}
 	return nil
 }
@@ -267,16 +251,25 @@ func (d *Dev) restartAgents() error {
 	return nil
 }
 
+// startShopper sends the load to the service of the demo, in whichever regions the policy in force has it.
 func (d *Dev) startShopper() error {
 	var targets []sandbox.Target
-	for i, r := range d.policy.Regions {
-		targets = append(targets, sandbox.Target{Region: r.Name, URL: "http://" + d.agents[i].Addr("payments"), Rate: d.cfg.Rate})
+	for _, r := range d.policy.Regions {
+		if addr := d.Service(r.Name, shopped); addr != "" {
+			targets = append(targets, sandbox.Target{Region: r.Name, URL: "http://" + addr, Rate: d.cfg.Rate})
+		}
+	}
+	if len(targets) == 0 {
+		d.cfg.Log.Warn("the shopper stays away: the policy in force has no service that it knows", "service", shopped)
+		return nil
 	}
 	s, err := sandbox.NewShopper(sandbox.ShopperConfig{Targets: targets, Seed: d.cfg.Seed, Log: d.cfg.Log})
 	if err != nil {
 		return err
 	}
+	d.mu.Lock()
 	d.shopper = s
+	d.mu.Unlock()
 	return s.Start()
 }
 
@@ -295,15 +288,15 @@ func (d *Dev) Service(region, service string) string {
 	return ""
 }
 
-// Policy is the policy that it was started with.
+// Policy is the policy that was in force when it started.
 func (d *Dev) Policy() *policy.Policy { return d.policy }
 
 // Stop ends the parts in reverse order.
 func (d *Dev) Stop(ctx context.Context) error {
 	var err error
 	d.faults.close()
-	if d.shopper != nil {
-		err = errors.Join(err, d.shopper.Stop(ctx))
+	if s := d.load(); s != nil {
+		err = errors.Join(err, s.Stop(ctx))
 	}
 	d.mu.Lock()
 	for _, a := range d.agents {
@@ -342,9 +335,16 @@ func listenLoopback(addr string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%w; is another segue running? --ui and --port-offset move this one", err)
+		return nil, fmt.Errorf("the pages: %w", err)
 	}
 	return l, nil
+}
+
+// load is the shopper; nil where there is none, or none yet.
+func (d *Dev) load() *sandbox.Shopper {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.shopper
 }
 
 // Simulated tells whether the providers are the sandbox's.

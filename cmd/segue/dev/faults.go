@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,9 @@ const longestFault = time.Hour
 // faults are the faults that run. Each has a timer that undoes it.
 type faults struct {
 	dev *Dev
+	one sync.Mutex // held while a fault is done or undone: some take seconds, and one at a time is easier to think about
 
-	mu      sync.Mutex
+	mu      sync.Mutex // of what follows; never held for long: pages list the faults
 	next    int
 	running map[string]*running
 	closed  bool
@@ -39,22 +41,25 @@ type running struct {
 	timer *time.Timer
 }
 
+// killed is the fault that is beside a provider's other faults: the process is gone.
+const killed = "kill-provider"
+
 // deed does a fault and returns how to undo it.
 type deed func(d *Dev, provider string, length time.Duration) (undo func() error, err error)
 
 // deeds are the faults by name.
 func deeds() map[string]deed {
 	return map[string]deed{
-		"kill-provider": killProvider,
-		"lost-reply":    atProvider(sandbox.Fault{Kind: sandbox.Lose, Operation: sandbox.Effects}),
-		"hang":          atProvider(sandbox.Fault{Kind: sandbox.Hang}),
-		"slow":          atProvider(sandbox.Fault{Kind: sandbox.Slow, Factor: 6, Delay: 500 * time.Millisecond}),
-		"unavailable":   atProvider(sandbox.Fault{Kind: sandbox.Status, Code: 503}),
-		"reset":         atProvider(sandbox.Fault{Kind: sandbox.Reset}),
-		"limit":         atProvider(sandbox.Fault{Kind: sandbox.Limit}),
-		"flap":          atProvider(sandbox.Fault{Kind: sandbox.Flap, Up: 3 * time.Second, Down: 3 * time.Second}),
-		"kill-leader":   killLeader,
-		"stop-control":  stopControl,
+		killed:         killProvider,
+		"lost-reply":   atProvider(sandbox.Fault{Kind: sandbox.Lose, Operation: sandbox.Effects}),
+		"hang":         atProvider(sandbox.Fault{Kind: sandbox.Hang}),
+		"slow":         atProvider(sandbox.Fault{Kind: sandbox.Slow, Factor: 6, Delay: 500 * time.Millisecond}),
+		"unavailable":  atProvider(sandbox.Fault{Kind: sandbox.Status, Code: 503}),
+		"reset":        atProvider(sandbox.Fault{Kind: sandbox.Reset}),
+		"limit":        atProvider(sandbox.Fault{Kind: sandbox.Limit}),
+		"flap":         atProvider(sandbox.Fault{Kind: sandbox.Flap, Up: 3 * time.Second, Down: 3 * time.Second}),
+		"kill-leader":  killLeader,
+		"stop-control": stopControl,
 		"restart-agents": func(d *Dev, _ string, _ time.Duration) (func() error, error) {
 			return nil, d.restartAgents()
 		},
@@ -80,28 +85,52 @@ func (f *faults) Run(_ context.Context, name, provider string, length time.Durat
 	if length <= 0 || length > longestFault {
 		return Fault{}, fmt.Errorf("for: %v is not over 0 and at most %v", length, longestFault)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
+	f.one.Lock()
+	defer f.one.Unlock()
+	if f.stopping() {
 		return Fault{}, errors.New("segue dev is stopping")
 	}
 	undo, err := do(f.dev, provider, length)
 	if err != nil {
 		return Fault{}, err
 	}
+	return f.keep(Fault{Name: name, Provider: provider, Ends: time.Now().Add(length)}, undo, length), nil
+}
+
+func (f *faults) stopping() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.closed
+}
+
+// keep lists a fault and sets its timer. A provider has one fault of its own at a time, beside its death: the earlier one is over, and its
+// end must not end the new one.
+func (f *faults) keep(fault Fault, undo func() error, length time.Duration) Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.next++
-	r := &running{Fault: Fault{ID: fmt.Sprintf("f%d", f.next), Name: name, Provider: provider, Ends: time.Now().Add(length)}, undo: undo}
+	r := &running{Fault: fault, undo: undo}
+	r.ID = fmt.Sprintf("f%d", f.next)
 	if undo == nil { // done at once
 		r.Ends = time.Now()
-		return r.Fault, nil
+		return r.Fault
 	}
-	r.timer = time.AfterFunc(length, func() {
-		if err := f.Stop(r.ID); err != nil {
-			f.dev.cfg.Log.Error("a fault did not end well", "fault", name, "error", err)
+	for id, old := range f.running {
+		if old.Provider != "" && old.Provider == r.Provider && (old.Name == killed) == (r.Name == killed) {
+			old.timer.Stop()
+			delete(f.running, id)
 		}
-	})
+	}
+	r.timer = time.AfterFunc(length, func() { f.expire(r.ID) })
 	f.running[r.ID] = r
-	return r.Fault, nil
+	return r.Fault
+}
+
+// expire ends a fault whose time is over, unless somebody was faster.
+func (f *faults) expire(id string) {
+	if err := f.end(id); err != nil {
+		f.dev.cfg.Log.Error("a fault did not end well", "fault", id, "error", err)
+	}
 }
 
 // Running lists the faults that run, oldest first.
@@ -112,32 +141,48 @@ func (f *faults) Running() []Fault {
 	for _, r := range f.running {
 		list = append(list, r.Fault)
 	}
-	slices.SortFunc(list, func(a, b Fault) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(list, func(a, b Fault) int { return cmp.Or(cmp.Compare(len(a.ID), len(b.ID)), strings.Compare(a.ID, b.ID)) }) // f10 follows f9
 	return list
 }
 
 // Stop ends a fault early.
 func (f *faults) Stop(id string) error {
 	f.mu.Lock()
+	_, runs := f.running[id]
+	f.mu.Unlock()
+	if !runs {
+		return fmt.Errorf("no fault %s runs", id)
+	}
+	return f.end(id)
+}
+
+// end undoes a fault, if it runs still.
+func (f *faults) end(id string) error {
+	f.one.Lock()
+	defer f.one.Unlock()
+	f.mu.Lock()
 	r := f.running[id]
 	delete(f.running, id)
 	f.mu.Unlock()
 	if r == nil {
-		return fmt.Errorf("no fault %s runs", id)
+		return nil
 	}
 	r.timer.Stop()
 	return r.undo()
 }
 
-// close ends every fault without undoing it: the assembly stops.
+// close ends every fault without undoing it: the assembly stops. What is being done or undone is awaited: else a node that comes back
+// would outlive the assembly.
 func (f *faults) close() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.closed = true
 	for id, r := range f.running {
 		r.timer.Stop()
 		delete(f.running, id)
 	}
+	f.mu.Unlock()
+	f.one.Lock()
+	defer f.one.Unlock() // nothing begins any more: whoever waited finds the list closed or empty
 }
 
 // atProvider sets a fault at a simulated provider, in place of one that was there.

@@ -103,9 +103,10 @@ func (t trials) Stop(id string) error { return t.d.faults.Stop(id) }
 
 // Books audits what the shopper was told against what the providers executed.
 func (t trials) Books() (web.Verdict, error) {
-	if t.d.shopper == nil {
+	load := t.d.load()
+	if load == nil {
 		return web.Verdict{}, nil
 	}
-	v := sandbox.Audit(t.d.shopper, t.d.sandbox.Books()...)
+	v := sandbox.Audit(load, t.d.sandbox.Books()...)
 	return web.Verdict{Operations: v.Operations, Twice: v.Twice, Lost: v.Lost, Unknown: v.Unknown, Guessed: v.Guessed}, nil
 }

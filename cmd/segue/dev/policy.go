@@ -14,6 +14,9 @@ const (
 	legacy = "legacy"
 )
 
+// shopped is the service that the shopper calls.
+const shopped = "payments"
+
 // demo is the policy of `segue dev`: one service, three regions, three providers. %[1]s is the service's port; the others are
 // the providers' endpoints and the file that holds the credential that agents put in.
 const demo = `segue: v1
