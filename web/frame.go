@@ -25,6 +25,7 @@ func statusOf(s scene, env string) view.Status {
 	st := view.Status{Env: env, Leader: s.Leader, Term: s.Term, Revision: s.State.Current().Number, Known: s.Seen}
 	if s.Seen {
 		st.AgeMS = max(s.Now.Sub(s.View.World.At).Milliseconds(), 0)
+		st.Figures = s.View.World.At.UnixMilli()
 	}
 	st.In, st.Of, st.Lagging = inForce(s)
 	st.Alarm = alarm(st)

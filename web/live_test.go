@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -98,6 +99,19 @@ func TestStreamSendsWhatChanged(t *testing.T) {
 	if strings.Contains(first, "<input") || strings.Contains(first, "<select") {
 		t.Error("a moving part holds what people type into")
 	}
+}
+
+// TestNewFiguresOfTheSameAgeAreSent: a page counts the age on by itself, so that it must hear of each new figure, however young.
+func TestNewFiguresOfTheSameAgeAreSent(t *testing.T) {
+	s := newSite(t, options{})
+	s.plane.set(func(p *plane) { p.view.World.At = s.now })
+	s.web.look()
+	next, _ := listen(t, s.serve()+"/live/overview")
+	wants(t, next(), `data-age="0"`, fmt.Sprintf(`data-figures="%d"`, s.now.UnixMilli()))
+	later := s.now.Add(time.Second) // the clock stands still: the age is 0 again
+	s.plane.set(func(p *plane) { p.view.World.At = later })
+	s.web.look()
+	wants(t, until(t, next, fmt.Sprintf(`data-figures="%d"`, later.UnixMilli())), `data-age="0"`)
 }
 
 func TestRoutingStreamNeverTouchesWhatIsTyped(t *testing.T) {

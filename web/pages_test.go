@@ -55,6 +55,18 @@ func TestOverviewWithoutALeader(t *testing.T) {
 	wants(t, s.get("/routing/payments", 200), "<fieldset data-steers disabled>")
 }
 
+// TestWhatIsKnownIsNotForgotten: a node that has just started again has no State yet; pages go on with what they had.
+func TestWhatIsKnownIsNotForgotten(t *testing.T) {
+	s := newSite(t, options{})
+	s.plane.set(func(p *plane) { p.leader, p.st = "", state.New("") })
+	wants(t, s.get("/routing/payments", 200), "agents go on with policy 1")
+	wants(t, s.get("/", 200), "!No policy is in force yet")
+	other, _ := state.New("").Apply(state.Command{Version: 1, Request: "r", Actor: "c1", Reason: "restored", At: s.now, Init: &state.Init{Incarnation: "other"}}, 1)
+	if got := newer(s.web.watch.state, other); got != other {
+		t.Error("a cluster that was restored from elsewhere is not shown")
+	}
+}
+
 func TestFiguresThatAreOldDisableWhatSteers(t *testing.T) {
 	s := newSite(t, options{})
 	s.now = s.now.Add(6 * time.Second)

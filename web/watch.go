@@ -69,9 +69,7 @@ func (w *Web) look() {
 func (k *watch) keep(st *state.State, v View, seen bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if st != nil {
-		k.state = st
-	}
+	k.state = newer(k.state, st)
 	if seen {
 		k.view, k.seen = v, true
 		k.note()
@@ -95,6 +93,14 @@ func (k *watch) note() {
 	}
 }
 
+// newer is the State to show. A node that has just started again knows nothing yet: what was known before it is not forgotten for that.
+func newer(known, now *state.State) *state.State {
+	if now == nil || known != nil && (now.Incarnation == "" || now.Incarnation == known.Incarnation) && now.Index < known.Index {
+		return known
+	}
+	return now
+}
+
 // wait returns a channel that is closed when there is something new.
 func (k *watch) wait() <-chan struct{} {
 	k.mu.Lock()
@@ -109,9 +115,7 @@ func (w *Web) scene() scene {
 	k := w.watch
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if s.State == nil {
-		s.State = k.state
-	}
+	s.State = newer(k.state, s.State)
 	if s.State == nil {
 		s.State = state.New("")
 	}

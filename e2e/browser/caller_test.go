@@ -172,10 +172,18 @@ func (h *house) unbreak(id string) {
 	_, _ = a, err // the next test sees a house that is not well, and says so
 }
 
-// well waits until every provider is healthy everywhere: where a test starts from, and what it leaves.
+// well waits until a leader has fresh figures and every provider is healthy everywhere: where a test starts from, and what it leaves.
 func (h *house) well(t testing.TB) {
 	t.Helper()
 	eventually(t, 60*time.Second, "every provider is well", func() error {
+		var cluster struct {
+			Leader string
+			Status struct{ AgeMS int64 }
+		}
+		h.api(t, http.MethodGet, "/cluster", nil).decode(t, &cluster)
+		if cluster.Leader == "" || cluster.Status.AgeMS > 3000 {
+			return fmt.Errorf("leader %q, figures %d ms old", cluster.Leader, cluster.Status.AgeMS)
+		}
 		a, err := send(http.MethodGet, "http://"+h.dev.Addr()+"/api/v1/health", nil, nil)
 		if err != nil || a.status != http.StatusOK {
 			return fmt.Errorf("%v %v", a, err)

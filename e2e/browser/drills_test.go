@@ -4,13 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/chromedp"
 )
 
 // breaks presses a button of the card of faults, and returns when.
@@ -108,6 +103,7 @@ func TestStopControl(t *testing.T) {
 	b.breaks("Stop the control plane", "", "for 1 min")
 	both := []*tab{b, routing}
 	for _, page := range both {
+		page.front()
 		page.reads("#alarm", "No control node leads: nothing can be changed now. Calls are not touched", within)
 		if got := tell[bool](page, `document.querySelector("#alarm [data-frozen]").checkVisibility()`); !got {
 			t.Error("the banner is not to be seen")
@@ -127,6 +123,7 @@ func TestStopControl(t *testing.T) {
 	}
 	b.stops("Stop the control plane")
 	for _, page := range both {
+		page.front()
 		eventually(t, 20*time.Second, "the banner goes", func() error {
 			if text := page.textOf("#alarm"); text != "" {
 				return fmt.Errorf("it reads %q", text)
@@ -141,53 +138,4 @@ func TestStopControl(t *testing.T) {
 		return nil
 	})
 	l.stop()
-}
-
-// TestSilence takes the network away from an open page: it says itself how old its figures are, steers nothing by them, and comes back.
-func TestSilence(t *testing.T) {
-	h := open(t)
-	b := h.tab(t)
-	_, err := chromedp.Call(b.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
-		Source: `{ const now = performance.now.bind(performance); window.later = 0; performance.now = () => now() + window.later }`,
-	})
-	b.must(err)
-	b.open("/routing/payments")
-	b.reads("#age", `data \d\.\d s old`, within)
-	b.tolerate("ERR_INTERNET_DISCONNECTED")
-	b.offline(true)
-	for _, step := range []struct {
-		later  int
-		class  string
-		frozen bool
-	}{{6000, "is-warn", false}, {16000, "is-bad", true}} {
-		tell[int](b, fmt.Sprintf("window.later = %d", step.later))
-		eventually(t, within, fmt.Sprintf("the age after %d ms is %s", step.later, step.class), func() error {
-			if class := tell[string](b, "document.getElementById('age').className"); !strings.Contains(class, step.class) {
-				return fmt.Errorf("it is %q: %s", class, b.textOf("#age"))
-			}
-			return nil
-		})
-		if got := b.find("spinbutton", "main in eu-west, percent of new sessions").disabled(); got != step.frozen {
-			t.Errorf("after %d ms of silence the fields are disabled: %v", step.later, got)
-		}
-	}
-	b.reads("#alarm", "the page hears nothing", within)
-	b.holds("a page that hears nothing")
-	b.offline(false)
-	tell[int](b, "window.later = 0")
-	eventually(t, within, "the page hears again", func() error {
-		if text := b.textOf("#alarm"); text != "" || b.find("spinbutton", "main in eu-west, percent of new sessions").disabled() {
-			return fmt.Errorf("the banner reads %q", text)
-		}
-		return nil
-	})
-	b.reads("#age", `data [0-2]\.\d s old`, within)
-}
-
-func (b *tab) offline(yes bool) {
-	b.t.Helper()
-	_, err := chromedp.Call(b.ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
-		MatchedNetworkConditions: []*network.Conditions{{Offline: yes, DownloadThroughput: -1, UploadThroughput: -1}},
-	})
-	b.must(err)
 }

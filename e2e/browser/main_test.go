@@ -80,7 +80,13 @@ func (h *house) start() error {
 		return err
 	}
 	h.ends = append(h.ends, func() error { return os.RemoveAll(h.dir) })
-	if err := h.startDev(); err != nil {
+	// A port that was free a moment ago may be somebody's by now.
+	for range 3 {
+		if err = h.startDev(); err == nil {
+			break
+		}
+	}
+	if err != nil {
 		return err
 	}
 	return h.startBrowser(chromium)
@@ -91,8 +97,12 @@ func (h *house) startDev() error {
 	if err != nil {
 		return err
 	}
+	dir, err := os.MkdirTemp(h.dir, "segue-")
+	if err != nil {
+		return err
+	}
 	h.dev, err = dev.New(dev.Config{
-		Dir: filepath.Join(h.dir, "segue"), Ports: dev.DefaultPorts(offset), Seed: usualSeed, Rate: rate(),
+		Dir: dir, Ports: dev.DefaultPorts(offset), Seed: usualSeed, Rate: rate(),
 		Log:   slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Fatal: func(err error) { fmt.Fprintln(os.Stderr, "segue dev cannot go on:", err); os.Exit(1) },
 	})

@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -41,10 +40,10 @@ func TestTransactionsMove(t *testing.T) {
 	b.open("/transactions")
 	order := fmt.Sprintf("moves-%d", time.Now().UnixNano())
 	tell[bool](b, "window.here = true")
-	h.mustCharge(t, "us-east", order)
+	id := h.mustCharge(t, "us-east", order).header.Get("Segue-Transaction")
 	eventually(t, 5*time.Second, "the list shows a new transaction by itself", func() error {
-		if !tell[bool](b, fmt.Sprintf("document.querySelector('#list').innerText.includes(%q)", order)) {
-			return errors.New("it does not")
+		if !tell[bool](b, fmt.Sprintf("document.querySelector('#list').innerText.includes(%q)", id)) {
+			return fmt.Errorf("the frame reads %q, the list begins %.300q", b.textOf("#status"), b.textOf("#list"))
 		}
 		return nil
 	})

@@ -79,6 +79,13 @@ func (b *tab) wants(theme string) {
 	b.must(err)
 }
 
+// front shows the tab: a page that nobody sees may let its stream rest.
+func (b *tab) front() {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, page.BringToFront, cdp.Empty{})
+	b.must(err)
+}
+
 // scriptless turns the page's scripts off. The tests' own questions are still answered.
 func (b *tab) scriptless() {
 	b.t.Helper()
@@ -118,7 +125,7 @@ func (b *tab) text() string { return b.textOf("main") }
 func (b *tab) textOf(selector string) string {
 	text, err := ask[string](b, fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, selector))
 	if err != nil {
-		return "" // between two pages there is nothing to read
+		return "(nothing is to be read: " + err.Error() + ")" // as between two pages
 	}
 	return text
 }
@@ -128,7 +135,7 @@ func (b *tab) reads(selector, want string, within time.Duration) time.Duration {
 	b.t.Helper()
 	began := time.Now()
 	exp := regexp.MustCompile(want)
-	eventually(b.t, within, fmt.Sprintf("%s reads %q", selector, want), func() error {
+	eventually(b.t, within, fmt.Sprintf("%s of %s reads %q", selector, b.address(), want), func() error {
 		if text := b.textOf(selector); !exp.MatchString(text) {
 			return fmt.Errorf("it reads %.1500q", text)
 		}

@@ -11,8 +11,8 @@
   const age = () => {
     const item = document.getElementById("age");
     if (!item || !item.hasAttribute("data-known")) return;
-    if (item.dataset.age !== shown) { shown = item.dataset.age; began = performance.now(); }
-    const ms = Number(shown) + (performance.now() - began);
+    if (item.dataset.figures !== shown) { shown = item.dataset.figures; began = performance.now(); }
+    const ms = Number(item.dataset.age) + (performance.now() - began);
     const text = (ms / 1000).toFixed(1) + " s", b = item.querySelector("b");
     if (b && b.textContent !== text) b.textContent = text;
     item.className = "status-item " + (ms > oldMS ? "is-bad" : ms > staleMS ? "is-warn" : "is-ok");

@@ -52,6 +52,7 @@ type Status struct {
 	Lagging  string // which regions it is not in force in, or why an agent refused it
 	Known    bool   // figures have come at all
 	AgeMS    int64  // of the figures, by their producer's clock
+	Figures  int64  // which figures: new ones of the same age are not the old ones
 	Alarm    string // a sentence: nothing can be changed now, and what goes on
 }
 
