@@ -40,7 +40,6 @@ func openPebble(dir string, o Options, l *logger) (db *pebble.DB, err error) {
 	return db, nil
 }
 
-<<<<<<< ours
 // holding is what a store has of its directory beside Pebble's own files.
 type holding struct {
 	lock  *pebble.Lock
@@ -51,13 +50,8 @@ type holding struct {
 func (h *holding) Close() error { return errors.Join(h.marks.close(), h.lock.Close()) }
 
 func settings(h *holding, l *logger) *pebble.Options {
-	return &pebble.Options{
-		FS: h.marks, Lock: h.lock, Logger: l, CacheSize: cacheSize, MemTableSize: memTable, MaxOpenFiles: openFiles,
-=======
-func settings(o Options, l *logger, lock *pebble.Lock) *pebble.Options {
 	p := &pebble.Options{
-		FS: o.fs, Lock: lock, Logger: l, CacheSize: cacheSize, MemTableSize: memTable, MaxOpenFiles: openFiles,
->>>>>>> theirs
+		FS: h.marks, Lock: h.lock, Logger: l, CacheSize: cacheSize, MemTableSize: memTable, MaxOpenFiles: openFiles,
 		FormatMajorVersion: pebble.FormatNewest, // its log tells a torn end from damage in the middle
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { l.log.Error("the store's background work failed and is repeated", "error", err) },
