@@ -92,7 +92,9 @@ func (p *Proxy) Serve(ctx context.Context, c *Call, to message.Reply) {
 	}()
 	for _, step := range p.path {
 		if err := step(ctx, x); err != nil {
-			x.fail(err)
+			if err != errAnswered {
+				x.fail(err)
+			}
 			break
 		}
 	}
@@ -100,14 +102,10 @@ func (p *Proxy) Serve(ctx context.Context, c *Call, to message.Reply) {
 	whole = true
 }
 
-// fail tells the caller why the path ended, unless he has his answer.
+// fail tells the caller why the path ended.
 func (x *Exchange) fail(err error) {
 	var problem *Problem
-	switch {
-	case errors.Is(err, errAnswered):
-		return
-	case errors.As(err, &problem):
-	default: // nothing on the path returns anything else; if it does, nobody knows how far the call came
+	if !errors.As(err, &problem) { // nothing on the path returns anything else; if it does, nobody knows how far the call came
 		x.proxy.cfg.Log.Error("a call ended with an error that has no problem document", "request", x.call.RequestID, "error", err)
 		problem = &Problem{Type: OutcomeUnknown, Detail: "The agent failed on this call, and has logged why. Retry only with the same key."}
 	}

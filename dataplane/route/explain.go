@@ -195,10 +195,23 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d h %d m", s/3600, s%3600/60)
 }
 
+func fits(line string) bool {
+	for i := range len(line) {
+		if c := line[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return len(line) <= MaxWhy
+}
+
 // MaxWhy bounds the line of a header.
 const MaxWhy = 240
 
+// ascii makes line fit for a string of RFC 9651. Nearly every line is so already.
 func ascii(line string) string {
+	if fits(line) {
+		return line
+	}
 	b := make([]byte, 0, min(len(line), MaxWhy))
 	for _, r := range line {
 		switch {
