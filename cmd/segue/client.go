@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os/user"
 	"strings"
@@ -51,17 +52,26 @@ func (s *settings) fetch(ctx context.Context, c call, accept string) ([]byte, er
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return nil, &state.Error{Code: state.NoLeader, Message: fmt.Sprintf("nobody answers at %s; is `segue dev` or a control node running? (--api or $SEGUE_API says where): %v", s.api, err)}
+		return nil, unanswered(c, s.api, err)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, 64<<20))
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
+		return nil, unanswered(c, s.api, err)
 	}
 	if answer.StatusCode >= 300 {
 		return nil, problem(answer.Status, body)
 	}
 	return body, nil
+}
+
+// unanswered is why there is no answer. A change that was sent may have been made.
+func unanswered(c call, api string, err error) error {
+	var op *net.OpError
+	if dialed := !errors.As(err, &op) || op.Op != "dial"; dialed && c.method != http.MethodGet {
+		return &state.Error{Code: state.Unknown, Message: fmt.Sprintf("%s did not answer: it is not known whether the change was made; look, then try again: %v", api, err)}
+	}
+	return &state.Error{Code: state.NoLeader, Message: fmt.Sprintf("nobody answers at %s; is `segue dev` or a control node running? (--api or $SEGUE_API says where): %v", api, err)}
 }
 
 func setChange(h http.Header, c call) {

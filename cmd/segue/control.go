@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,6 +64,9 @@ func runControl(ctx context.Context, s *settings, f controlFlags) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	cfg.Log, cfg.Now, cfg.Metrics = log, time.Now, registry
 	cfg.Fatal = func(err error) { log.Error("the node cannot go on", "error", err); os.Exit(exitError) }
+	if n := len(cfg.Peers); n%2 == 0 {
+		log.Warn("an even number of voters survives no more deaths than one less would: three or five are meant", "peers", n)
+	}
 	node, err := controlplane.New(cfg)
 	if err != nil {
 		return err
@@ -94,7 +98,13 @@ func controlConfig(f controlFlags) (controlplane.Config, error) {
 	if cfg.Peers, err = parsePeers(f.peers); err != nil {
 		return cfg, err
 	}
-	return cfg, placeSelf(&cfg)
+	if err := placeSelf(&cfg); err != nil {
+		return cfg, err
+	}
+	if f.raft != "" && cfg.Raft != f.raft {
+		return cfg, usageError{fmt.Errorf("--raft is %s, but --peers has node %s at %s", f.raft, cfg.ID, cfg.Raft)}
+	}
+	return cfg, nil
 }
 
 // parsePeers reads ADDR or ID=ADDR, comma-separated. An id that is not given is the place in the list.
@@ -111,27 +121,32 @@ func parsePeers(list string) ([]controlplane.Peer, error) {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			return nil, usageError{fmt.Errorf("--peers: %q is not host:port: %w", entry, err)}
 		}
+		for _, p := range peers {
+			if p.ID == id || p.Raft == addr {
+				return nil, usageError{fmt.Errorf("--peers: %q stands twice: each voter has a name and an address of its own", entry)}
+			}
+		}
 		peers = append(peers, controlplane.Peer{ID: id, Raft: addr})
 	}
 	return peers, nil
 }
 
-// placeSelf finds the node in its list of peers: by name, or by its replica's address.
+// placeSelf finds the node in its list of peers: by its name where it was given one, else by its replica's address.
 func placeSelf(cfg *controlplane.Config) error {
-	for i := range cfg.Peers {
-		p := &cfg.Peers[i]
-		if p.Raft == cfg.Raft || cfg.ID != "" && p.ID == cfg.ID {
-			cfg.ID, cfg.Raft = p.ID, p.Raft
-			return nil
+	if len(cfg.Peers) == 0 {
+		if cfg.ID == "" {
+			cfg.ID = "c1"
 		}
+		cfg.Peers = []controlplane.Peer{{ID: cfg.ID, Raft: cfg.Raft}}
+		return nil
 	}
-	if len(cfg.Peers) > 0 {
-		return usageError{fmt.Errorf("--peers does not hold this node: --raft is %s", cfg.Raft)}
+	i := slices.IndexFunc(cfg.Peers, func(p controlplane.Peer) bool {
+		return cfg.ID != "" && p.ID == cfg.ID || cfg.ID == "" && p.Raft == cfg.Raft
+	})
+	if i < 0 {
+		return usageError{fmt.Errorf("--peers does not hold this node: --id is %q, --raft is %s", cfg.ID, cfg.Raft)}
 	}
-	if cfg.ID == "" {
-		cfg.ID = "c1"
-	}
-	cfg.Peers = []controlplane.Peer{{ID: cfg.ID, Raft: cfg.Raft}}
+	cfg.ID, cfg.Raft = cfg.Peers[i].ID, cfg.Peers[i].Raft
 	return nil
 }
 

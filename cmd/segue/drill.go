@@ -58,15 +58,12 @@ func newDrillRun(s *settings) *cobra.Command {
 			if f.sandbox {
 				path = "/sandbox/faults"
 			}
-			var done struct {
-				Order string    `json:"order"`
-				Ends  time.Time `json:"ends"`
-			}
+			var done ordered
 			if err := s.request(c.Context(), call{method: http.MethodPost, path: path, body: body, kind: "application/json", reason: s.because("drill by command")}, &done); err != nil {
 				return explain(err)
 			}
 			return s.print(done, func() {
-				fmt.Fprintf(s.io.out, "drill %s runs until %s; segue drill stop %s%s ends it early\n", done.Order, done.Ends.Format(time.TimeOnly), done.Order, sandboxFlag(f.sandbox))
+				fmt.Fprintf(s.io.out, "drill %s runs until %s; segue drill stop %s%s ends it early\n", done.Order, done.Ends.Local().Format(time.TimeOnly), done.Order, sandboxFlag(f.sandbox))
 			})
 		},
 	}
@@ -79,6 +76,20 @@ func newDrillRun(s *settings) *cobra.Command {
 	flags.DurationVar(&f.Delay, "delay", 2*time.Second, "delay of the fault slow")
 	flags.BoolVar(&f.sandbox, "sandbox", false, "a real fault at the simulated providers or processes (segue dev only)")
 	return c
+}
+
+// ordered is the API's answer to an order.
+type ordered struct {
+	Order string    `json:"order"`
+	Ends  time.Time `json:"ends"`
+}
+
+func (s *settings) tellResumed(provider string, ended int) {
+	if ended == 0 {
+		fmt.Fprintf(s.io.out, "%s was not drained\n", provider)
+		return
+	}
+	fmt.Fprintf(s.io.out, "%s takes calls again\n", provider)
 }
 
 func sandboxFlag(on bool) string {
@@ -157,8 +168,7 @@ func newDrillStop(s *settings) *cobra.Command {
 			if err := s.request(c.Context(), call{method: http.MethodDelete, path: path + url.PathEscape(args[0]), reason: s.because("stopped by command")}, nil); err != nil {
 				return explain(err)
 			}
-			fmt.Fprintf(s.io.out, "drill %s has ended\n", args[0])
-			return nil
+			return s.print(map[string]string{"ended": args[0]}, func() { fmt.Fprintf(s.io.out, "drill %s has ended\n", args[0]) })
 		},
 	}
 	c.Flags().BoolVar(&sandbox, "sandbox", false, "a real fault (segue dev only)")
@@ -177,11 +187,13 @@ func newProvider(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.request(c.Context(), call{method: http.MethodPost, path: "/providers/" + url.PathEscape(args[0]) + "/drain", body: body, kind: "application/json", reason: s.because("drained by command")}, nil); err != nil {
+			var done ordered
+			if err := s.request(c.Context(), call{method: http.MethodPost, path: "/providers/" + url.PathEscape(args[0]) + "/drain", body: body, kind: "application/json", reason: s.because("drained by command")}, &done); err != nil {
 				return explain(err)
 			}
-			fmt.Fprintf(s.io.out, "%s is drained for %v; segue provider resume %s ends it early\n", args[0], length, args[0])
-			return nil
+			return s.print(done, func() {
+				fmt.Fprintf(s.io.out, "%s is drained for %v; segue provider resume %s ends it early\n", args[0], length, args[0])
+			})
 		},
 	}
 	drain.Flags().DurationVar(&length, "for", 30*time.Minute, "how long")
@@ -189,11 +201,13 @@ func newProvider(s *settings) *cobra.Command {
 	resume := &cobra.Command{
 		Use: "resume PROVIDER", Short: "End a drain", Args: cobra.ExactArgs(1), Example: "  segue provider resume main",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := s.request(c.Context(), call{method: http.MethodPost, path: "/providers/" + url.PathEscape(args[0]) + "/resume", reason: s.because("resumed by command")}, nil); err != nil {
+			var done struct {
+				Ended []string `json:"ended"`
+			}
+			if err := s.request(c.Context(), call{method: http.MethodPost, path: "/providers/" + url.PathEscape(args[0]) + "/resume", reason: s.because("resumed by command")}, &done); err != nil {
 				return explain(err)
 			}
-			fmt.Fprintf(s.io.out, "%s takes calls again\n", args[0])
-			return nil
+			return s.print(done, func() { s.tellResumed(args[0], len(done.Ended)) })
 		},
 	}
 	group.AddCommand(drain, resume)

@@ -22,6 +22,15 @@ func (s *settings) print(v any, table func()) error {
 	case "yaml":
 		return s.printYAML(v)
 	default:
+		return s.checkOutput()
+	}
+}
+
+func (s *settings) checkOutput() error {
+	switch s.output {
+	case "table", "json", "yaml":
+		return nil
+	default:
 		return usageError{fmt.Errorf("-o %q: want table, json or yaml", s.output)}
 	}
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -70,6 +73,9 @@ refused if another revision than N is in force, and both sides are shown; withou
 it replaces what is in force now.`,
 		Example: "  segue policy apply p.yaml --base 12 --reason 'new fees'",
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkBase(base); err != nil {
+				return err
+			}
 			src, err := s.readFile(args[0])
 			if err != nil {
 				return err
@@ -143,9 +149,12 @@ The sum must be 100. No other region changes.`,
 			if err != nil {
 				return err
 			}
+			if err := checkBase(base); err != nil {
+				return err
+			}
 			var done changed
 			err = s.request(c.Context(), call{
-				method: http.MethodPatch, path: "/services/" + args[0] + "/weights/" + args[1], body: body,
+				method: http.MethodPatch, path: "/services/" + url.PathEscape(args[0]) + "/weights/" + url.PathEscape(args[1]), body: body,
 				kind: "application/json", match: base, reason: s.because("weights by command"),
 			}, &done)
 			if err != nil {
@@ -161,20 +170,27 @@ The sum must be 100. No other region changes.`,
 
 // weightsBody reads a=40 b=60 into {"a":40,"b":60}.
 func weightsBody(args []string) ([]byte, error) {
-	var b strings.Builder
-	for i, arg := range args {
+	weights := map[string]float64{}
+	for _, arg := range args {
 		name, percent, ok := strings.Cut(arg, "=")
 		value, err := strconv.ParseFloat(percent, 64)
-		if !ok || name == "" || err != nil {
+		if !ok || name == "" || err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
 			return nil, usageError{fmt.Errorf("%q: want PROVIDER=PERCENT, such as main=40", arg)}
 		}
-		sep := ","
-		if i == 0 {
-			sep = "{"
+		if _, twice := weights[name]; twice {
+			return nil, usageError{fmt.Errorf("%q: %s has a weight already", arg, name)}
 		}
-		fmt.Fprintf(&b, "%s%q:%s", sep, name, strconv.FormatFloat(value, 'f', -1, 64))
+		weights[name] = value
 	}
-	return []byte(b.String() + "}"), nil
+	return json.Marshal(weights)
+}
+
+// checkBase refuses what is no revision before anything is sent.
+func checkBase(base string) error {
+	if n, err := strconv.ParseUint(base, 10, 64); base != "" && (err != nil || n == 0) {
+		return usageError{fmt.Errorf("--base %q: want the number of a revision, such as 12", base)}
+	}
+	return nil
 }
 
 // because is the reason that was given, or what the command itself says.

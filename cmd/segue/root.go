@@ -54,7 +54,8 @@ Start with "segue dev": it runs everything on this machine and prints what to tr
 		newDev(s), newControl(s), newAgent(s),
 		newPolicy(s), newWeight(s), newProvider(s), newDrill(s), newTx(s), newVersion(s),
 	)
-	root.Args = cobra.ArbitraryArgs // else cobra itself answers an unknown command, and not as a usage error
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.checkOutput() } // before a change is made, not after
+	root.Args = cobra.ArbitraryArgs                                                          // else cobra itself answers an unknown command, and not as a usage error
 	strictArgs(root)
 	return root
 }
