@@ -84,7 +84,7 @@ func runAgent(ctx context.Context, s *settings, f agentFlags) error {
 	if err := a.Start(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.io.out, "agent %s serves %s: %s; its own listener: http://%s\n", cfg.ID, cfg.Region, servicesOf(a), a.AdminAddr())
+	s.tellAgent(ctx, cfg, a)
 	<-ctx.Done()
 	end, cancel := context.WithTimeout(context.Background(), f.drain)
 	defer cancel()
@@ -101,11 +101,25 @@ func tuneMemory() {
 	}
 }
 
-func servicesOf(a *dataplane.Agent) string {
-	addrs := a.Addrs()
-	if len(addrs) == 0 {
-		return "waiting for a policy"
+// tellAgent prints where the agent serves, once it does: the first start needs a policy from a control node.
+func (s *settings) tellAgent(ctx context.Context, cfg dataplane.Config, a *dataplane.Agent) {
+	fmt.Fprintf(s.io.out, "agent %s: its own listener is http://%s\n", cfg.ID, a.AdminAddr())
+	if len(a.Addrs()) == 0 {
+		fmt.Fprintf(s.io.out, "agent %s: waiting for a policy from %s\n", cfg.ID, strings.Join(cfg.Control, ", "))
 	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for len(a.Addrs()) == 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	fmt.Fprintf(s.io.out, "agent %s serves %s: %s\n", cfg.ID, cfg.Region, servicesOf(a.Addrs()))
+}
+
+func servicesOf(addrs map[string]string) string {
 	var parts []string
 	for service, addr := range addrs {
 		parts = append(parts, service+" on http://"+addr)
