@@ -18,6 +18,9 @@ import (
 // pictures tells whether the README's are to be taken: SEGUE_PICTURES=1 go test -run TestPictures ./e2e/browser
 func pictures() bool { return os.Getenv("SEGUE_PICTURES") != "" }
 
+// tallest is how much of a page is shown: what is below is more of the same.
+const tallest = 1240
+
 // largest is how many bytes a picture may have: a clone carries them all.
 const largest = 300_000
 
@@ -68,7 +71,7 @@ func (b *tab) shoot(name string, width int64) {
 		b.t.Fatal(err)
 	}
 	height := tell[int64](b, "Math.ceil(document.documentElement.getBoundingClientRect().height)")
-	_, err := chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: min(height, 2200), DeviceScaleFactor: 1})
+	_, err := chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: min(height, tallest), DeviceScaleFactor: 1})
 	b.must(err)
 	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	b.must(err)
