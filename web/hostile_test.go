@@ -112,7 +112,9 @@ func TestRepeatsOfAWholePolicy(t *testing.T) {
 	if n := s.plane.State().Current().Number; n != 2 {
 		t.Errorf("revision %d", n)
 	}
-	fault := func(body string) int { return s.call("POST", "/api/v1/sandbox/faults", body, jsonBody, why, "Idempotency-Key: f1").Code }
+	fault := func(body string) int {
+		return s.call("POST", "/api/v1/sandbox/faults", body, jsonBody, why, "Idempotency-Key: f1").Code
+	}
 	slow := `{"fault":"slow","provider":"main"}`
 	if a, b, c := fault(slow), fault(slow), fault(`{"fault":"hang","provider":"main"}`); a != 201 || b != 201 || c != 422 {
 		t.Errorf("faults: %d, the repeat %d, another one %d", a, b, c)
