@@ -18,13 +18,13 @@ func (s sessions) Load(_ context.Context, k session.Key) (*session.Session, erro
 		return nil, err
 	}
 	defer s.leave()
-	found, writes, ok := s.talks.find(k)
+	found, writes, ok := s.known.talks.find(k)
 	if !ok {
 		var err error
 		if found, err = s.settled(k.Hash()); err != nil {
 			return nil, err
 		}
-		s.talks.learn(k, found, writes)
+		s.known.talks.learn(k, found, writes)
 	}
 	if found == nil {
 		return nil, session.ErrNotFound
@@ -80,7 +80,7 @@ func (s sessions) Append(ctx context.Context, k session.Key, events ...session.E
 	if err := s.put(h, old, next); err != nil {
 		return err
 	}
-	s.talks.set(k, next)
+	s.known.talks.set(k, next)
 	return nil
 }
 

@@ -22,8 +22,7 @@ type Store struct {
 	db      *pebble.DB
 	log     *logger
 	stripes [maxStripes]stripe
-	owners  *memory[owned, ledger.Object]          // the zero Object: nobody
-	talks   *memory[session.Key, *session.Session] // nil: there is none; shared, nobody writes to one
+	known   known
 	held    atomic.Int64
 	space   atomic.Uint64 // bytes left on the disk, as last seen
 	broken  atomic.Pointer[error]
@@ -33,6 +32,12 @@ type Store struct {
 	closed  bool
 	cancel  context.CancelFunc
 	idle    sync.WaitGroup
+}
+
+// known is what the store remembers of its files.
+type known struct {
+	owners *memory[owned, ledger.Object]          // the zero Object: nobody
+	talks  *memory[session.Key, *session.Session] // nil: there is none; shared, nobody writes to one
 }
 
 // stripe is the lock of the rows that fall into it, held from the read of a row until its new version is on the disk. busy tells
@@ -61,7 +66,7 @@ func (s *stripe) lock() func() {
 // Open opens the directory, and makes it if it is not there.
 func Open(dir string, o Options) (*Store, error) {
 	o = o.filled()
-	s := &Store{dir: dir, opts: o, owners: newMemory[owned, ledger.Object](), talks: newMemory[session.Key, *session.Session]()}
+	s := &Store{dir: dir, opts: o, known: known{newMemory[owned, ledger.Object](), newMemory[session.Key, *session.Session]()}}
 	s.log = &logger{log: o.Log, fatal: s.fatal}
 	db, err := openPebble(dir, o, s.log)
 	if err != nil {

@@ -114,8 +114,8 @@ func (s *Store) sweepSession(h hash, before time.Time) (bool, error) {
 	b := s.db.NewBatch()
 	remove(b, sessionKey(h))
 	remove(b, updatedKey(found.Updated, h))
-	s.talks.drop(found.Key)
+	s.known.talks.drop(found.Key)
 	err = s.commit(b, pebble.NoSync)
-	s.talks.drop(found.Key) // a read may have met the row between the two
+	s.known.talks.drop(found.Key) // a read may have met the row between the two
 	return true, err
 }

@@ -308,7 +308,7 @@ func (s transactions) Own(ctx context.Context, o ledger.Object) error {
 	if err := s.commit(b, s.opts.write); err != nil {
 		return err
 	}
-	s.owners.set(owned{o.App, o.Service, o.ID}, o)
+	s.known.owners.set(owned{o.App, o.Service, o.ID}, o)
 	return nil
 }
 
@@ -322,13 +322,13 @@ func (s transactions) Owner(_ context.Context, app, service, id string) (ledger.
 	}
 	defer s.leave()
 	name := owned{app, service, id}
-	o, writes, ok := s.owners.find(name)
+	o, writes, ok := s.known.owners.find(name)
 	if !ok {
 		var err error
 		if o, err = s.object(name); err != nil {
 			return ledger.Object{}, err
 		}
-		s.owners.learn(name, o, writes)
+		s.known.owners.learn(name, o, writes)
 	}
 	if o == (ledger.Object{}) {
 		return o, ledger.ErrNotFound
