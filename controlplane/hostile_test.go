@@ -104,8 +104,12 @@ type lines struct {
 	text strings.Builder
 }
 
-func (l *lines) Write(b []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.text.Write(b) }
-func (l *lines) String() string              { l.mu.Lock(); defer l.mu.Unlock(); return l.text.String() }
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+func (l *lines) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.text.String() }
 
 // An agent of a region that the policy does not have is told why, tries again, and is served when the policy gets the region. The region's
 // removal leaves it with what it has.

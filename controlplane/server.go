@@ -77,7 +77,7 @@ func (s *Server) assemble() error {
 		Log: s.cfg.Log, Metrics: s.cfg.Metrics, Now: s.cfg.Now, Fatal: s.cfg.Fatal, OnTerm: s.lead,
 	})
 	if err != nil {
-		return fmt.Errorf("controlplane: replica: %w", err)
+		return fmt.Errorf("controlplane: %w", err)
 	}
 	s.up = newUplink(s)
 	s.feed = feed.NewServer(s, s.cfg.Log, s.cfg.Now)

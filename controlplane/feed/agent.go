@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -139,6 +140,9 @@ func (a *Agent) attach(ctx context.Context, node string) (served bool, err error
 	l := &link{agent: a, stream: client.Attach(ctx), slot: make(chan *feedv1.Update, 1), acks: make(chan *feedv1.Ack, 1), heard: make(chan struct{}, 1)}
 	hello := &feedv1.Hello{Agent: a.cfg.Agent, Region: a.cfg.Region, Run: a.cfg.Run}
 	if err := l.send(&feedv1.Up{Kind: &feedv1.Up_Hello{Hello: hello}}); err != nil {
+		if errors.Is(err, io.EOF) { // it says that the stream has ended; Receive says why
+			_, err = l.stream.Receive()
+		}
 		return false, fmt.Errorf("feed: hello: %w", err)
 	}
 	before := a.heard.Load()
