@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"strings"
 	"slices"
 	"sync"
 	"time"
@@ -108,7 +109,7 @@ func (e *entry) ended(h *hop, now time.Time) {
 	level := "ok"
 	switch h.outcome {
 	case ledger.NotSent:
-		level = "warn"
+		level = "warn" // nothing was done: the call may go on
 	case ledger.Succeeded, ledger.Declined:
 	default:
 		level = "bad"
@@ -120,7 +121,7 @@ func (e *entry) ended(h *hop, now time.Time) {
 	case h.status != 0:
 		text += fmt.Sprintf(" answered %d", h.status)
 	}
-	e.moment(now, level, h.outcome.String(), text)
+	e.moment(now, level, strings.ReplaceAll(h.outcome.String(), "_", " "), text)
 }
 
 // concluded takes down how the exchange ended.
