@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"fmt"
-	"strings"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 

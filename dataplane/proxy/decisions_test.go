@@ -48,7 +48,7 @@ func TestLogGoesOnWithTheStory(t *testing.T) {
 	if d.Winner != "main" || d.Revision != 7 || !d.Candidates[0].Chosen || d.Candidates[1].Chosen || len(d.Record) == 0 || d.Why == "" {
 		t.Errorf("decision %+v", d)
 	}
-	if m := moments[2]; m.Word != "not_sent" || m.Level != "warn" || m.After != time.Millisecond || m.Text != "main: connection_refused" {
+	if m := moments[2]; m.Word != "not sent" || m.Level != "warn" || m.After != time.Millisecond || m.Text != "main: connection_refused" {
 		t.Errorf("moment %+v", m)
 	}
 }
