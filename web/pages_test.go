@@ -62,7 +62,10 @@ func TestWhatIsKnownIsNotForgotten(t *testing.T) {
 	wants(t, s.get("/routing/payments", 200), "agents go on with policy 1")
 	wants(t, s.get("/", 200), "!No policy is in force yet")
 	other, _ := state.New("").Apply(state.Command{Version: 1, Request: "r", Actor: "c1", Reason: "restored", At: s.now, Init: &state.Init{Incarnation: "other"}}, 1)
-	if got := newer(s.web.watch.state, other); got != other {
+	s.web.watch.mu.Lock()
+	known := s.web.watch.state
+	s.web.watch.mu.Unlock()
+	if got := newer(known, other); got != other {
 		t.Error("a cluster that was restored from elsewhere is not shown")
 	}
 }
