@@ -6,11 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"segue/controlplane/replica"
 )
-
-type replicaStats = replica.Stats
 
 // own mounts what every process answers: is it alive, is it ready, what does it measure, which build is it.
 func (s *Server) own() {

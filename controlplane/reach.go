@@ -198,9 +198,6 @@ func oneEach(all []feed.Answer) []feed.Answer {
 // Leader returns the id of the node that leads, "" if none is known, and the term.
 func (s *Server) Leader() (id string, term uint64) { return s.replica.Leader() }
 
-// Stats is this node's view of its cluster.
-func (s *Server) Stats() replicaStats { return s.replica.Stats() }
-
 // Update implements feed.Source.
 func (s *Server) Update(region string) (state.Update, error) {
 	if !s.replica.Ready() {
