@@ -90,7 +90,7 @@ func TestHeadlineNamesTheWorstFirst(t *testing.T) {
 		p.view.World.Total.After = 93.5
 	})
 	s.web.look()
-	wants(t, s.get("/", 200), `<span class="is-bad">93.5 %</span>`, "of calls are served.", `<span class="is-bad">main</span>`, "Backup is half-open in us-east since 14:01:31.", "2 of 5 probes good")
+	wants(t, s.get("/", 200), `<span class="is-bad">93.5 %</span>`, "of calls are served.", `<span class="is-bad">main</span>`, "Backup is half-open in us-east, after it opened at 14:01:31.", "2 of 5 probes good")
 }
 
 func TestBooksThatCannotBeRead(t *testing.T) {

@@ -99,6 +99,7 @@ func illnesses(s scene, p view.Prefs) []illness {
 	type key struct{ provider, word string }
 	at := map[key][]string{}
 	first := map[key]stand{}
+	began := map[key]time.Time{} // the earliest: trouble does not begin anew in each region
 	var order []key
 	for _, c := range s.View.World.Cells {
 		st := standing(c, true, s.Now, p)
@@ -110,12 +111,15 @@ func illnesses(s scene, p view.Prefs) []illness {
 			order, first[k] = append(order, k), st
 		}
 		at[k] = append(at[k], c.Region)
+		if old := began[k]; st.Since != "" && (old.IsZero() || c.Since.Before(old)) {
+			began[k] = c.Since
+		}
 	}
 	for _, k := range order {
 		st := first[k]
 		i := illness{provider: k.provider, level: st.Level, why: st.Why, text: verb(st.Word) + " in " + enumerate(at[k])}
-		if st.Since != "" {
-			i.text += " since " + st.Since
+		if !began[k].IsZero() {
+			i.text += since(st.Word, p.Clock(began[k]))
 		}
 		if st.Level == view.Bad {
 			bad = append(bad, i)
@@ -124,6 +128,14 @@ func illnesses(s scene, p view.Prefs) []illness {
 		}
 	}
 	return append(bad, warn...)
+}
+
+// since tells when the trouble began: a circuit that lets probes through opened before.
+func since(word, clock string) string {
+	if word == "half-open" {
+		return ", after it opened at " + clock
+	}
+	return " since " + clock
 }
 
 func verb(word string) string {

@@ -2,6 +2,7 @@ package health
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -11,9 +12,12 @@ func (w *Window) World(now time.Time) World {
 	w.forget(now)
 	world := World{At: now, Events: slices.Clone(w.events)}
 	slices.Reverse(world.Events)
-	world.Total = w.flow("", now)
-	for _, name := range w.serviceNames() {
-		world.Services = append(world.Services, ServiceWorld{Service: name, Flow: w.flow(name, now)})
+	world.Total = w.flow(flowKey{}, now)
+	for _, name := range w.names(func(k flowKey) string { return k.service }) {
+		world.Services = append(world.Services, ServiceWorld{Service: name, Flow: w.flow(flowKey{service: name}, now)})
+	}
+	for _, name := range w.names(func(k flowKey) string { return k.region }) {
+		world.Regions = append(world.Regions, RegionWorld{Region: name, Flow: w.flow(flowKey{region: name}, now)})
 	}
 	sessions := map[flowKey]uint64{}
 	for k, s := range w.cells {
@@ -32,15 +36,21 @@ func (w *Window) World(now time.Time) World {
 	return world
 }
 
-func (w *Window) serviceNames() []string {
+// names are the services, or the regions, of what callers saw.
+func (w *Window) names(of func(flowKey) string) []string {
 	var names []string
 	for k := range w.flows {
-		if !slices.Contains(names, k.service) {
-			names = append(names, k.service)
+		if !slices.Contains(names, of(k)) {
+			names = append(names, of(k))
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// covers tells whether a flow is asked for: "" is every service, or every region.
+func (k flowKey) covers(region, service string) bool {
+	return (k.region == "" || k.region == region) && (k.service == "" || k.service == service)
 }
 
 func (w *Window) agentsSeen(now time.Time) []AgentSeen {
@@ -62,13 +72,13 @@ func (w *Window) agentsSeen(now time.Time) []AgentSeen {
 
 func (a *agent) heard(now time.Time) bool { return now.Sub(a.seen.LastSeen) <= Silent }
 
-// flow sums a service over the regions; "" is all services.
-func (w *Window) flow(service string, now time.Time) Flow {
+// flow sums what callers saw of a service in a region; "" is all of them.
+func (w *Window) flow(wanted flowKey, now time.Time) Flow {
 	var recent, rate ServiceRow
 	var history [HistoryPoints]ServiceRow
 	newest := step(now) - 1
 	for k, s := range w.flows {
-		if service != "" && k.service != service {
+		if !wanted.covers(k.region, k.service) {
 			continue
 		}
 		r, q := sum(s, now, Recent), sum(s, now, RateSpan)
@@ -86,7 +96,7 @@ func (w *Window) flow(service string, now time.Time) Flow {
 		AddedP50: fine(&recent.Overhead, .5), AddedP99: fine(&recent.Overhead, .99),
 	}
 	f.Before, f.After = success(&recent)
-	f.UnknownOpen, f.OldestUnknown = w.unknown(service, now)
+	f.UnknownOpen, f.OldestUnknown = w.unknown(wanted, now)
 	for i := HistoryPoints - w.steps(now); i < HistoryPoints; i++ {
 		f.History = append(f.History, point(&history[i]))
 	}
@@ -105,13 +115,13 @@ func success(r *ServiceRow) (before, after float64) {
 	return percent(good-min(good, uint64(r.Saved)), uint64(r.Calls)), percent(good, uint64(r.Calls))
 }
 
-func (w *Window) unknown(service string, now time.Time) (open int64, oldest time.Time) {
+func (w *Window) unknown(wanted flowKey, now time.Time) (open int64, oldest time.Time) {
 	for _, a := range w.agents {
 		if !a.heard(now) {
 			continue
 		}
 		for name, u := range a.services {
-			if service != "" && name != service {
+			if !wanted.covers(a.seen.Region, name) {
 				continue
 			}
 			open += int64(u.open)
@@ -137,15 +147,31 @@ func (w *Window) load(s *series[Traffic], now time.Time) Load {
 	if d, ok := recent.Latency.Quantile(.99); ok {
 		l.P99 = ms(d)
 	}
+	var none Traffic
 	for i := w.steps(now); i > 0; i-- {
-		var calls uint32
-		if got := s.get(step(now) - int64(i)); got != nil {
-			calls = got.Calls
+		got := s.get(step(now) - int64(i))
+		if got == nil {
+			got = &none
 		}
-		l.Rates = append(l.Rates, perSecond(calls, Step))
+		l.Rates, l.Good, l.P99s = append(l.Rates, perSecond(got.Calls, Step)), append(l.Good, good(got)), append(l.P99s, slowest(got))
 	}
 	return l
 }
+
+// good is the share of attempts that were no failure of the provider, to a tenth: a history is drawn, and travels each second.
+func good(t *Traffic) float64 {
+	return tenth(percent(uint64(t.Calls-min(t.Failed, t.Calls)), uint64(t.Calls)))
+}
+
+func slowest(t *Traffic) float64 {
+	d, ok := t.Latency.Quantile(.99)
+	if !ok {
+		return None64
+	}
+	return tenth(ms(d))
+}
+
+func tenth(x float64) float64 { return math.Round(x*10) / 10 }
 
 // stand puts the gauges of the agents that are heard together.
 func (w *Window) stand(k cellKey, now time.Time) Stand {
@@ -165,11 +191,18 @@ func (st *Stand) add(c *Condition) {
 	if c.Breaker != "closed" {
 		st.OpenAgents++
 	}
+	ill := badness(st.Breaker) > badness("closed")
 	switch worse := badness(c.Breaker) - badness(st.Breaker); {
 	case worse > 0:
-		st.Breaker, st.Since, st.Why, st.Probes = c.Breaker, c.Since, c.Why, c.Probes
+		began := c.Since
+		if ill { // another agent's trouble of the same provider began earlier: half-open is not over
+			began = earliest(st.Since, c.Since)
+		}
+		st.Breaker, st.Since, st.Why, st.Probes = c.Breaker, began, c.Why, c.Probes
 	case worse == 0 && st.Since.After(c.Since):
 		st.Since, st.Why, st.Probes = c.Since, c.Why, c.Probes
+	case worse < 0 && c.Breaker == "half-open":
+		st.Since = earliest(st.Since, c.Since)
 	}
 	if c.Drained.After(st.Drained) {
 		st.Drained = c.Drained

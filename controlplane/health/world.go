@@ -8,9 +8,10 @@ type World struct {
 	At       time.Time // the leader's clock
 	Total    Flow
 	Services []ServiceWorld
-	Cells    []Cell      // region × service × provider, sorted by these three names
-	Agents   []AgentSeen // sorted by region, then id
-	Events   []Event     // newest first, at most MaxWorldEvents
+	Regions  []RegionWorld // those that reported, sorted by name
+	Cells    []Cell        // region × service × provider, sorted by these three names
+	Agents   []AgentSeen   // sorted by region, then id
+	Events   []Event       // newest first, at most MaxWorldEvents
 }
 
 // None64 stands where nothing was measured.
@@ -45,6 +46,12 @@ type ServiceWorld struct {
 	Flow
 }
 
+// RegionWorld is one region, all its services together.
+type RegionWorld struct {
+	Region string
+	Flow
+}
+
 // Cell is one provider of one service in one region, over all its agents.
 type Cell struct {
 	Region, Service, Provider string
@@ -63,6 +70,8 @@ type Load struct {
 	Failed   uint64    // attempts of class Failure, over Recent
 	Unknown  uint64    // attempts whose outcome is unknown, over Recent
 	Rates    []float64 // attempts per second, oldest first, one per Step, at most HistoryPoints
+	Good     []float64 // percent of attempts that were no failure, as long as Rates; None64: no attempts
+	P99s     []float64 // ms to the first byte, as long as Rates; None64: no attempts
 }
 
 // Stand is how a cell's provider stands now, by the agents that are heard: the worst of them where they differ.
@@ -70,7 +79,7 @@ type Stand struct {
 	Weight     float64   // configured, percent
 	InFlight   int64     // over all agents
 	Breaker    string    // closed | half-open | open: the worst; "" while no agent is heard
-	Since      time.Time // of that state, the earliest; zero: since ever
+	Since      time.Time // not closed: when the trouble began, the earliest; closed: when it ended; zero: there was none
 	Why        string    // its evidence in words
 	Probes     string    // half-open: "2 of 5"
 	Drained    time.Time // until when; zero: not drained

@@ -61,7 +61,7 @@ type Circuit struct {
 	state    State
 	failures int       // in a row; kept while open, so that the evidence can be told
 	probes   int       // successful probes in a row
-	since    time.Time // of the state
+	since    time.Time // of the trouble while it is not closed, else of its end
 	until    time.Time // open: until when
 	probed   time.Time // half-open: when the last probe started
 	leased   time.Time // half-open: when the lease of the probe that is out ends; zero: none is out
@@ -178,7 +178,10 @@ func (c *Circuit) open(now time.Time, draw uint64) Transition {
 // turn makes every ticket that is out an old one.
 func (c *Circuit) turn(to State, now time.Time) Transition {
 	t := Transition{From: c.state, To: to, At: now, Failures: c.failures}
-	c.state, c.since = to, now
+	if c.state == Closed || to == Closed { // a probe that fails opens it again: the same trouble, not a new one
+		c.since = now
+	}
+	c.state = to
 	c.leased = time.Time{}
 	c.ticket++
 	return t
@@ -187,7 +190,8 @@ func (c *Circuit) turn(to State, now time.Time) Transition {
 // State is where the circuit stands. An open circuit whose time is over stays Open until a call enters as the probe.
 func (c *Circuit) State() State { return c.state }
 
-// Since is when it came there; zero: since ever.
+// Since is when its trouble began: the first opening, whatever probes showed since. For a closed circuit it is when that ended; zero: it
+// never opened.
 func (c *Circuit) Since() time.Time { return c.since }
 
 // Failures is how many failures in a row it has seen; probes that failed count on.

@@ -75,6 +75,36 @@ func TestTransitionCarriesItsEvidence(t *testing.T) {
 	}
 }
 
+// TestSinceIsTheFirstOpening: probes that fail do not make an hour of trouble look like ten seconds.
+func TestSinceIsTheFirstOpening(t *testing.T) {
+	c := opened(t)
+	now := t0
+	for range 4 {
+		now = c.Until()
+		held, _, _ := c.Enter(now, 0)
+		if c.State() != HalfOpen || !c.Since().Equal(t0) {
+			t.Fatalf("%v since %v, the trouble began at %v", c.State(), c.Since(), t0)
+		}
+		c.Step(Failure, held, now, 0)
+		if c.State() != Open || !c.Since().Equal(t0) {
+			t.Fatalf("%v since %v after a failed probe, the trouble began at %v", c.State(), c.Since(), t0)
+		}
+	}
+	for now = c.Until(); c.State() != Closed; now = now.Add(Spacing) {
+		held, _, _ := c.Enter(now, 0)
+		c.Step(Success, held, now, 0)
+	}
+	if closed := now.Add(-Spacing); !c.Since().Equal(closed) {
+		t.Errorf("closed since %v, not %v", c.Since(), closed)
+	}
+	for now = now.Add(time.Hour); c.State() == Closed; {
+		fail(c, now, 0)
+	}
+	if !c.Since().Equal(now) {
+		t.Errorf("the next trouble began at %v, not %v", c.Since(), now)
+	}
+}
+
 func TestOpenForResetWithinTwentyPercent(t *testing.T) {
 	low, high := 24*time.Second, 36*time.Second
 	seen := map[time.Duration]bool{}
