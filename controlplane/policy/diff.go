@@ -21,7 +21,16 @@ type Change struct {
 // Diff lists what changes from one policy to another, in the order of the newer document, what is gone at the end. Two documents that
 // mean the same (a default written out, another order of keys) do not differ.
 func Diff(old, new *Policy) []Change {
-	before, after := facts(old), facts(new)
+	return compare(facts(old), facts(new))
+}
+
+// DiffWeights is Diff for two policies that differ in the weights of one service in one region alone.
+func DiffWeights(old, new *Policy, service, region string) []Change {
+	path := join("services", service)
+	return compare(steeringFacts(path, old.Service(service), region), steeringFacts(path, new.Service(service), region))
+}
+
+func compare(before, after []fact) []Change {
 	was := map[string]fact{}
 	for _, f := range before {
 		was[f.path] = f
@@ -219,7 +228,7 @@ func contractFacts(c *Contract) []fact {
 		{"like", c.Like},
 		{"dialect", string(c.Dialect)},
 		{"endpoint", c.Endpoint},
-		{"credential", strings.TrimSpace(c.Credential.Header + " " + c.Credential.Value)},
+		{"credential", strings.TrimSpace(c.Credential.Header + " " + c.Credential.Value + " " + c.Credential.Path)},
 		{"keys.header", c.Keys.Header},
 		{"keys.enforced", enforced},
 		{"keys.life", spanText(c.Keys.Life)},

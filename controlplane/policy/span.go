@@ -21,6 +21,8 @@ func span(d time.Duration) string {
 // percent writes a share so that reading it gives the same number.
 func percent(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
+func appendPercent(text []byte, f float64) []byte { return strconv.AppendFloat(text, f, 'f', -1, 64) }
+
 func (w writer) span(key string, d time.Duration) {
 	if d != 0 {
 		w.text(key, span(d))

@@ -1,10 +1,8 @@
 package policy
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -17,26 +15,41 @@ func SetWeights(src []byte, service, region string, w []Weight) ([]byte, error) 
 	if problems != nil {
 		return nil, problems
 	}
-	changed, _, err := Reweigh(p, src, service, region, w)
-	return changed, err
+	next, err := (Document{Policy: p, Source: src}).Reweigh(service, region, w)
+	return next.Source, err
 }
 
-// Reweigh is SetWeights for a document that was parsed already: p must be what src says. It returns the new document and the policy
-// that it says. Every control node does this for each weight that is moved, and each reading of a document costs milliseconds.
-func Reweigh(p *Policy, src []byte, service, region string, w []Weight) ([]byte, *Policy, error) {
-	if found := weightsTarget(p, service, region, w); found != nil {
-		return nil, nil, found
+// Reweigh is SetWeights on a document that was read already. Every control node does this for each weight that is moved, so the
+// text is not read again where its numbers can be replaced in place.
+func (d Document) Reweigh(service, region string, w []Weight) (Document, error) {
+	if found := weightsTarget(d.Policy, service, region, w); found != nil {
+		return Document{}, found
 	}
-	full := withFallbacks(p.Service(service).WeightsIn(region), w)
-	changed, ok := editShares(src, p, service, region, full)
+	d = d.located()
+	full := withFallbacks(d.Policy.Service(service).WeightsIn(region), w)
+	if next, ok := d.move(service, d.Policy.ownEntry(service, region), full); ok {
+		return next, nil
+	}
+	text, ok := d.inPlace(service, d.Policy.ownEntry(service, region), full)
 	if !ok {
-		changed = rewriteShares(src, p, service, region, full)
+		text = rewriteShares(d.Source, d.Policy, service, region, full)
 	}
-	next, problems := Parse("", changed)
+	next, problems := Read("", text)
 	if problems != nil {
-		return nil, nil, problems.placeless()
+		return Document{}, problems.placeless()
 	}
-	return changed, next, nil
+	return next, nil
+}
+
+// Recut is d, the cut of a region, after the weights of a service in that region became w. It is what CutDocument(p, region) gives for
+// the policy p after the change.
+func (d Document) Recut(p *Policy, service, region string) Document {
+	if d = d.located(); d.Policy.Service(service) != nil {
+		if next, ok := d.move(service, 0, p.Service(service).WeightsIn(region)); ok {
+			return next
+		}
+	}
+	return CutDocument(p, region).located()
 }
 
 // placeless takes the lines away: they are those of a document that nobody has seen.
@@ -90,47 +103,6 @@ func withFallbacks(old, w []Weight) []Weight {
 	return full
 }
 
-// editShares replaces the numbers in place, where all of them stand in the document already for this region alone. Then not even a
-// blank moves.
-func editShares(src []byte, p *Policy, service, region string, full []Weight) ([]byte, bool) {
-	weights := weightsNode(src, service)
-	_, node := entry(weights, region)
-	if node == nil && len(p.Regions) == 1 && flat(weights) {
-		node = weights
-	}
-	if node == nil || len(node.Content) != 2*len(full) {
-		return nil, false
-	}
-	changed := slices.Clone(src)
-	for i, w := range slices.Backward(full) { // from the end, so that earlier places stay true
-		key, number := node.Content[2*i], node.Content[2*i+1]
-		at, ok := offset(changed, number)
-		if !ok || key.Value != w.Provider {
-			return nil, false
-		}
-		changed = slices.Replace(changed, at, at+len(number.Value), []byte(percent(w.Percent))...)
-	}
-	return changed, true
-}
-
-// offset finds the bytes of a plain scalar. It says no where the place in the document does not hold the scalar's text: then the
-// document has line breaks or quotes that are read otherwise than here.
-func offset(src []byte, n *yaml.Node) (int, bool) {
-	at := 0
-	for range n.Line - 1 {
-		i := bytes.IndexByte(src[at:], '\n')
-		if i < 0 {
-			return 0, false
-		}
-		at += i + 1
-	}
-	for range n.Column - 1 {
-		_, size := utf8.DecodeRune(src[at:])
-		at += size
-	}
-	return at, n.Style == 0 && bytes.HasPrefix(src[at:], []byte(n.Value))
-}
-
 // rewriteShares edits the nodes and writes the document anew: comments and order stay, blank lines do not.
 func rewriteShares(src []byte, p *Policy, service, region string, full []Weight) []byte {
 	var doc yaml.Node
@@ -180,18 +152,6 @@ func setShares(node *yaml.Node, full []Weight) {
 		}
 		node.Content = append(node.Content, scalar(w.Provider), number)
 	}
-}
-
-// weightsNode finds a service's weights in a document.
-func weightsNode(src []byte, service string) *yaml.Node {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(src, &doc); err != nil || len(doc.Content) == 0 {
-		return nil
-	}
-	_, services := entry(doc.Content[0], "services")
-	_, s := entry(services, service)
-	_, weights := entry(s, "weights")
-	return weights
 }
 
 // entry finds a key of a mapping, and its value.

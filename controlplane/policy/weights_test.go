@@ -3,7 +3,9 @@ package policy
 import (
 	"errors"
 	"math"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -217,4 +219,75 @@ func anyWeighted(p *Policy) (*ServiceSpec, bool) {
 		}
 	}
 	return nil, false
+}
+
+// What is spliced into a text must be what reading the text anew would give: the policy, and every number's place.
+func TestReweighAgreesWithReading(t *testing.T) {
+	for _, file := range []string{"smallest", "flat", "three-regions", "everything"} {
+		src, err := os.ReadFile("testdata/good/" + file + ".yaml")
+		if err != nil {
+			continue // not every document has weights
+		}
+		rapid.Check(t, func(r *rapid.T) {
+			doc, problems := Read("", src)
+			if problems != nil {
+				t.Fatal(problems)
+			}
+			cuts := map[string]Document{}
+			for range 8 {
+				s := &doc.Policy.Services[rapid.IntRange(0, len(doc.Policy.Services)-1).Draw(r, "service")]
+				if s.Strategy != Weighted {
+					return
+				}
+				region := rapid.SampledFrom(doc.Policy.Regions.Names()).Draw(r, "region")
+				if _, ok := cuts[region]; !ok {
+					cuts[region] = CutDocument(doc.Policy, region)
+				}
+				next, err := doc.Reweigh(s.Name, region, drawShares(r, s.WeightsIn(region)))
+				if err != nil {
+					continue
+				}
+				again, problems := Read("", next.Source)
+				if problems != nil || !reflect.DeepEqual(again.Policy, next.Policy) {
+					r.Fatalf("%v\n%s\nreads as %+v\nis taken for %+v", problems, next.Source, again.Policy, next.Policy)
+				}
+				if next.numerals != nil && !reflect.DeepEqual(locate(next.Source, next.Policy), next.numerals) {
+					r.Fatalf("the numbers are not where they are thought:\n%s", next.Source)
+				}
+				if got, want := DiffWeights(doc.Policy, next.Policy, s.Name, region), Diff(doc.Policy, next.Policy); !slices.Equal(got, want) {
+					r.Fatalf("changes %v, in full %v", got, want)
+				}
+				cuts[region] = cuts[region].Recut(next.Policy, s.Name, region)
+				if want := Marshal(Cut(next.Policy, region)); string(cuts[region].Source) != string(want) {
+					r.Fatalf("the cut is\n%s\nwant\n%s", cuts[region].Source, want)
+				}
+				for other := range cuts {
+					if want := Marshal(Cut(next.Policy, other)); string(cuts[other].Source) != string(want) {
+						r.Fatalf("the cut of %s is\n%s\nwant\n%s", other, cuts[other].Source, want)
+					}
+				}
+				doc = next
+			}
+		})
+	}
+}
+
+// drawShares draws weights for the same providers, now and then with a wrong sum, a hole or an odd number.
+func drawShares(r *rapid.T, old []Weight) []Weight {
+	w := slices.Clone(old)
+	left := 100.0
+	for i := range w {
+		w[i].Percent = left
+		if i < len(w)-1 {
+			w[i].Percent = float64(rapid.IntRange(0, int(left*100)).Draw(r, "share")) / 100
+		}
+		left -= w[i].Percent
+	}
+	if rapid.IntRange(0, 5).Draw(r, "odd") == 0 {
+		w[0].Percent = rapid.SampledFrom([]float64{-1, math.Copysign(0, -1), 1e-9, 101, 33.333333333333336}).Draw(r, "number")
+	}
+	if len(w) > 1 && rapid.IntRange(0, 5).Draw(r, "less") == 0 {
+		w = w[1:]
+	}
+	return w
 }

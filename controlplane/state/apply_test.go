@@ -373,22 +373,33 @@ func randomLog(r *rand.Rand, n int) []Command {
 }
 
 func TestBoundsOfRevisions(t *testing.T) {
-	list := []Revision{}
-	for i := range 250 {
-		list = keep(list, Revision{Number: uint64(i + 1), Source: make([]byte, 10)})
+	s := New("one")
+	add := func(number, size int) {
+		next := *s
+		next.keep(Revision{Number: uint64(number), Source: make([]byte, size)})
+		if before := s.Revisions; len(before) > 0 && before[len(before)-1].Number != uint64(number-1) {
+			t.Fatalf("a State changed under its readers: it ends in %d", before[len(before)-1].Number)
+		}
+		s = &next
 	}
-	if len(list) != MaxRevisions || list[MaxRevisions-1].Number != 250 || list[0].Number != 51 {
+	for i := range 250 {
+		add(i+1, 10)
+	}
+	if list := s.Revisions; len(list) != MaxRevisions || list[MaxRevisions-1].Number != 250 || list[0].Number != 51 {
 		t.Fatalf("%d kept, from %d", len(list), list[0].Number)
 	}
 	for i := range 100 {
-		list = keep(list, Revision{Number: uint64(251 + i), Source: make([]byte, 1<<20)})
+		add(251+i, 1<<20)
 	}
-	total := 0
+	total, list := 0, s.Revisions
 	for _, r := range list {
 		total += len(r.Source)
 	}
 	if total > MaxRevisionBytes || len(list) < 31 || list[len(list)-1].Number != 350 {
 		t.Fatalf("%d bytes in %d revisions", total, len(list))
+	}
+	if spare := cap(list) - len(list); spare > spareRevisions {
+		t.Fatalf("%d spare places", spare)
 	}
 }
 

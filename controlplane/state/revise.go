@@ -18,14 +18,14 @@ func (s *State) applyPolicy(c Command, a *ApplyPolicy) (done, *Error) {
 	if current.Number > 0 && bytes.Equal(a.Source, current.Source) {
 		return done{}, nil
 	}
-	p, problems := policy.Parse("policy", a.Source)
+	doc, problems := policy.Read("policy", a.Source)
 	if len(problems) > 0 {
 		return done{}, invalid(problems)
 	}
 	if a.Base != current.Number && !a.Replace {
-		return done{}, s.stale(a.Base, p)
+		return done{}, s.stale(a.Base, doc.Policy)
 	}
-	return s.revise(c, a.Source, p, cut(p, p.Regions.Names(), nil))
+	return s.revise(c, doc, policy.Diff(current.Policy, doc.Policy), cutAll(doc.Policy))
 }
 
 // setWeights edits one service's weights in one region, in the document itself: its comments and order stay.
@@ -34,17 +34,28 @@ func (s *State) setWeights(c Command, w *SetWeights) (done, *Error) {
 	if err := known(current.Policy, w.Service, w.Region); err != nil {
 		return done{}, err
 	}
-	source, p, err := policy.Reweigh(current.Policy, current.Source, w.Service, w.Region, w.Weights)
+	doc, err := s.document().Reweigh(w.Service, w.Region, w.Weights)
 	if err != nil {
 		return done{}, unfit(w, err)
 	}
-	if bytes.Equal(source, current.Source) {
+	if bytes.Equal(doc.Source, current.Source) {
 		return done{}, nil
 	}
 	if w.Base != 0 && w.Base != current.Number {
-		return done{}, s.stale(w.Base, p)
+		return done{}, s.stale(w.Base, doc.Policy)
 	}
-	return s.revise(c, source, p, cut(p, []string{w.Region}, s.cuts)) // no other region's cut says anything of these weights
+	cuts := maps.Clone(s.cuts)
+	cuts[w.Region] = cuts[w.Region].Recut(doc.Policy, w.Service, w.Region) // no other region's cut says anything of these weights
+	return s.revise(c, doc, policy.DiffWeights(current.Policy, doc.Policy, w.Service, w.Region), cuts)
+}
+
+// document is the revision in force; what is known of its text stays known from one weight to the next.
+func (s *State) document() policy.Document {
+	if s.text.Policy == nil {
+		current := s.Current()
+		return policy.Document{Policy: current.Policy, Source: current.Source}
+	}
+	return s.text
 }
 
 // unfit is why weights cannot be set.
@@ -70,40 +81,37 @@ func known(p *policy.Policy, service, region string) *Error {
 	return refuse(NotFound, "there is no service %q", service)
 }
 
-// revise puts a checked document in force, with its cuts.
-func (s *State) revise(c Command, source []byte, p *policy.Policy, cuts map[string][]byte) (done, *Error) {
-	if len(source) > policy.MaxDocument {
-		return done{}, refuse(Invalid, "the policy would have %d bytes, at most %d are kept", len(source), policy.MaxDocument)
+// revise puts a checked document in force, with what it changes and its cuts.
+func (s *State) revise(c Command, doc policy.Document, changes []policy.Change, cuts map[string]policy.Document) (done, *Error) {
+	if len(doc.Source) > policy.MaxDocument {
+		return done{}, refuse(Invalid, "the policy would have %d bytes, at most %d are kept", len(doc.Source), policy.MaxDocument)
 	}
-	current := s.Current()
 	r := Revision{
-		Number: current.Number + 1, Source: source, Policy: p, At: c.At, Actor: c.Actor, Reason: c.Reason,
-		Summary: lines(policy.Diff(current.Policy, p)),
+		Number: s.Current().Number + 1, Source: doc.Source, Policy: doc.Policy, At: c.At, Actor: c.Actor, Reason: c.Reason, Summary: lines(changes),
 	}
-	s.Revisions = keep(s.Revisions, r)
-	s.cuts = cuts
+	s.keep(r)
+	s.text, s.cuts = doc, cuts
 	return done{text: fmt.Sprintf("revision %d: %s", r.Number, sentence(r.Summary))}, nil
 }
 
-// keep returns a new list that ends in r and holds to the bounds.
-func keep(list []Revision, r Revision) []Revision {
-	total, first := len(r.Source), len(list)
-	for first > 0 && len(list)-first < MaxRevisions-1 && total+len(list[first-1].Source) <= MaxRevisionBytes {
+// spareRevisions are the places behind a full list: what was dropped before them stays in memory until they are taken.
+const spareRevisions = 32
+
+// keep appends a revision and drops the oldest beyond the bounds.
+func (s *State) keep(r Revision) {
+	total, first := len(r.Source), len(s.Revisions)
+	for first > 0 && len(s.Revisions)-first < MaxRevisions-1 && total+len(s.Revisions[first-1].Source) <= MaxRevisionBytes {
 		first--
-		total += len(list[first].Source)
+		total += len(s.Revisions[first].Source)
 	}
-	return append(append(make([]Revision, 0, len(list)-first+1), list[first:]...), r)
+	s.Revisions, s.revisionRoom = growBy(s.Revisions[first:], s.revisionRoom, r, spareRevisions)
 }
 
-// cut makes the documents of the named regions, once per revision: an Update then costs nothing but its send. The others are taken
-// over from the revision before.
-func cut(p *policy.Policy, names []string, before map[string][]byte) map[string][]byte {
-	cuts := maps.Clone(before)
-	if cuts == nil {
-		cuts = make(map[string][]byte, len(names))
-	}
-	for _, name := range names {
-		cuts[name] = policy.Marshal(policy.Cut(p, name))
+// cutAll makes the document of each region, once per revision: an Update then costs nothing but its send.
+func cutAll(p *policy.Policy) map[string]policy.Document {
+	cuts := make(map[string]policy.Document, len(p.Regions))
+	for _, r := range p.Regions {
+		cuts[r.Name] = policy.CutDocument(p, r.Name)
 	}
 	return cuts
 }

@@ -147,8 +147,7 @@ func (s *State) revive() error {
 		r.Policy = &policy.Policy{}
 	}
 	if len(s.Revisions) > 0 {
-		p := s.Current().Policy
-		s.cuts = cut(p, p.Regions.Names(), nil)
+		s.cuts = cutAll(s.Current().Policy)
 	}
 	return s.VerifyAudit()
 }

@@ -16,10 +16,12 @@ type State struct {
 	Audit       []Entry // newest last; at most MaxAudit kept
 	Head        string  // hash of the last audit entry
 
-	root string            // hash before Audit[0]: what the chain hangs on once old entries are dropped
-	room *room             // of Audit
-	seen memory            // request ids of the last 24 h
-	cuts map[string][]byte // region → YAML of its cut of the revision in force, made once per revision
+	root         string                     // hash before Audit[0]: what the chain hangs on once old entries are dropped
+	room         *room                      // of Audit
+	revisionRoom *room                      // of Revisions
+	seen         memory                     // request ids of the last 24 h
+	text         policy.Document            // the revision in force, with what is known of its text
+	cuts         map[string]policy.Document // region → its cut of the revision in force, made once per revision
 }
 
 // Bounds of what State keeps.

@@ -29,11 +29,11 @@ func (s *State) Update(region string, now time.Time) (Update, error) {
 	if u.Revision == 0 {
 		return u, nil
 	}
-	text, ok := s.cuts[region]
+	cut, ok := s.cuts[region]
 	if !ok {
 		return Update{}, refuse(NotFound, "revision %d has no region %q", u.Revision, region)
 	}
-	u.Policy = text
+	u.Policy = cut.Source
 	for _, o := range s.InForce(now) {
 		if concerns(&o, region) {
 			u.Orders = append(u.Orders, o)
