@@ -97,7 +97,7 @@ func (c catalog) resolve(name string) (resolved Contract, chain []string, err er
 		layers = append(layers, layer)
 		next = layer.Like
 	}
-	resolved = Contract{Dialect: Plain, RetryAfter: "Retry-After", Credential: Slot{"Authorization", "Bearer {credential}"}}
+	resolved = Contract{Dialect: Plain, RetryAfter: "Retry-After", Credential: Slot{Header: "Authorization", Value: "Bearer {credential}"}}
 	for _, layer := range slices.Backward(layers) {
 		resolved = overlay(resolved, layer)
 	}

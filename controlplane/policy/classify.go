@@ -46,12 +46,24 @@ func (c *Candidate) Classify(status int, code string) (class, outcome string) {
 	return c.Contract.Classify(status, code)
 }
 
-// ErrorCode finds the error code in an answer's body, in the contract's dialect. Stripe's bodies hold both a code and a type:
-// the one that a rule of the contract names is told, the code first.
+// ErrorCode finds the error code in an answer's body, in the contract's dialect. Bodies of Stripe's and OpenAI's hold both a code and a
+// type: the one that a rule of the contract names is told, the code first. Twilio's codes are numbers.
 func (c *Contract) ErrorCode(body []byte) string {
-	if c.Dialect != Stripe {
+	switch c.Dialect {
+	case Stripe, OpenAI:
+		return c.nestedCode(body)
+	case Twilio:
+		var answer struct{ Code int64 }
+		if json.Unmarshal(body, &answer) != nil || answer.Code == 0 {
+			return ""
+		}
+		return strconv.FormatInt(answer.Code, 10)
+	default:
 		return ""
 	}
+}
+
+func (c *Contract) nestedCode(body []byte) string {
 	var answer struct {
 		Error struct{ Code, Type string }
 	}
@@ -84,6 +96,7 @@ func (c *Contract) Digest() [32]byte {
 	d.text("endpoint", c.Endpoint)
 	d.text("credential.header", c.Credential.Header)
 	d.text("credential.value", c.Credential.Value)
+	d.text("credential.path", c.Credential.Path)
 	d.text("keys.header", c.Keys.Header)
 	d.flag("keys.enforced", c.Keys.Enforced)
 	d.flag("keys.ignored", c.Keys.Ignored)

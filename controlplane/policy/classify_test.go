@@ -146,7 +146,7 @@ func TestStripeContract(t *testing.T) {
 	c := stripe(t)
 	want := Keys{Header: "Idempotency-Key", Enforced: true, Life: 24 * time.Hour, Max: 255, InUse: 409}
 	if c.Keys != want || c.Endpoint != "https://api.stripe.com" || c.Dialect != Stripe || c.ObjectID != "id" ||
-		c.Credential != (Slot{"Authorization", "Bearer {credential}"}) {
+		c.Credential != (Slot{Header: "Authorization", Value: "Bearer {credential}"}) {
 		t.Errorf("%+v", c)
 	}
 	s := snapshot(t).Services[0]
@@ -178,7 +178,7 @@ func TestStripeContract(t *testing.T) {
 }
 
 func TestLikeLaysOneContractOverAnother(t *testing.T) {
-	base := Contract{Name: "base/v1", Endpoint: "https://base.example", Dialect: Stripe, Credential: Slot{"X-Base", "{credential}"},
+	base := Contract{Name: "base/v1", Endpoint: "https://base.example", Dialect: Stripe, Credential: Slot{Header: "X-Base", Value: "{credential}"},
 		Keys: Keys{Header: "K", Enforced: true, Life: time.Hour, Max: 9, InUse: 409}, RetryAfter: "X-Retry", ObjectID: "id",
 		Statuses:   []StatusRule{{200, 299, "", ClassOK, OutcomeSucceeded}},
 		Operations: []OperationSpec{{Name: "read", Match: "GET /**", Read: true}}}
@@ -194,7 +194,7 @@ func TestLikeLaysOneContractOverAnother(t *testing.T) {
 		t.Errorf("one that says nothing changes more than its name:\n%+v\n%+v", got, want)
 	}
 	p.Contracts[0] = Contract{Name: "over/v1", Like: "base/v1", Endpoint: "https://over.example", Dialect: Plain,
-		Credential: Slot{"X-Over", "k={credential}"}, Keys: Keys{Ignored: true, Life: time.Minute}, RetryAfter: "R", ObjectID: "data.id",
+		Credential: Slot{Header: "X-Over", Value: "k={credential}"}, Keys: Keys{Ignored: true, Life: time.Minute}, RetryAfter: "R", ObjectID: "data.id",
 		Statuses:   []StatusRule{{503, 503, "", ClassLimited, OutcomeNotSent}},
 		Operations: []OperationSpec{{Name: "all", Match: "GET /**", Read: true}}}
 	got, err = p.Contract("over/v1")
@@ -237,7 +237,7 @@ func TestDigestSeesEveryField(t *testing.T) {
 		"Like":       func(c *Contract) { c.Like += "x" },
 		"Dialect":    func(c *Contract) { c.Dialect = Plain },
 		"Endpoint":   func(c *Contract) { c.Endpoint += "x" },
-		"Credential": func(c *Contract) { c.Credential.Value += "x" },
+		"Credential": func(c *Contract) { c.Credential.Path += "x" },
 		"Keys":       func(c *Contract) { c.Keys.Life++ },
 		"RetryAfter": func(c *Contract) { c.RetryAfter += "x" },
 		"ObjectID":   func(c *Contract) { c.ObjectID += "x" },

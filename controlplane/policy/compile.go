@@ -39,6 +39,7 @@ type compiledContract struct {
 	Contract
 	digest [32]byte
 	chain  []string
+	users  *pattern // the paths that name the credential's user; nil: none do
 }
 
 func (b *builder) contract(name string) (*compiledContract, error) {
@@ -50,6 +51,13 @@ func (b *builder) contract(name string) (*compiledContract, error) {
 		return nil, err
 	}
 	c := &compiledContract{Contract: resolved, digest: resolved.Digest(), chain: chain}
+	if resolved.Credential.Path != "" {
+		users, err := parseSlotPath(resolved.Credential.Path)
+		if err != nil {
+			return nil, fmt.Errorf("contract %s: credential path: %w", name, err)
+		}
+		c.users = &users
+	}
 	b.contracts[name] = c
 	return c, nil
 }
@@ -112,6 +120,7 @@ func (b *builder) candidate(p *ProviderSpec, speaks string) (*Candidate, error) 
 	c := &Candidate{
 		Provider: p.Name, Contract: &contract.Contract, Digest: contract.digest, Account: p.AccountName(),
 		Endpoint: strings.TrimRight(endpoint, "/"), Credential: credential, Limits: p.Limits,
+		users: contract.users,
 	}
 	if p.Check != nil {
 		check := *p.Check

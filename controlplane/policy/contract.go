@@ -23,10 +23,18 @@ type Dialect string
 const (
 	Plain  Dialect = "plain"
 	Stripe Dialect = "stripe"
+	Twilio Dialect = "twilio"
+	OpenAI Dialect = "openai"
 )
 
-// Slot says where the credential goes: Header with Value, in which {credential} stands for the secret.
-type Slot struct{ Header, Value string }
+func dialects() []string {
+	return []string{string(Plain), string(Stripe), string(Twilio), string(OpenAI)}
+}
+
+// Slot says where the credential goes: Header with Value, in which {credential} stands for the secret, {basic} for its form in Basic
+// authentication. Where a secret is user:password and the API has the user in its paths too, Path is the pattern of those: an agent's own
+// user is put in place of {user} (Candidate.Path).
+type Slot struct{ Header, Value, Path string }
 
 // Keys says what the provider does with idempotency keys.
 type Keys struct {
@@ -42,7 +50,7 @@ type Keys struct {
 // Outcome hold the words of health.Class and ledger.Outcome (those packages import this one).
 type StatusRule struct {
 	From, To int    // status range, inclusive
-	Code     string // optional: value of the error code in the body (error.code or error.type in Stripe's dialect)
+	Code     string // optional: the error code in the body, where the dialect has it (ErrorCode)
 	Class    string // ok | limited | slow | failure
 	Outcome  string // succeeded | declined | not_sent | unknown
 }

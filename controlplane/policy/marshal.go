@@ -247,6 +247,7 @@ func writeContract(w writer, c *Contract) {
 		m := w.below("credential", yaml.FlowStyle)
 		m.text("header", c.Credential.Header)
 		m.text("value", c.Credential.Value)
+		m.text("path", c.Credential.Path)
 	}
 	if k := c.Keys; k != (Keys{}) {
 		writeKeys(w.below("keys", yaml.FlowStyle), k)

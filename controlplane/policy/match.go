@@ -60,7 +60,7 @@ func (o *Operation) Param(path, name string) (string, bool) {
 		return "", false
 	}
 	raw, ok := o.pattern.match(path, place)
-	return decoded(raw), ok
+	return strings.TrimSuffix(decoded(raw), o.pattern.segments[place].suffix), ok
 }
 
 // ObjectIDs returns the segments of the path that may name the object which the call belongs to: the one at {id}, or, where the

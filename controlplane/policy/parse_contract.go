@@ -33,7 +33,7 @@ func (r *reader) contract(name string, v value) Contract {
 }
 
 func (r *reader) dialect(v value) Dialect {
-	return Dialect(r.word(v, []string{string(Plain), string(Stripe)}, []string{"openai", "twilio"}))
+	return Dialect(r.word(v, dialects(), nil))
 }
 
 func (r *reader) slot(v value) Slot {
@@ -41,7 +41,8 @@ func (r *reader) slot(v value) Slot {
 	r.object(v, fields{known: map[string]func(value){
 		"header": func(v value) { s.Header = r.text(v) },
 		"value":  func(v value) { s.Value = r.text(v) },
-	}, later: []string{"path", "query", "basic"}})
+		"path":   func(v value) { s.Path = r.text(v) },
+	}, later: []string{"query"}})
 	return s
 }
 

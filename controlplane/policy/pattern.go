@@ -15,8 +15,9 @@ type pattern struct {
 
 // segment is one part of a pattern between slashes.
 type segment struct {
-	kind segmentKind
-	text string // literal: the decoded text; named: the name
+	kind   segmentKind
+	text   string // literal: the decoded text; named: the name
+	suffix string // named: what follows it in the segment, as in {id}.json
 }
 
 type segmentKind uint8
@@ -72,21 +73,36 @@ func parseSegment(text string) (segment, error) {
 		return segment{kind: many}, nil
 	case text == "*":
 		return segment{kind: one}, nil
-	case len(text) > 2 && text[0] == '{' && text[len(text)-1] == '}':
-		name := text[1 : len(text)-1]
-		if nameProblem(name) != "" {
-			return segment{}, fmt.Errorf("{%.20s} is no name", name)
-		}
-		return segment{kind: named, text: name}, nil
+	case text != "" && text[0] == '{':
+		return parseNamed(text)
 	case text == "" || text == "." || text == "..":
 		return segment{}, errors.New("an empty segment, . or .. never matches")
 	}
-	for i := range len(text) {
-		if !plainPathByte(text[i]) {
-			return segment{}, fmt.Errorf("%.20q cannot stand in a path pattern", text)
-		}
+	if err := plainText(text); err != nil {
+		return segment{}, err
 	}
 	return segment{kind: literal, text: text}, nil
+}
+
+// parseNamed reads {id}, or {id}.json.
+func parseNamed(text string) (segment, error) {
+	name, suffix, closed := strings.Cut(text[1:], "}")
+	if !closed {
+		return segment{}, fmt.Errorf("%.20q lacks its }", text)
+	}
+	if nameProblem(name) != "" {
+		return segment{}, fmt.Errorf("{%.20s} is no name", name)
+	}
+	return segment{kind: named, text: name, suffix: suffix}, plainText(suffix)
+}
+
+func plainText(text string) error {
+	for i := range len(text) {
+		if !plainPathByte(text[i]) {
+			return fmt.Errorf("%.20q cannot stand in a path pattern", text)
+		}
+	}
+	return nil
 }
 
 // plainPathByte tells whether c stands for itself in a path (RFC 3986 pchar without escapes). The star and the braces are left
@@ -151,7 +167,7 @@ func (s segment) String() string {
 	case many:
 		return "**"
 	case named:
-		return "{" + s.text + "}"
+		return "{" + s.text + "}" + s.suffix
 	default:
 		return s.text
 	}
@@ -177,7 +193,14 @@ func (p *pattern) covers(other *pattern) bool {
 
 // fits tells whether one escaped segment of a path is what the pattern wants there.
 func (s *segment) fits(escaped string) bool {
-	return s.kind != literal || equalDecoded(escaped, s.text)
+	if s.kind == literal {
+		return equalDecoded(escaped, s.text)
+	}
+	if s.suffix == "" {
+		return true
+	}
+	text := decoded(escaped)
+	return len(text) > len(s.suffix) && strings.HasSuffix(text, s.suffix)
 }
 
 // cursor is a place in a path: what is left of it, and whether a segment is.

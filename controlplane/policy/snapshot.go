@@ -37,6 +37,7 @@ type Candidate struct {
 	Check        *Check
 	Weight       float64 // percent; strategy weighted
 	SpeaksNative bool    // its contract has the API that the service speaks (always, until mappings are built)
+	users        *pattern
 }
 
 // Credential says where the secret is: kind caller (the application's own header is passed on), env or file with Ref.

@@ -23,8 +23,8 @@ func (c *checker) contract(own *Contract) {
 		c.problem(path, "choose another name and write like: "+own.Name, "is the name of a contract that comes with Segue")
 		return
 	}
-	if own.Dialect != "" && own.Dialect != Plain && own.Dialect != Stripe {
-		c.problem(path+".dialect", "write plain or stripe", "%q is unknown", clip(string(own.Dialect)))
+	if own.Dialect != "" && !slices.Contains(dialects(), string(own.Dialect)) {
+		c.problem(path+".dialect", didYouMean(string(own.Dialect), dialects()), "%q is unknown", clip(string(own.Dialect)))
 	}
 	if what, fix := endpointProblem(own.Endpoint); own.Endpoint != "" && what != "" {
 		c.problem(path+".endpoint", fix, "%s", what)
@@ -87,8 +87,12 @@ func (c *checker) slot(path string, s Slot) {
 		c.problem(path, example, "needs both header and value")
 	case !putHeader(s.Header):
 		c.problem(path+".header", example, "%q is no header that can be set", clip(s.Header))
-	case strings.Count(s.Value, "{credential}") != 1 || strings.ContainsFunc(s.Value, unprintable):
-		c.problem(path+".value", example, "must hold {credential} once")
+	case strings.Count(s.Value, secretMark)+strings.Count(s.Value, basicMark) != 1 || strings.ContainsFunc(s.Value, unprintable):
+		c.problem(path+".value", example, "must hold {credential}, or {basic}, once")
+	case s.Path != "":
+		if _, err := parseSlotPath(s.Path); err != nil {
+			c.problem(path+".path", "write the pattern of the paths that name the user, like /2010-04-01/Accounts/{user}/**", "%v", err)
+		}
 	}
 }
 

@@ -121,11 +121,24 @@ func sound(v, where string) (string, error) {
 
 // slot returns the header that a contract's credential goes to, and its value.
 func slot(s policy.Slot, secret string) (name, value string) {
-	name, value = slotName(s), s.Value
-	if value == "" {
-		value = "Bearer {credential}"
+	return slotName(s), s.Fill(secret)
+}
+
+// path is the call's path. Where the API names the user there too, it is that of the credential which the agent puts in.
+func (c *Client) path(call *Call, now time.Time) (string, error) {
+	p := call.Candidate
+	if p.Credential.Kind == policy.CredentialCaller || p.Contract.Credential.Path == "" {
+		return call.Request.Path, nil
 	}
-	return name, strings.ReplaceAll(value, "{credential}", secret)
+	secret, err := c.secrets.value(p.Credential, now)
+	if err != nil {
+		return "", fmt.Errorf("provider %s: %w", p.Provider, err)
+	}
+	user, _, ok := strings.Cut(secret, ":")
+	if !ok || user == "" {
+		return "", fmt.Errorf("provider %s: %w: it is not user:secret, as contract %s wants it", p.Provider, errSecret, p.Contract.Name)
+	}
+	return p.Path(call.Request.Path, user), nil
 }
 
 func slotName(s policy.Slot) string {

@@ -69,8 +69,12 @@ func (c *Client) request(ctx context.Context, call *Call, now time.Time) (*http.
 	if err != nil {
 		return nil, "proxy_configuration_error", err
 	}
+	path, err := c.path(call, now)
+	if err != nil {
+		return nil, "proxy_configuration_error", err
+	}
 	o := &outbound{}
-	o.url = address(t, call.Request)
+	o.url = address(t, path, call.Request.RawQuery)
 	r := new(http.Request).WithContext(ctx)
 	r.Method, r.URL, r.Host, r.Header, r.Proto, r.ProtoMajor, r.ProtoMinor = call.Request.Method, &o.url, t.host, header, "HTTP/1.1", 1, 1
 	if len(call.Request.Body) > 0 {
@@ -81,9 +85,9 @@ func (c *Client) request(ctx context.Context, call *Call, now time.Time) (*http.
 }
 
 // address puts the application's path behind the endpoint's, byte for byte.
-func address(t target, r *message.Request) url.URL {
-	u := url.URL{Scheme: t.scheme, Host: t.host, RawQuery: r.RawQuery}
-	path := t.base + r.Path
+func address(t target, path, query string) url.URL {
+	u := url.URL{Scheme: t.scheme, Host: t.host, RawQuery: query}
+	path = t.base + path
 	if strings.HasPrefix(path, "//") { // as Opaque it would be read as a host
 		u.RawPath = path
 		if plain, err := url.PathUnescape(path); err == nil {

@@ -182,3 +182,49 @@ func BenchmarkRequest(b *testing.B) {
 		}
 	}
 }
+
+// Twilio's credential is SID:token, and the SID stands in the path too: both are the provider account's, whatever the application sent.
+func TestACredentialWithAUserGoesIntoThePathToo(t *testing.T) {
+	p, problems := policy.Parse("p.yaml", []byte(`segue: v1
+services: {sms: {speaks: twilio/2010, listen: 7102, strategy: priority, priority: [a, b]}}
+providers:
+  a: {contract: twilio/2010, credential: "env:SMS_A"}
+  b: {contract: twilio/2010, credential: caller}
+`))
+	if problems != nil {
+		t.Fatal(problems.Error())
+	}
+	snap, err := policy.Compile(p, "local", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := "ACa:token:a"
+	c := newWorld(t, func(c *Config) { c.Env = func(string) (string, bool) { return secret, true } })
+	ask := func(i int) (string, error) {
+		call := &Call{Candidate: snap.Services[0].Candidates[i], Key: "k", Request: &message.Request{
+			Method: "POST", Path: "/2010-04-01/Accounts/ACapp/Messages.json", Body: []byte("To=1&Body=x"),
+			Header: message.Header{{Name: "Authorization", Value: "Basic QUNhcHA6dA=="}, {Name: "Idempotency-Key", Value: "k"}},
+		}}
+		r, _, err := c.request(t.Context(), call, time.Now())
+		if err != nil {
+			return "", err
+		}
+		for name := range r.Header {
+			if strings.EqualFold(name, "Idempotency-Key") {
+				t.Error("the provider takes no key, and is sent one")
+			}
+		}
+		user, token, _ := r.BasicAuth()
+		return r.URL.Opaque + " " + user + " " + token, nil
+	}
+	for i, want := range []string{"/2010-04-01/Accounts/ACa/Messages.json ACa token:a", "/2010-04-01/Accounts/ACapp/Messages.json ACapp t"} {
+		if got, err := ask(i); got != want || err != nil {
+			t.Errorf("candidate %d: got %q %v, want %q", i, got, err, want)
+		}
+	}
+	for _, secret = range []string{"token", ":token"} {
+		if _, err := ask(0); err == nil || strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), "user:secret") {
+			t.Errorf("%q: %v", secret, err)
+		}
+	}
+}

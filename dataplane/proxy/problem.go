@@ -164,7 +164,7 @@ func (p *Problem) Answer(dialect policy.Dialect) *message.Answer {
 	if p.Transaction != "" {
 		d.Instance = TransactionPath + p.Transaction
 	}
-	if dialect == policy.Stripe {
+	if dialect == policy.Stripe || dialect == policy.OpenAI {
 		d.Error = &stripeError{Type: k.stripe, Code: "segue_" + underscored(string(p.Type)), Message: p.Detail}
 	}
 	body, err := json.Marshal(&d)
