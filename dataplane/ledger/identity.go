@@ -114,8 +114,16 @@ func Fingerprint(operation string, r *message.Request) [32]byte {
 			lengthPrefixed(h, name, r.Header.Get(name))
 		}
 	}
-	writeLength(h, len(r.Body))
-	h.Write(r.Body)
+	writeLength(h, int(r.Size()))
+	if r.Large != nil { // its length is over that of every body in memory: no two can be taken for each other
+		sum := r.Large.Sum()
+		h.Write(sum[:])
+	} else {
+		h.Write(r.Body)
+	}
+	for i := range r.Trailer {
+		lengthPrefixed(h, r.Trailer[i].Name, r.Trailer[i].Value)
+	}
 	return [32]byte(h.Sum(nil))
 }
 

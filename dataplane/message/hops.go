@@ -25,3 +25,15 @@ func Listed(connection, name string) bool {
 	}
 	return false
 }
+
+// InTrailer tells whether a field called name may come after a body. What frames a message, routes it, or says who asks for what is
+// settled before its body: behind it, nobody could have checked it. name is in canonical form.
+func InTrailer(name string) bool {
+	switch name {
+	case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Host", "Authorization", "Cookie", "Set-Cookie",
+		"Www-Authenticate", "Cache-Control", "Expires", "Age", "Date", "Location", "Retry-After", "Vary", "Max-Forwards", "Pragma", "Range",
+		"Idempotency-Key", "X-Idempotency-Key", "Session-Id", "Prefer", "X-Request-Id", "Stripe-Should-Retry", "X-Should-Retry":
+		return false
+	}
+	return EndToEnd(name) && !strings.HasPrefix(name, "If-")
+}

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"io"
 	"strconv"
 	"strings"
 )
@@ -63,20 +64,39 @@ func (h *Header) Del(name string) {
 }
 
 // Request is what an application asked for, hop-by-hop headers and Segue's own already taken out of Header
-// (what they said is in proxy.Exchange). Body is whole: an effect may have to be sent again with the same bytes.
+// (what they said is in proxy.Exchange). Its body is whole, in Body or in Large: it may have to be sent again with the same bytes.
 type Request struct {
 	Method   string
 	Path     string // as the application sent it, escaped, without the query
 	RawQuery string
 	Header   Header
 	Body     []byte
+	Large    Large  // a body that is not held in memory; nil: Body is all
+	Trailer  Header // what came after the body
+	Upgrade  string // "websocket": the application asks for a tunnel; the only protocol that is passed on
 }
 
-// Answer is a whole answer, small enough to keep (a stored outcome, a problem document).
+// Large is a body that is kept outside memory.
+type Large interface {
+	Size() int64
+	Sum() [32]byte            // SHA-256 of all of it
+	Open() (io.Reader, error) // from its first byte, as often as wanted
+}
+
+// Size is the length of the request's body.
+func (r *Request) Size() int64 {
+	if r.Large != nil {
+		return r.Large.Size()
+	}
+	return int64(len(r.Body))
+}
+
+// Answer is a whole answer, small enough to keep (a stored outcome, a problem document). Its trailer is passed on and not kept.
 type Answer struct {
-	Status int
-	Header Header
-	Body   []byte
+	Status  int
+	Header  Header
+	Body    []byte
+	Trailer Header
 }
 
 // Reply takes an answer as it comes. Begin is called once, then Write any number of times, then End once. End(nil) is a
@@ -87,6 +107,22 @@ type Reply interface {
 	Begin(status int, h Header) error
 	Write(p []byte) error
 	End(cut error) error
+}
+
+// Trailing is a reply that takes a trailer too, between the last Write and End.
+type Trailing interface{ Trail(h Header) }
+
+// Trail gives a trailer to a reply that takes one. Nothing is lost that counts where it does not: a trailer is never framing.
+func Trail(to Reply, h Header) {
+	if t, ok := to.(Trailing); ok && len(h) > 0 {
+		t.Trail(h)
+	}
+}
+
+// Switcher is a reply whose connection can become a tunnel: Switch answers 101 with the header h and hands the connection over. What
+// is read from it are the application's bytes. Whoever switched closes it.
+type Switcher interface {
+	Switch(h Header) (io.ReadWriteCloser, error)
 }
 
 // Send plays a whole answer into a reply. It says how long the body is, where the header does not.
@@ -101,5 +137,6 @@ func (a *Answer) Send(to Reply) error {
 	if err := to.Write(a.Body); err != nil {
 		return err
 	}
+	Trail(to, a.Trailer)
 	return to.End(nil)
 }
