@@ -46,6 +46,9 @@ func (s *State) change(c Command, index uint64) (*State, Result) {
 	draft.Index = index
 	draft.Orders = s.InForce(c.At)
 	done, err := draft.run(c)
+	if err == nil && c.Match != 0 && c.Match != s.Current().Number {
+		err = s.elsewhere(c.Match)
+	}
 	if err != nil || done.text == "" {
 		same := *s
 		return &same, same.outcome(err)
@@ -74,9 +77,11 @@ func (s *State) run(c Command) (done, *Error) {
 	case c.GiveOrder != nil:
 		return s.giveOrder(c, c.GiveOrder.Order)
 	case c.EndOrder != nil:
-		return s.endOrder(c.EndOrder.ID)
+		return s.endOrders(c.EndOrder)
 	case c.Announce != nil:
 		return s.announce(c.Announce.Node)
+	case c.Membership != nil:
+		return s.membership(c.Membership)
 	default:
 		return done{}, refuse(Unsupported, "the command is unknown here")
 	}
@@ -109,6 +114,8 @@ func (c *Command) kinds() (name string, n int) {
 		{"GiveOrder", c.GiveOrder != nil},
 		{"EndOrder", c.EndOrder != nil},
 		{"Announce", c.Announce != nil},
+		{"Membership", c.Membership != nil},
+		{"Restore", c.Restore != nil},
 	} {
 		if k.set {
 			name = k.name
@@ -206,8 +213,19 @@ func (c *Command) digest() string {
 		buf = appendOrder(buf, &c.GiveOrder.Order)
 	case c.EndOrder != nil:
 		buf = appendTexts(buf, c.EndOrder.ID)
+		if c.EndOrder.DrainsOf != "" {
+			buf = appendTexts(buf, c.EndOrder.DrainsOf)
+		}
 	case c.Announce != nil:
 		buf = appendTexts(buf, c.Announce.Node.ID, c.Announce.Node.API)
+	case c.Membership != nil:
+		m := c.Membership
+		buf = appendTexts(buf, string(m.Kind), m.Node, m.Raft, fmt.Sprint(m.Force))
+	case c.Restore != nil:
+		buf = appendTexts(buf, c.Restore.Sum) // a repeat brings another incarnation
+	}
+	if c.Match != 0 {
+		buf = binary.BigEndian.AppendUint64(append(buf, 0), c.Match)
 	}
 	h := sha256.Sum256(buf)
 	return hex.EncodeToString(h[:8])

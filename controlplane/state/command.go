@@ -14,6 +14,8 @@ type Command struct {
 	Reason    string
 	At        time.Time
 	Ignorable bool // a node that does not know the command may skip it; otherwise it halts
+	// Match is the revision that must be in force, 0 for any: what its author looked at still holds.
+	Match uint64 `json:",omitempty"`
 
 	Init        *Init        `json:",omitempty"`
 	ApplyPolicy *ApplyPolicy `json:",omitempty"`
@@ -21,6 +23,8 @@ type Command struct {
 	GiveOrder   *GiveOrder   `json:",omitempty"`
 	EndOrder    *EndOrder    `json:",omitempty"`
 	Announce    *Announce    `json:",omitempty"`
+	Membership  *Membership  `json:",omitempty"`
+	Restore     *Restore     `json:",omitempty"`
 }
 
 // Init names the cluster's incarnation. The first leader proposes it as the log's first command, so that every node has the same one;
@@ -46,17 +50,27 @@ type SetWeights struct {
 // GiveOrder puts an order in force (drain, drill).
 type GiveOrder struct{ Order policy.Order }
 
-// EndOrder ends an order early.
-type EndOrder struct{ ID string }
+// EndOrder ends an order early, or with DrainsOf every drain of a provider at once.
+type EndOrder struct {
+	ID       string
+	DrainsOf string `json:",omitempty"`
+}
 
 // Announce says where a control node's feed and API listen, so that the others can reach it.
 type Announce struct{ Node Node }
+
+// Restore puts a backup in the place of the State. It is never in the log: Raft installs a snapshot that holds what it led to, and Apply
+// refuses it.
+type Restore struct {
+	Incarnation string // the new one
+	Sum         string // of the file: a repeat with another file is another change
+}
 
 // Result is what a command led to.
 type Result struct {
 	Index    uint64
 	Revision uint64 // in force after the command
-	Order    string // id, for orders
+	Order    string // id, for orders; several with spaces between
 	Err      *Error // refused: nothing changed
 }
 

@@ -48,6 +48,30 @@ func (s *State) giveOrder(c Command, o policy.Order) (done, *Error) {
 	return done{text: describe(o), order: o.ID}, nil
 }
 
+// endOrders ends one order, or all drains of a provider. That nothing of it is drained is no refusal: it is what was asked for.
+func (s *State) endOrders(e *EndOrder) (done, *Error) {
+	if e.DrainsOf == "" {
+		return s.endOrder(e.ID)
+	}
+	if s.Current().Policy.Provider(e.DrainsOf) == nil {
+		return done{}, refuse(NotFound, "there is no provider %q", e.DrainsOf)
+	}
+	var left []policy.Order
+	var ids, texts []string
+	for _, o := range s.Orders {
+		if o.Kind != policy.Drain || o.Provider != e.DrainsOf {
+			left = append(left, o)
+			continue
+		}
+		ids, texts = append(ids, o.ID), append(texts, describe(o))
+	}
+	if len(ids) == 0 {
+		return done{}, nil
+	}
+	s.Orders = left
+	return done{text: "ended early: " + strings.Join(texts, "; "), order: strings.Join(ids, " ")}, nil
+}
+
 func (s *State) endOrder(id string) (done, *Error) {
 	i := slices.IndexFunc(s.Orders, func(o policy.Order) bool { return o.ID == id })
 	if i < 0 {
