@@ -106,4 +106,5 @@ type Event struct {
 	Transaction               string
 	Text                      string // a sentence
 	Level                     string // ok | warn | bad
+	Seq                       uint64 `json:",omitempty"` // its place in the leader's window; what an agent writes here does not count
 }

@@ -10,7 +10,7 @@ import (
 // World shows the window at now. What it returns shares nothing with the window.
 func (w *Window) World(now time.Time) World {
 	w.forget(now)
-	world := World{At: now, Events: slices.Clone(w.events)}
+	world := World{At: now, Events: slices.Clone(w.events), Told: w.told}
 	slices.Reverse(world.Events)
 	world.Total = w.flow(flowKey{}, now)
 	for _, name := range w.names(func(k flowKey) string { return k.service }) {
@@ -58,6 +58,9 @@ func (w *Window) agentsSeen(now time.Time) []AgentSeen {
 	for _, a := range w.agents {
 		s := a.seen
 		s.AgeMS, s.Heard = now.Sub(s.LastSeen).Milliseconds(), a.heard(now)
+		if now.Sub(a.twinAt) > Silent {
+			s.Twin = ""
+		}
 		s.Addr = make(map[string]string, len(a.seen.Addr))
 		for service, addr := range a.seen.Addr {
 			s.Addr[service] = addr

@@ -15,6 +15,7 @@ type Window struct {
 	cells   map[cellKey]*series[Traffic]
 	flows   map[flowKey]*series[ServiceRow]
 	events  []Event // sorted by time, oldest first
+	told    uint64  // events that were heard so far
 	start   time.Time
 }
 
@@ -25,7 +26,9 @@ type flowKey struct{ region, service string }
 // agent is what is kept of one agent.
 type agent struct {
 	seen     AgentSeen
-	lastRun  string // the run before: what it still sends is late
+	lastRun  string    // the run before: what it still sends is late
+	since    time.Time // when the run was first heard
+	twinAt   time.Time // when the run before was last heard beside it
 	seq      uint64
 	rows     map[cellKey]Condition
 	services map[string]unknowns
@@ -43,6 +46,7 @@ var (
 	ErrReport   = errors.New("health: the report makes no sense")
 	ErrCrowded  = errors.New("health: more agents than a window holds")
 	ErrElsewise = errors.New("health: the agent reported from another region")
+	ErrTwin     = errors.New("health: two runs report under one agent's id: give one of them another")
 )
 
 // NewWindow returns a window that has heard nobody.
@@ -94,16 +98,19 @@ func (w *Window) admit(r *Report, at time.Time) (*agent, error) {
 		if len(w.agents) >= MaxAgents {
 			return nil, fmt.Errorf("%w: %d", ErrCrowded, MaxAgents)
 		}
-		a = &agent{seen: AgentSeen{ID: r.Agent, Region: r.Region, Run: r.Run}}
+		a = &agent{seen: AgentSeen{ID: r.Agent, Region: r.Region, Run: r.Run}, since: at}
 		w.agents[r.Agent] = a
 	}
 	switch {
 	case a.seen.Region != r.Region:
 		return nil, fmt.Errorf("%w: %q is known in %s, not %s", ErrElsewise, r.Agent, a.seen.Region, r.Region)
+	case r.Run != a.seen.Run && r.Run == a.lastRun && at.Sub(a.since) > lateFor:
+		a.seen.Twin, a.twinAt = r.Run, at
+		return nil, fmt.Errorf("%w: %q, runs %q and %q", ErrTwin, r.Agent, a.seen.Run, r.Run)
 	case r.Run != a.seen.Run && r.Run == a.lastRun:
 		return nil, fmt.Errorf("%w: run %q of %q has ended", ErrLate, r.Run, r.Agent)
 	case r.Run != a.seen.Run:
-		a.lastRun, a.seen.Run, a.seq = a.seen.Run, r.Run, 0
+		a.lastRun, a.seen.Run, a.seq, a.since = a.seen.Run, r.Run, 0, at
 	case r.Seq <= a.seq && a.seq > 0:
 		return nil, fmt.Errorf("%w: %d after %d of %q", ErrLate, r.Seq, a.seq, r.Agent)
 	}
@@ -178,6 +185,8 @@ func (w *Window) putEvents(r *Report, at time.Time) {
 		e.Kind, e.Level = sentence(e.Kind, maxName), sentence(e.Level, maxName)
 		e.Service, e.Provider = sentence(e.Service, maxName), sentence(e.Provider, maxName)
 		e.Transaction, e.Text = sentence(e.Transaction, maxName), sentence(e.Text, maxText)
+		w.told++
+		e.Seq = w.told
 		w.events = append(w.events, e)
 	}
 	sort.SliceStable(w.events, func(i, j int) bool { return w.events[i].At.Before(w.events[j].At) })

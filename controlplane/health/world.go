@@ -12,6 +12,7 @@ type World struct {
 	Cells    []Cell        // region × service × provider, sorted by these three names
 	Agents   []AgentSeen   // sorted by region, then id
 	Events   []Event       // newest first, at most MaxWorldEvents
+	Told     uint64        // how many events the window has heard: the Seq of the last
 }
 
 // None64 stands where nothing was measured.
@@ -99,6 +100,7 @@ type AgentSeen struct {
 	AgeMS           int64             // since LastSeen
 	SkewMS          int64             // its clock minus the leader's when it was last heard, the way included
 	Heard           bool              // within Silent: its gauges count
+	Twin            string            `json:",omitempty"` // another run that reports under the same id; "": none
 }
 
 // The spans and bounds of a window. Each keeps one leader's memory small, whatever agents send.
@@ -109,6 +111,7 @@ const (
 	RateSpan       = 10 * time.Second
 	Silent         = 10 * time.Second // an agent not heard for so long: its gauges count no more
 	Forget         = 60 * time.Second // and then it is dropped
+	lateFor        = 5 * time.Second  // what a run that ended still sends is late for so long; then it has not ended
 	MaxAgents      = 1000
 	MaxRows        = 256  // provider rows in one report
 	MaxServiceRows = 64   // service rows in one report
