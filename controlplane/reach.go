@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -136,6 +137,7 @@ func (s *Server) applied(ctx context.Context, index uint64) (*state.State, error
 
 // View is what the leader knows beside the state: the regions' health, and what became of Updates.
 type View struct {
+	Term  uint64 // of the leader whose view it is
 	World health.World
 	Acks  []state.Ack // the newest of each agent
 }
@@ -184,15 +186,23 @@ func (s *Server) Ask(ctx context.Context, q query.Question) ([]feed.Answer, erro
 	return oneEach(all), nil
 }
 
-// oneEach keeps one answer of each agent: one that moved from node to node may be attached twice for a moment.
+// oneEach keeps one answer of each run of an agent: one that moved from node to node may be attached twice for a moment. Two runs under
+// one id are two agents, and both are heard; of a run that is about to be forgotten, nothing but its silence comes, and that is left out.
 func oneEach(all []feed.Answer) []feed.Answer {
-	slices.SortStableFunc(all, func(a, b feed.Answer) int {
-		if c := strings.Compare(a.Agent, b.Agent); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Err, b.Err) // no error sorts first
+	slices.SortStableFunc(all, func(a, b feed.Answer) int { // no error sorts first
+		return cmp.Or(strings.Compare(a.Agent, b.Agent), strings.Compare(a.Err, b.Err), strings.Compare(a.Run, b.Run))
 	})
-	return slices.CompactFunc(all, func(a, b feed.Answer) bool { return a.Agent == b.Agent })
+	type run struct{ agent, run string }
+	heard, told := map[string]bool{}, map[run]bool{}
+	out := all[:0]
+	for _, a := range all {
+		if told[run{a.Agent, a.Run}] || a.Err != "" && heard[a.Agent] {
+			continue
+		}
+		told[run{a.Agent, a.Run}], heard[a.Agent] = true, true
+		out = append(out, a)
+	}
+	return out
 }
 
 // Leader returns the id of the node that leads, "" if none is known, and the term.
@@ -208,6 +218,11 @@ func (s *Server) Update(region string) (state.Update, error) {
 		return state.Update{}, fmt.Errorf("controlplane: %w", err)
 	}
 	return u, nil
+}
+
+// Pull returns what region is to be sent, as soon as it is newer than known; fresh is false where ctx ended before.
+func (s *Server) Pull(ctx context.Context, region string, known state.Position) (u state.Update, fresh bool, err error) {
+	return s.feed.Pull(ctx, region, known)
 }
 
 // Changed implements feed.Source.

@@ -51,6 +51,7 @@ type Server struct {
 	ends    context.Context // ends when the node stops
 	end     context.CancelFunc
 	idle    sync.WaitGroup
+	twins   prometheus.Counter
 }
 
 // New binds the node's listeners. The replica begins to take part in elections at once; Start begins to serve.
@@ -77,6 +78,12 @@ func (s *Server) assemble() error {
 		Log: s.cfg.Log, Metrics: s.cfg.Metrics, Now: s.cfg.Now, Fatal: s.cfg.Fatal, OnTerm: s.lead,
 	})
 	if err != nil {
+		return fmt.Errorf("controlplane: %w", err)
+	}
+	s.twins = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "segue_agent_twin_reports_total", Help: "Reports refused because another run reports under the same agent id.",
+	})
+	if err := s.cfg.Metrics.Register(s.twins); err != nil {
 		return fmt.Errorf("controlplane: %w", err)
 	}
 	s.up = newUplink(s)

@@ -3,6 +3,7 @@ package controlplane
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 // tenure is what a node holds while it leads. It begins after the term's barrier and ends with the term: a new leader begins with an empty
 // window and knows nothing from before. One goroutine owns it; others send it work.
 type tenure struct {
+	term uint64
 	work chan func(*health.Window, map[string]state.Ack)
 	over <-chan struct{}
 }
@@ -24,7 +26,7 @@ const maxAcks = 10_000
 
 // lead runs one tenure: the replica calls it after the term's barrier, and ends ctx with the term.
 func (s *Server) lead(ctx context.Context, term uint64) {
-	t := &tenure{work: make(chan func(*health.Window, map[string]state.Ack), 256), over: ctx.Done()}
+	t := &tenure{term: term, work: make(chan func(*health.Window, map[string]state.Ack), 256), over: ctx.Done()}
 	window, acks := health.NewWindow(), map[string]state.Ack{}
 	s.tenure.Store(t)
 	defer s.tenure.CompareAndSwap(t, nil)
@@ -78,7 +80,7 @@ func (n node) Look(ctx context.Context) ([]byte, error) {
 	if t == nil {
 		return nil, &state.Error{Code: state.NoLeader, Message: n.s.cfg.ID + " does not lead"}
 	}
-	var view View
+	view := View{Term: t.term}
 	if !t.do(ctx, func(w *health.Window, acks map[string]state.Ack) {
 		view.World = w.World(n.s.cfg.Now())
 		for _, a := range acks {
@@ -102,7 +104,11 @@ func (n node) Tell(ctx context.Context, reports []health.Report, acks []state.Ac
 func (s *Server) note(w *health.Window, known map[string]state.Ack, reports []health.Report, acks []state.Ack) {
 	now := s.cfg.Now()
 	for i := range reports {
-		if err := w.Put(reports[i], now); err != nil {
+		err := w.Put(reports[i], now)
+		if errors.Is(err, health.ErrTwin) {
+			s.twins.Inc()
+		}
+		if err != nil {
 			s.cfg.Log.Warn("a report was refused", "agent", reports[i].Agent, "error", err)
 		}
 	}

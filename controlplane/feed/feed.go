@@ -32,9 +32,9 @@ type Source interface {
 
 // Answer is what one agent said to a question.
 type Answer struct {
-	Agent, Region string
-	Body          []byte // JSON of the shape that query names
-	Err           string
+	Agent, Region, Run string
+	Body               []byte // JSON of the shape that query names
+	Err                string
 }
 
 // Bounds of the wire.

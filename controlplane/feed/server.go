@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -26,6 +27,8 @@ type Server struct {
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
 	closed   bool
+
+	pulls atomic.Int64 // who waits for an Update by pulling
 
 	done chan struct{} // closed by Stop
 	idle sync.WaitGroup

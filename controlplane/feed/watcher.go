@@ -95,7 +95,7 @@ func (w *watcher) take(up *feedv1.Up, s *Server) error {
 // ask sends q down and waits for its answer, for ctx, or for the end of the connection.
 func (w *watcher) ask(ctx context.Context, q query.Question) Answer {
 	fail := func(why string) Answer {
-		return Answer{Agent: w.hello.GetAgent(), Region: w.hello.GetRegion(), Err: why}
+		return Answer{Agent: w.hello.GetAgent(), Region: w.hello.GetRegion(), Run: w.hello.GetRun(), Err: why}
 	}
 	question, err := json.Marshal(q)
 	if err != nil {
@@ -151,7 +151,7 @@ func (w *watcher) answered(a *feedv1.Answer) {
 	defer w.mu.Unlock()
 	if reply, ok := w.waiting[a.GetId()]; ok {
 		delete(w.waiting, a.GetId())
-		reply <- Answer{Agent: w.hello.GetAgent(), Region: w.hello.GetRegion(), Body: a.GetBody(), Err: a.GetError()}
+		reply <- Answer{Agent: w.hello.GetAgent(), Region: w.hello.GetRegion(), Run: w.hello.GetRun(), Body: a.GetBody(), Err: a.GetError()}
 	}
 }
 
