@@ -45,7 +45,7 @@ func (s *Server) announce() {
 	self := state.Node{ID: s.cfg.ID, API: s.Addr()}
 	for {
 		changed := s.replica.Changed()
-		if known, ok := s.replica.State().Node(self.ID); !ok || known != self {
+		if known, ok := s.replica.State().Node(self.ID); s.replica.Member() && (!ok || known != self) {
 			s.proposeSelf(self)
 		}
 		select {

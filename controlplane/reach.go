@@ -43,8 +43,17 @@ func (s *Server) Propose(ctx context.Context, c state.Command) (state.Result, er
 
 // withLeader calls do with the leader (nil: this node) until it is answered by one, or ctx ends.
 func (s *Server) withLeader(ctx context.Context, do func(context.Context, *feed.Peer) error) error {
+	return s.withLeaderIn(ctx, leaderTry, do)
+}
+
+// leaderTry bounds one try at a leader elsewhere. One that was killed a moment ago takes no answer back: ask again soon, by then there may be
+// another.
+const leaderTry = 2 * time.Second
+
+// withLeaderIn is withLeader for what takes longer.
+func (s *Server) withLeaderIn(ctx context.Context, limit time.Duration, do func(context.Context, *feed.Peer) error) error {
 	for {
-		err := s.tryLeader(ctx, do)
+		err := s.tryLeader(ctx, limit, do)
 		if err == nil || !again(err) {
 			return err
 		}
@@ -56,7 +65,7 @@ func (s *Server) withLeader(ctx context.Context, do func(context.Context, *feed.
 	}
 }
 
-func (s *Server) tryLeader(ctx context.Context, do func(context.Context, *feed.Peer) error) error {
+func (s *Server) tryLeader(ctx context.Context, limit time.Duration, do func(context.Context, *feed.Peer) error) error {
 	leader, _ := s.replica.Leader()
 	if leader == s.cfg.ID {
 		return do(ctx, nil)
@@ -66,8 +75,7 @@ func (s *Server) tryLeader(ctx context.Context, do func(context.Context, *feed.P
 		return &state.Error{Code: state.NoLeader, Message: "no control node leads"}
 	}
 	peer := s.peers.at(n.API)
-	// A leader that was killed a moment ago takes no answer back: ask again soon, by then there may be another.
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return do(ctx, peer)
 }

@@ -28,6 +28,7 @@ type Config struct {
 	Dir     string // the replica's log and snapshots
 	Listen  string // host:port of feed, API and pages; port 0 picks one
 	Raft    string // host:port of the replica
+	Join    bool   // wait to be added to a cluster that is there: Peers is empty or this node alone
 	Peers   []Peer // all voters; this node's entry may be left out when it is alone
 	TLS     *tls.Config
 	Log     *slog.Logger
@@ -74,7 +75,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) assemble() error {
 	var err error
 	s.replica, err = replica.New(replica.Config{
-		ID: s.cfg.ID, Listener: s.raft, Dir: s.cfg.Dir, Peers: s.voters(), TLS: s.cfg.TLS,
+		ID: s.cfg.ID, Listener: s.raft, Dir: s.cfg.Dir, Peers: s.voters(), Join: s.cfg.Join, TLS: s.cfg.TLS,
 		Log: s.cfg.Log, Metrics: s.cfg.Metrics, Now: s.cfg.Now, Fatal: s.cfg.Fatal, OnTerm: s.lead,
 	})
 	if err != nil {
@@ -161,14 +162,21 @@ func (s *Server) finish(ctx context.Context) error {
 	return err
 }
 
-// listenLoopback refuses every other address: until certificates and sign-in are there, whoever reaches a listener may steer.
-func listenLoopback(addr string) (net.Listener, error) {
+// onLoopback refuses every other address: until certificates and sign-in are there, whoever reaches a listener may steer.
+func onLoopback(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, fmt.Errorf("controlplane: listen address %q: %w", addr, err)
+		return fmt.Errorf("address %q: %w", addr, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("controlplane: refusing to listen on %s: there is no sign-in and no certificates yet, so only loopback is served; use 127.0.0.1", addr)
+		return fmt.Errorf("%s is not on loopback: there is no sign-in and no certificates yet, so only loopback is served; use 127.0.0.1", addr)
+	}
+	return nil
+}
+
+func listenLoopback(addr string) (net.Listener, error) {
+	if err := onLoopback(addr); err != nil {
+		return nil, fmt.Errorf("controlplane: %w", err)
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"segue/controlplane/feed"
 	"segue/controlplane/health"
@@ -31,6 +32,9 @@ func (s *Server) lead(ctx context.Context, term uint64) {
 	s.tenure.Store(t)
 	defer s.tenure.CompareAndSwap(t, nil)
 	s.cfg.Log.Info("leading", "node", s.cfg.ID, "term", term)
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() { s.promote(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -64,6 +68,9 @@ func (t *tenure) do(ctx context.Context, f func(*health.Window, map[string]state
 type node struct{ s *Server }
 
 func (n node) Propose(ctx context.Context, c state.Command) (state.Result, error) {
+	if c.Announce != nil && !n.s.replica.Has(c.Announce.Node.ID) {
+		return state.Result{}, refuse(state.NotFound, "control node %q is not in this cluster", c.Announce.Node.ID)
+	}
 	return n.s.replica.Propose(ctx, c)
 }
 

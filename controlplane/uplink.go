@@ -100,7 +100,7 @@ func (u *uplink) rest() {
 func (u *uplink) tell(reports []health.Report, acks []state.Ack) error {
 	ctx, cancel := context.WithTimeout(u.server.ends, tellLimit)
 	defer cancel()
-	return u.server.tryLeader(ctx, func(ctx context.Context, p *feed.Peer) error {
+	return u.server.tryLeader(ctx, leaderTry, func(ctx context.Context, p *feed.Peer) error {
 		if p == nil {
 			return node{u.server}.Tell(ctx, reports, acks)
 		}

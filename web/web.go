@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -26,6 +27,34 @@ type Control interface {
 	Leader() (id string, term uint64)               // "" where nobody is known to lead
 	View(ctx context.Context) (View, error)
 	Ask(ctx context.Context, q query.Question) ([]Answer, error)
+	Cluster(ctx context.Context) (Cluster, error)                       // asks every node; needs no leader
+	Steer(ctx context.Context, c state.Command) (state.Result, error)   // c.Membership: the leader carries it out, then it is recorded
+	Backup(ctx context.Context, to io.Writer) error                     // a State that holds every acknowledged change
+	Restore(ctx context.Context, c state.Command, from io.Reader) error // c says who, why and under which request id
+}
+
+// Cluster is the control nodes, and what binds them.
+type Cluster struct {
+	Leader string // "" where nobody is known to lead
+	Term   uint64
+	Nodes  []Node // by id
+	Quorum int    // voters that must live for a change to be taken
+	Alive  int    // voters that answered
+}
+
+// Node is one control node as the cluster knows it.
+type Node struct {
+	ID, Raft, API   string
+	Role            string // leader, follower, learner (no vote yet) or unreachable
+	Voter           bool
+	Term            uint64
+	Commit, Applied uint64 // log indexes as the node knows them
+	Snapshot        uint64 // index of its last snapshot
+	SnapshotAt      time.Time
+	LastContact     time.Duration // since it heard of a leader; 0 at the leader, negative: never
+	Clock           time.Duration // how far its clock is ahead of the node that asked
+	Version         string
+	Err             string // why it did not answer
 }
 
 // View is what the leader knows beside the State.

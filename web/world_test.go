@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -62,6 +63,7 @@ type plane struct {
 	answers func(query.Question) []Answer
 	asked   []query.Question
 	took    []state.Command
+	changed func(*Cluster) // the last word on what Cluster says; nil: none
 }
 
 func newPlane(now func() time.Time) *plane {
@@ -131,6 +133,62 @@ func (p *plane) Ask(_ context.Context, q query.Question) ([]Answer, error) {
 		return nil, nil
 	}
 	return p.answers(q), nil
+}
+
+func (p *plane) Cluster(context.Context) (Cluster, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down {
+		return Cluster{}, errNobody
+	}
+	c := Cluster{Leader: p.leader, Term: 7, Quorum: 2, Alive: 3}
+	for i, id := range []string{"c1", "c2", "c3"} {
+		n := Node{
+			ID: id, Raft: fmt.Sprintf("127.0.0.1:%d", 7080+i), API: fmt.Sprintf("127.0.0.1:%d", 7070+i), Role: "follower", Voter: true,
+			Term: 7, Commit: 412, Applied: 412 - uint64(i), Snapshot: 400, SnapshotAt: p.now().Add(-time.Hour), LastContact: 40 * time.Millisecond, Version: "dev",
+		}
+		if id == p.leader {
+			n.Role, n.LastContact = "leader", 0
+		}
+		c.Nodes = append(c.Nodes, n)
+	}
+	if p.changed != nil {
+		p.changed(&c)
+	}
+	return c, nil
+}
+
+// Steer records what the real one would have had Raft do.
+func (p *plane) Steer(ctx context.Context, c state.Command) (state.Result, error) {
+	if c.Membership == nil {
+		return state.Result{}, errors.New("no membership")
+	}
+	return p.Propose(ctx, c)
+}
+
+func (p *plane) Backup(ctx context.Context, to io.Writer) error {
+	st, err := p.Read(ctx)
+	if err != nil {
+		return err
+	}
+	return st.Save(to)
+}
+
+func (p *plane) Restore(_ context.Context, c state.Command, from io.Reader) error {
+	st, err := state.Load(from)
+	if err != nil {
+		return &state.Error{Code: state.Invalid, Message: "the file is no backup: " + err.Error()}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.Restore = &state.Restore{Incarnation: "next"}
+	p.index++
+	next, result := st.Restored(p.st, c, p.index)
+	if result.Err != nil {
+		return result.Err
+	}
+	p.st = next
+	return nil
 }
 
 // set changes the plane while a test runs.

@@ -25,6 +25,7 @@ type Node interface {
 	Tell(ctx context.Context, reports []health.Report, acks []state.Ack) error
 	// Attached asks the agents that are attached to this node.
 	Attached(ctx context.Context, q query.Question) []Answer
+	Steered
 }
 
 // PeerHandler returns the path prefix and the handler by which other control nodes reach node.
@@ -101,7 +102,7 @@ func (p peerServer) Ask(ctx context.Context, r *connect.Request[feedv1.Question]
 	defer cancel()
 	out := &feedv1.Answers{}
 	for _, a := range p.node.Attached(ctx, q) {
-		out.Answers = append(out.Answers, &feedv1.Answer{Agent: a.Agent, Region: a.Region, Body: a.Body, Error: a.Err})
+		out.Answers = append(out.Answers, &feedv1.Answer{Agent: a.Agent, Region: a.Region, Run: a.Run, Body: a.Body, Error: a.Err})
 	}
 	return connect.NewResponse(out), nil
 }
@@ -132,18 +133,7 @@ func (p *Peer) Propose(ctx context.Context, c state.Command) (state.Result, erro
 	if err != nil {
 		return state.Result{}, fmt.Errorf("feed: forward: %w", err)
 	}
-	if told := r.Msg.GetError(); len(told) > 0 {
-		refused := &state.Error{}
-		if err := json.Unmarshal(told, refused); err != nil {
-			return state.Result{}, fmt.Errorf("feed: forward: %w", err)
-		}
-		return state.Result{}, refused
-	}
-	var result state.Result
-	if err := json.Unmarshal(r.Msg.GetResult(), &result); err != nil {
-		return state.Result{}, fmt.Errorf("feed: forward: %w", err)
-	}
-	return result, nil
+	return unmarshalOutcome(r.Msg)
 }
 
 // Confirm returns an index of the leader's: a state that has applied it is linearizable for a read that began before.
@@ -196,7 +186,7 @@ func (p *Peer) Ask(ctx context.Context, q query.Question) ([]Answer, error) {
 	}
 	var out []Answer
 	for _, a := range r.Msg.GetAnswers() {
-		out = append(out, Answer{Agent: a.GetAgent(), Region: a.GetRegion(), Body: a.GetBody(), Err: a.GetError()})
+		out = append(out, Answer{Agent: a.GetAgent(), Region: a.GetRegion(), Run: a.GetRun(), Body: a.GetBody(), Err: a.GetError()})
 	}
 	return out, nil
 }

@@ -18,6 +18,7 @@ type Config struct {
 	ID       string
 	Dir      string
 	Peers    []Peer       // every node of the cluster, this one included: the same list on each; once there are files, the list in them counts
+	Join     bool         // wait to be added by a cluster that is there: Peers is this node alone, and nothing is begun with it
 	Listener net.Listener // of this node; nil: New listens at its address in Peers
 	// Dial opens a connection to another node. Nil: plain TCP. Tests give one whose links can be cut.
 	Dial    func(ctx context.Context, addr string) (net.Conn, error)

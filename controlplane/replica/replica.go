@@ -161,28 +161,32 @@ func (r *Replica) connect() error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	s.who = r.identity
 	r.trans = &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			Stream: s, MaxPool: transportPool, Timeout: transportFor, Logger: newBridge(r.log),
 		}),
-		id: raft.ServerID(r.cfg.ID), space: r.space,
+		id: raft.ServerID(r.cfg.ID), space: r.space, stream: s,
 	}
 	return nil
 }
 
-// join starts raft. Every node of a new cluster begins with the same list; where one has files already, the list in them counts.
+// join starts raft. Every node of a new cluster begins with the same list; where one has files already, the list in them counts. A node that
+// is to be added begins with no list, and so with no vote and no term of its own.
 func (r *Replica) join(rc *raft.Config) error {
 	rc.Logger = newBridge(r.log)
-	err := raft.BootstrapCluster(rc, r.disk.log, r.disk.store, r.disk.snapshots, r.trans, r.cfg.servers())
-	if err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
-		return fmt.Errorf("replica: bootstrap: %w", err)
+	if !r.cfg.Join {
+		err := raft.BootstrapCluster(rc, r.disk.log, r.disk.store, r.disk.snapshots, r.trans, r.cfg.servers())
+		if err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
+			return fmt.Errorf("replica: bootstrap: %w", err)
+		}
 	}
 	node, err := raft.NewRaft(rc, r.fsm, r.disk.log, r.disk.store, r.disk.snapshots, r.trans)
 	if err != nil {
 		return fmt.Errorf("replica: %w", err)
 	}
 	r.raft.Store(node)
-	if kept, given := r.servers(), r.cfg.servers().Servers; !slices.Equal(byID(kept), byID(given)) {
+	if kept, given := r.servers(), r.cfg.servers().Servers; !r.cfg.Join && !slices.Equal(byID(kept), byID(given)) {
 		r.log.Warn("the peers that are given are not those in this node's files, which count", "given", given, "files", kept)
 	}
 	return nil
@@ -193,10 +197,13 @@ func byID(servers []raft.Server) []raft.Server {
 	return slices.SortedFunc(slices.Values(servers), func(a, b raft.Server) int { return strings.Compare(string(a.ID), string(b.ID)) })
 }
 
-// servers is the cluster as this node knows it: the list it was given until raft runs.
+// servers is the cluster as this node knows it: the list it was given until raft runs; none while it waits to be added.
 func (r *Replica) servers() []raft.Server {
 	if node := r.raft.Load(); node != nil {
 		return node.GetConfiguration().Configuration().Servers
+	}
+	if r.cfg.Join {
+		return nil
 	}
 	return r.cfg.servers().Servers
 }

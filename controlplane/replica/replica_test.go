@@ -398,7 +398,7 @@ func TestTransferAndStop(t *testing.T) {
 	c := start(t, 3, nil)
 	l := c.leader()
 	c.must(l, first())
-	if err := c.nodes[l].Transfer(within(t, 5*time.Second)); err != nil {
+	if err := c.nodes[l].Transfer(within(t, 5*time.Second), ""); err != nil {
 		t.Fatal(err)
 	}
 	next := c.leader(l)
@@ -410,7 +410,7 @@ func TestTransferAndStop(t *testing.T) {
 	if err := old.Stop(within(t, time.Second)); err != nil {
 		t.Error("a second Stop: ", err)
 	}
-	if err := old.Transfer(within(t, time.Second)); code(err) != state.NoLeader {
+	if err := old.Transfer(within(t, time.Second), ""); code(err) != state.NoLeader {
 		t.Error(err)
 	}
 	c.must(next, weights("w", 1))

@@ -1,9 +1,9 @@
 package replica
 
 import (
-	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -21,6 +21,7 @@ type Stats struct {
 	Commit   uint64        // committed, as this node knows
 	Applied  uint64        // applied here
 	Snapshot uint64        // index of the last snapshot
+	Kept     time.Time     // when that was written; zero: there is none
 	Contact  time.Duration // since this node heard of a leader; 0 at the leader, negative: never
 	Free     float64       // share of the disk
 	Peers    []PeerStats
@@ -44,6 +45,9 @@ func (r *Replica) Stats() Stats {
 		Last: node.LastIndex(), Commit: node.CommitIndex(), Applied: node.AppliedIndex(),
 		Snapshot: number(said["last_snapshot_index"]), Contact: contactOf(node), Free: r.space.share(),
 	}
+	if kept, err := r.disk.snapshots.List(); err == nil && len(kept) > 0 {
+		s.Kept = writtenAt(kept[0].ID)
+	}
 	for _, sv := range r.servers() {
 		p := PeerStats{ID: string(sv.ID), Addr: string(sv.Address), Suffrage: sv.Suffrage.String(), Leader: string(sv.ID) == id}
 		if s.Role == raft.Leader.String() {
@@ -64,6 +68,15 @@ func contactOf(node *raft.Raft) time.Duration {
 	default:
 		return time.Since(last)
 	}
+}
+
+// writtenAt reads the time in a snapshot's name: term, index, milliseconds.
+func writtenAt(name string) time.Time {
+	ms, err := strconv.ParseInt(name[strings.LastIndexByte(name, '-')+1:], 10, 64)
+	if err != nil {
+		return time.Time{} // raft always writes one
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 func number(s string) uint64 {
@@ -87,6 +100,9 @@ func (r *Replica) Leading() bool { return r.reign.Load() != nil }
 // Ready tells whether this node has caught up with the cluster since it started. Before that it must serve nobody: its State is from
 // before the restart.
 func (r *Replica) Ready() bool {
+	if !r.Member() {
+		return false // it waits to be added, or was removed: what it has will never be newer
+	}
 	if r.caughtUp.Load() {
 		return true
 	}
@@ -104,27 +120,6 @@ func (r *Replica) replayed() bool {
 	applied := node.AppliedIndex()
 	return id != "" && r.State().Incarnation != "" && node.Stats()["fsm_pending"] == "0" &&
 		applied >= node.CommitIndex() && applied >= min(r.disk.last, node.LastIndex())
-}
-
-// Transfer gives the leadership away. Raft can wedge a node that does so (its issue 696): call it only on the way to Stop.
-func (r *Replica) Transfer(ctx context.Context) error {
-	if !r.gate.enter() {
-		return r.noLeader()
-	}
-	done := make(chan error, 1)
-	go func() { // awaited by Stop through the gate
-		defer r.gate.count.Done()
-		done <- r.raft.Load().LeadershipTransfer().Error()
-	}()
-	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("replica: transfer: %w", err)
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("replica: transfer: %w", ctx.Err())
-	}
 }
 
 // gauges are this node's metrics while it runs.

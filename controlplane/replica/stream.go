@@ -25,6 +25,7 @@ type stream struct {
 	dial    func(ctx context.Context, addr string) (net.Conn, error)
 	tls     *tls.Config
 	servers func() []raft.Server // the cluster as this node knows it
+	who     func() identity
 
 	ready chan net.Conn // TLS only: connections whose peer is proven
 	done  chan struct{}
@@ -69,6 +70,9 @@ func (s *stream) member(cs tls.ConnectionState) error {
 		return errors.New("replica: the peer shows no certificate")
 	}
 	names := certNames(cs.PeerCertificates[0])
+	if len(s.servers()) == 0 {
+		return nil // this node waits to be added, and knows nobody: whoever has a certificate of ours may
+	}
 	if slices.ContainsFunc(s.servers(), func(sv raft.Server) bool { return slices.Contains(names, string(sv.ID)) }) {
 		return nil
 	}
@@ -135,11 +139,11 @@ func (s *stream) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		return s.track(conn), nil
+		return &greeted{Conn: s.track(conn), who: s.who}, nil
 	}
 	select {
 	case conn := <-s.ready:
-		return conn, nil
+		return &greeted{Conn: conn, who: s.who}, nil
 	case <-s.done:
 		return nil, net.ErrClosed
 	}
@@ -149,7 +153,12 @@ func (s *stream) Accept() (net.Conn, error) {
 func (s *stream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	conn, err := s.dial(ctx, string(address))
+	return s.connect(ctx, string(address), s.idAt(address))
+}
+
+// connect dials and wants a certificate in the name of id.
+func (s *stream) connect(ctx context.Context, address, id string) (net.Conn, error) {
+	conn, err := s.dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +166,7 @@ func (s *stream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Co
 		return conn, nil
 	}
 	cfg := s.tls.Clone()
-	cfg.ServerName = s.idAt(address)
+	cfg.ServerName = id
 	proven := tls.Client(conn, cfg)
 	if err := proven.HandshakeContext(ctx); err != nil {
 		conn.Close()

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,7 +19,11 @@ type reign struct {
 	ctx  context.Context // ends with the term
 }
 
-const barrierFor = 2 * time.Second
+const (
+	barrierFor  = 2 * time.Second
+	wedgedAfter = 10 * time.Second // a transfer takes at most two election time-outs
+	wedgePause  = 50 * time.Millisecond
+)
 
 // follow starts the goroutine that follows leadership, contacts and the disk.
 func (r *Replica) follow() {
@@ -106,9 +111,13 @@ func (r *Replica) rule(ctx context.Context, term uint64) {
 // pass waits until everything before this term is applied here.
 func (r *Replica) pass(ctx context.Context) bool {
 	node := r.raft.Load()
+	wedged := r.cfg.Now().Add(wedgedAfter)
 	for ctx.Err() == nil && node.State() == raft.Leader {
 		f := node.Barrier(barrierFor)
 		if err := f.Error(); err != nil {
+			if errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+				r.unwedge(ctx, wedged)
+			}
 			r.log.Info("barrier failed", "error", err)
 			continue // raft has stepped down, or was too busy to take it
 		}
@@ -118,6 +127,18 @@ func (r *Replica) pass(ctx context.Context) bool {
 		return true
 	}
 	return false
+}
+
+// unwedge ends a node that takes nothing in a new term because a transfer of the leadership in an earlier one never ended. The library has
+// no way to end it (its issue 696), and the node would lead for ever and do nothing.
+func (r *Replica) unwedge(ctx context.Context, at time.Time) {
+	if r.cfg.Now().After(at) {
+		r.cfg.Fatal(errors.New("replica: a transfer of the leadership never ended: the node must start again"))
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(wedgePause):
+	}
 }
 
 // begin gives a new cluster its incarnation. It is the log's first command, so every node gets the same.

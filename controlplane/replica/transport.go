@@ -16,8 +16,9 @@ const (
 // the followers at once.
 type transport struct {
 	*raft.NetworkTransport
-	id    raft.ServerID
-	space *space
+	id     raft.ServerID
+	space  *space
+	stream *stream
 }
 
 var errNoSpace = errors.New("replica: not campaigning: the disk is nearly full")

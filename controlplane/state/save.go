@@ -38,6 +38,9 @@ type header struct {
 
 type checksum struct{ Sum string }
 
+// ErrNewer means that a saved State was written by a newer version.
+var ErrNewer = errors.New("a format of another version")
+
 // Save writes the whole State, request ids included: a node restored from it must know the repeats too.
 func (s *State) Save(w io.Writer) error {
 	sum := sha256.New()
@@ -76,6 +79,7 @@ func saveEach[T any](enc *json.Encoder, list []T) error {
 func Load(r io.Reader) (*State, error) {
 	in := &lineReader{lines: bufio.NewScanner(r), sum: sha256.New()}
 	in.lines.Buffer(nil, maxLine)
+	in.lines.Split(wholeLines)
 	s, err := loadLines(in)
 	if err != nil {
 		return nil, fmt.Errorf("state: load: %w", err)
@@ -85,7 +89,7 @@ func Load(r io.Reader) (*State, error) {
 
 func loadLines(in *lineReader) (*State, error) {
 	var h header
-	if err := in.next(&h); err != nil {
+	if err := in.first(&h); err != nil {
 		return nil, err
 	}
 	if err := h.check(); err != nil {
@@ -115,7 +119,7 @@ func (h *header) check() error {
 	case h.Format != saveFormat:
 		return fmt.Errorf("this is no saved state (format %q)", h.Format)
 	case h.Version != saveVersion:
-		return fmt.Errorf("version %d, this node reads %d", h.Version, saveVersion)
+		return fmt.Errorf("%w: it has version %d, this node reads %d", ErrNewer, h.Version, saveVersion)
 	}
 	for _, b := range []struct {
 		name     string
@@ -152,6 +156,17 @@ func (s *State) revive() error {
 	return s.VerifyAudit()
 }
 
+// wholeLines splits as Save writes: each line ends in a newline, the last one too.
+func wholeLines(data []byte, atEOF bool) (int, []byte, error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return 0, nil, errors.New("the last line is cut")
+	}
+	return 0, nil, nil
+}
+
 // lineReader reads line after line and sums them up.
 type lineReader struct {
 	lines *bufio.Scanner
@@ -168,11 +183,31 @@ func (in *lineReader) read() ([]byte, error) {
 	return nil, io.ErrUnexpectedEOF
 }
 
+// first reads the header. One of a newer version may have fields that are unknown here: then the version is what is told.
+func (in *lineReader) first(h *header) error {
+	line, err := in.read()
+	if err != nil {
+		return err
+	}
+	var only struct {
+		Format  string
+		Version int
+	}
+	if json.Unmarshal(line, &only) == nil && only.Format == saveFormat && only.Version > saveVersion {
+		return fmt.Errorf("%w: it has version %d, this node reads %d", ErrNewer, only.Version, saveVersion)
+	}
+	return in.decode(line, h)
+}
+
 func (in *lineReader) next(v any) error {
 	line, err := in.read()
 	if err != nil {
 		return err
 	}
+	return in.decode(line, v)
+}
+
+func (in *lineReader) decode(line []byte, v any) error {
 	in.sum.Write(line)
 	in.sum.Write([]byte{'\n'})
 	d := json.NewDecoder(bytes.NewReader(line))
@@ -186,12 +221,12 @@ func (in *lineReader) end() error {
 	if err != nil {
 		return err
 	}
-	var want checksum
-	if err := json.Unmarshal(line, &want); err != nil {
+	want, err := json.Marshal(checksum{hex.EncodeToString(in.sum.Sum(nil))})
+	if err != nil {
 		return err
 	}
-	if got := hex.EncodeToString(in.sum.Sum(nil)); got != want.Sum {
-		return fmt.Errorf("checksum is %.8s, the lines give %.8s", want.Sum, got)
+	if !bytes.Equal(line, want) { // byte for byte: JSON would let a damaged name or blank pass
+		return fmt.Errorf("the last line is %.24q, the lines before it give %.24q", line, want)
 	}
 	if in.lines.Scan() {
 		return errors.New("text after the checksum")

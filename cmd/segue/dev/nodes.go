@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"sync"
 	"time"
@@ -176,6 +177,38 @@ func (n *nodes) Ask(ctx context.Context, q query.Question) ([]feed.Answer, error
 		return s.Ask(ctx, q)
 	}
 	return nil, errDown
+}
+
+// Cluster is how every node stands.
+func (n *nodes) Cluster(ctx context.Context) (controlplane.Cluster, error) {
+	if s := n.any(); s != nil {
+		return s.Cluster(ctx)
+	}
+	return controlplane.Cluster{}, errDown
+}
+
+// Steer changes the set of nodes, or hands the leadership on.
+func (n *nodes) Steer(ctx context.Context, c state.Command) (state.Result, error) {
+	if s := n.any(); s != nil {
+		return s.Steer(ctx, c)
+	}
+	return state.Result{}, errDown
+}
+
+// Backup writes the state.
+func (n *nodes) Backup(ctx context.Context, to io.Writer) error {
+	if s := n.any(); s != nil {
+		return s.Backup(ctx, to)
+	}
+	return errDown
+}
+
+// Restore puts a backup in its place.
+func (n *nodes) Restore(ctx context.Context, c state.Command, from io.Reader) error {
+	if s := n.any(); s != nil {
+		return s.Restore(ctx, c, from)
+	}
+	return errDown
 }
 
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

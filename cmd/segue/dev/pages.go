@@ -2,6 +2,7 @@ package dev
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -22,6 +23,10 @@ type plane interface {
 	Leader() (id string, term uint64)
 	View(ctx context.Context) (controlplane.View, error)
 	Ask(ctx context.Context, q query.Question) ([]feed.Answer, error)
+	Cluster(ctx context.Context) (controlplane.Cluster, error)
+	Steer(ctx context.Context, c state.Command) (state.Result, error)
+	Backup(ctx context.Context, to io.Writer) error
+	Restore(ctx context.Context, c state.Command, from io.Reader) error
 }
 
 // control shows a plane to the pages, which know neither controlplane nor feed.
@@ -37,6 +42,15 @@ func (c control) Ask(ctx context.Context, q query.Question) ([]web.Answer, error
 	out := make([]web.Answer, len(answers))
 	for i, a := range answers {
 		out[i] = web.Answer(a)
+	}
+	return out, err
+}
+
+func (c control) Cluster(ctx context.Context) (web.Cluster, error) {
+	known, err := c.plane.Cluster(ctx)
+	out := web.Cluster{Leader: known.Leader, Term: known.Term, Quorum: known.Quorum, Alive: known.Alive}
+	for _, n := range known.Nodes {
+		out.Nodes = append(out.Nodes, web.Node(n))
 	}
 	return out, err
 }

@@ -49,6 +49,12 @@ const (
 	PeerLookProcedure = "/segue.feed.v1.Peer/Look"
 	// PeerAskProcedure is the fully-qualified name of the Peer's Ask RPC.
 	PeerAskProcedure = "/segue.feed.v1.Peer/Ask"
+	// PeerStandProcedure is the fully-qualified name of the Peer's Stand RPC.
+	PeerStandProcedure = "/segue.feed.v1.Peer/Stand"
+	// PeerSteerProcedure is the fully-qualified name of the Peer's Steer RPC.
+	PeerSteerProcedure = "/segue.feed.v1.Peer/Steer"
+	// PeerRestoreProcedure is the fully-qualified name of the Peer's Restore RPC.
+	PeerRestoreProcedure = "/segue.feed.v1.Peer/Restore"
 )
 
 // FeedClient is a client for the segue.feed.v1.Feed service.
@@ -135,6 +141,12 @@ type PeerClient interface {
 	Look(context.Context, *connect.Request[Nothing]) (*connect.Response[View], error)
 	// Ask puts a question to the agents that are attached to this node.
 	Ask(context.Context, *connect.Request[Question]) (*connect.Response[Answers], error)
+	// Stand answers with how this node stands.
+	Stand(context.Context, *connect.Request[Nothing]) (*connect.Response[View], error)
+	// Steer has the leader change the set of control nodes, or hand the leadership on.
+	Steer(context.Context, *connect.Request[Change]) (*connect.Response[Outcome], error)
+	// Restore has the leader put a backup in the place of the state. The first piece carries the change.
+	Restore(context.Context) *connect.ClientStreamForClient[Piece, Outcome]
 }
 
 // NewPeerClient constructs a client for the segue.feed.v1.Peer service. By default, it uses the
@@ -178,6 +190,24 @@ func NewPeerClient(httpClient connect.HTTPClient, baseURL string, opts ...connec
 			connect.WithSchema(peerMethods.ByName("Ask")),
 			connect.WithClientOptions(opts...),
 		),
+		stand: connect.NewClient[Nothing, View](
+			httpClient,
+			baseURL+PeerStandProcedure,
+			connect.WithSchema(peerMethods.ByName("Stand")),
+			connect.WithClientOptions(opts...),
+		),
+		steer: connect.NewClient[Change, Outcome](
+			httpClient,
+			baseURL+PeerSteerProcedure,
+			connect.WithSchema(peerMethods.ByName("Steer")),
+			connect.WithClientOptions(opts...),
+		),
+		restore: connect.NewClient[Piece, Outcome](
+			httpClient,
+			baseURL+PeerRestoreProcedure,
+			connect.WithSchema(peerMethods.ByName("Restore")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -188,6 +218,9 @@ type peerClient struct {
 	tell    *connect.Client[Telling, Nothing]
 	look    *connect.Client[Nothing, View]
 	ask     *connect.Client[Question, Answers]
+	stand   *connect.Client[Nothing, View]
+	steer   *connect.Client[Change, Outcome]
+	restore *connect.Client[Piece, Outcome]
 }
 
 // Propose calls segue.feed.v1.Peer.Propose.
@@ -215,6 +248,21 @@ func (c *peerClient) Ask(ctx context.Context, req *connect.Request[Question]) (*
 	return c.ask.CallUnary(ctx, req)
 }
 
+// Stand calls segue.feed.v1.Peer.Stand.
+func (c *peerClient) Stand(ctx context.Context, req *connect.Request[Nothing]) (*connect.Response[View], error) {
+	return c.stand.CallUnary(ctx, req)
+}
+
+// Steer calls segue.feed.v1.Peer.Steer.
+func (c *peerClient) Steer(ctx context.Context, req *connect.Request[Change]) (*connect.Response[Outcome], error) {
+	return c.steer.CallUnary(ctx, req)
+}
+
+// Restore calls segue.feed.v1.Peer.Restore.
+func (c *peerClient) Restore(ctx context.Context) *connect.ClientStreamForClient[Piece, Outcome] {
+	return c.restore.CallClientStream(ctx)
+}
+
 // PeerHandler is an implementation of the segue.feed.v1.Peer service.
 type PeerHandler interface {
 	// Propose takes a change that a follower forwards to the leader.
@@ -227,6 +275,12 @@ type PeerHandler interface {
 	Look(context.Context, *connect.Request[Nothing]) (*connect.Response[View], error)
 	// Ask puts a question to the agents that are attached to this node.
 	Ask(context.Context, *connect.Request[Question]) (*connect.Response[Answers], error)
+	// Stand answers with how this node stands.
+	Stand(context.Context, *connect.Request[Nothing]) (*connect.Response[View], error)
+	// Steer has the leader change the set of control nodes, or hand the leadership on.
+	Steer(context.Context, *connect.Request[Change]) (*connect.Response[Outcome], error)
+	// Restore has the leader put a backup in the place of the state. The first piece carries the change.
+	Restore(context.Context, *connect.ClientStream[Piece]) (*connect.Response[Outcome], error)
 }
 
 // NewPeerHandler builds an HTTP handler from the service implementation. It returns the path on
@@ -266,6 +320,24 @@ func NewPeerHandler(svc PeerHandler, opts ...connect.HandlerOption) (string, htt
 		connect.WithSchema(peerMethods.ByName("Ask")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peerStandHandler := connect.NewUnaryHandler(
+		PeerStandProcedure,
+		svc.Stand,
+		connect.WithSchema(peerMethods.ByName("Stand")),
+		connect.WithHandlerOptions(opts...),
+	)
+	peerSteerHandler := connect.NewUnaryHandler(
+		PeerSteerProcedure,
+		svc.Steer,
+		connect.WithSchema(peerMethods.ByName("Steer")),
+		connect.WithHandlerOptions(opts...),
+	)
+	peerRestoreHandler := connect.NewClientStreamHandler(
+		PeerRestoreProcedure,
+		svc.Restore,
+		connect.WithSchema(peerMethods.ByName("Restore")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/segue.feed.v1.Peer/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case PeerProposeProcedure:
@@ -278,6 +350,12 @@ func NewPeerHandler(svc PeerHandler, opts ...connect.HandlerOption) (string, htt
 			peerLookHandler.ServeHTTP(w, r)
 		case PeerAskProcedure:
 			peerAskHandler.ServeHTTP(w, r)
+		case PeerStandProcedure:
+			peerStandHandler.ServeHTTP(w, r)
+		case PeerSteerProcedure:
+			peerSteerHandler.ServeHTTP(w, r)
+		case PeerRestoreProcedure:
+			peerRestoreHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -305,4 +383,16 @@ func (UnimplementedPeerHandler) Look(context.Context, *connect.Request[Nothing])
 
 func (UnimplementedPeerHandler) Ask(context.Context, *connect.Request[Question]) (*connect.Response[Answers], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("segue.feed.v1.Peer.Ask is not implemented"))
+}
+
+func (UnimplementedPeerHandler) Stand(context.Context, *connect.Request[Nothing]) (*connect.Response[View], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("segue.feed.v1.Peer.Stand is not implemented"))
+}
+
+func (UnimplementedPeerHandler) Steer(context.Context, *connect.Request[Change]) (*connect.Response[Outcome], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("segue.feed.v1.Peer.Steer is not implemented"))
+}
+
+func (UnimplementedPeerHandler) Restore(context.Context, *connect.ClientStream[Piece]) (*connect.Response[Outcome], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("segue.feed.v1.Peer.Restore is not implemented"))
 }

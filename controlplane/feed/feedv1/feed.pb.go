@@ -561,6 +561,7 @@ type Answer struct {
 	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	Agent         string                 `protobuf:"bytes,4,opt,name=agent,proto3" json:"agent,omitempty"`
 	Region        string                 `protobuf:"bytes,5,opt,name=region,proto3" json:"region,omitempty"`
+	Run           string                 `protobuf:"bytes,6,opt,name=run,proto3" json:"run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -626,6 +627,13 @@ func (x *Answer) GetAgent() string {
 func (x *Answer) GetRegion() string {
 	if x != nil {
 		return x.Region
+	}
+	return ""
+}
+
+func (x *Answer) GetRun() string {
+	if x != nil {
+		return x.Run
 	}
 	return ""
 }
@@ -710,6 +718,58 @@ func (x *Change) GetCommand() []byte {
 	return nil
 }
 
+type Piece struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Command       []byte                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Piece) Reset() {
+	*x = Piece{}
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Piece) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Piece) ProtoMessage() {}
+
+func (x *Piece) ProtoReflect() protoreflect.Message {
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Piece.ProtoReflect.Descriptor instead.
+func (*Piece) Descriptor() ([]byte, []int) {
+	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Piece) GetCommand() []byte {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+func (x *Piece) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 type Outcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Result        []byte                 `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
@@ -720,7 +780,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[10]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +792,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[10]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +805,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{10}
+	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Outcome) GetResult() []byte {
@@ -771,7 +831,7 @@ type Index struct {
 
 func (x *Index) Reset() {
 	*x = Index{}
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[11]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +843,7 @@ func (x *Index) String() string {
 func (*Index) ProtoMessage() {}
 
 func (x *Index) ProtoReflect() protoreflect.Message {
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[11]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +856,7 @@ func (x *Index) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Index.ProtoReflect.Descriptor instead.
 func (*Index) Descriptor() ([]byte, []int) {
-	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{11}
+	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Index) GetIndex() uint64 {
@@ -816,7 +876,7 @@ type Telling struct {
 
 func (x *Telling) Reset() {
 	*x = Telling{}
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[12]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +888,7 @@ func (x *Telling) String() string {
 func (*Telling) ProtoMessage() {}
 
 func (x *Telling) ProtoReflect() protoreflect.Message {
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[12]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +901,7 @@ func (x *Telling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Telling.ProtoReflect.Descriptor instead.
 func (*Telling) Descriptor() ([]byte, []int) {
-	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{12}
+	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Telling) GetReports() [][]byte {
@@ -867,7 +927,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[13]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +939,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[13]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +952,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{13}
+	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *View) GetWorld() []byte {
@@ -912,7 +972,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[14]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -924,7 +984,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[14]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -937,7 +997,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{14}
+	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Question) GetQuestion() []byte {
@@ -963,7 +1023,7 @@ type Answers struct {
 
 func (x *Answers) Reset() {
 	*x = Answers{}
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[15]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1035,7 @@ func (x *Answers) String() string {
 func (*Answers) ProtoMessage() {}
 
 func (x *Answers) ProtoReflect() protoreflect.Message {
-	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[15]
+	mi := &file_controlplane_feed_feedv1_feed_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1048,7 @@ func (x *Answers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answers.ProtoReflect.Descriptor instead.
 func (*Answers) Descriptor() ([]byte, []int) {
-	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{15}
+	return file_controlplane_feed_feedv1_feed_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Answers) GetAnswers() []*Answer {
@@ -1035,16 +1095,20 @@ const file_controlplane_feed_feedv1_feed_proto_rawDesc = "" +
 	"\x04Beat\"3\n" +
 	"\x05Query\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
-	"\bquestion\x18\x02 \x01(\fR\bquestion\"p\n" +
+	"\bquestion\x18\x02 \x01(\fR\bquestion\"\x82\x01\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\fR\x04body\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x14\n" +
 	"\x05agent\x18\x04 \x01(\tR\x05agent\x12\x16\n" +
-	"\x06region\x18\x05 \x01(\tR\x06region\"\t\n" +
+	"\x06region\x18\x05 \x01(\tR\x06region\x12\x10\n" +
+	"\x03run\x18\x06 \x01(\tR\x03run\"\t\n" +
 	"\aNothing\"\"\n" +
 	"\x06Change\x12\x18\n" +
-	"\acommand\x18\x01 \x01(\fR\acommand\"7\n" +
+	"\acommand\x18\x01 \x01(\fR\acommand\"5\n" +
+	"\x05Piece\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\fR\acommand\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"7\n" +
 	"\aOutcome\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\fR\x06result\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\fR\x05error\"\x1d\n" +
@@ -1061,13 +1125,16 @@ const file_controlplane_feed_feedv1_feed_proto_rawDesc = "" +
 	"\aAnswers\x12/\n" +
 	"\aanswers\x18\x01 \x03(\v2\x15.segue.feed.v1.AnswerR\aanswers2<\n" +
 	"\x04Feed\x124\n" +
-	"\x06Attach\x12\x11.segue.feed.v1.Up\x1a\x13.segue.feed.v1.Down(\x010\x012\x9e\x02\n" +
+	"\x06Attach\x12\x11.segue.feed.v1.Up\x1a\x13.segue.feed.v1.Down(\x010\x012\xc7\x03\n" +
 	"\x04Peer\x128\n" +
 	"\aPropose\x12\x15.segue.feed.v1.Change\x1a\x16.segue.feed.v1.Outcome\x127\n" +
 	"\aConfirm\x12\x16.segue.feed.v1.Nothing\x1a\x14.segue.feed.v1.Index\x126\n" +
 	"\x04Tell\x12\x16.segue.feed.v1.Telling\x1a\x16.segue.feed.v1.Nothing\x123\n" +
 	"\x04Look\x12\x16.segue.feed.v1.Nothing\x1a\x13.segue.feed.v1.View\x126\n" +
-	"\x03Ask\x12\x17.segue.feed.v1.Question\x1a\x16.segue.feed.v1.AnswersB'Z%segue/controlplane/feed/feedv1;feedv1b\x06proto3"
+	"\x03Ask\x12\x17.segue.feed.v1.Question\x1a\x16.segue.feed.v1.Answers\x124\n" +
+	"\x05Stand\x12\x16.segue.feed.v1.Nothing\x1a\x13.segue.feed.v1.View\x126\n" +
+	"\x05Steer\x12\x15.segue.feed.v1.Change\x1a\x16.segue.feed.v1.Outcome\x129\n" +
+	"\aRestore\x12\x14.segue.feed.v1.Piece\x1a\x16.segue.feed.v1.Outcome(\x01B'Z%segue/controlplane/feed/feedv1;feedv1b\x06proto3"
 
 var (
 	file_controlplane_feed_feedv1_feed_proto_rawDescOnce sync.Once
@@ -1081,7 +1148,7 @@ func file_controlplane_feed_feedv1_feed_proto_rawDescGZIP() []byte {
 	return file_controlplane_feed_feedv1_feed_proto_rawDescData
 }
 
-var file_controlplane_feed_feedv1_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_controlplane_feed_feedv1_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_controlplane_feed_feedv1_feed_proto_goTypes = []any{
 	(*Up)(nil),       // 0: segue.feed.v1.Up
 	(*Down)(nil),     // 1: segue.feed.v1.Down
@@ -1093,12 +1160,13 @@ var file_controlplane_feed_feedv1_feed_proto_goTypes = []any{
 	(*Answer)(nil),   // 7: segue.feed.v1.Answer
 	(*Nothing)(nil),  // 8: segue.feed.v1.Nothing
 	(*Change)(nil),   // 9: segue.feed.v1.Change
-	(*Outcome)(nil),  // 10: segue.feed.v1.Outcome
-	(*Index)(nil),    // 11: segue.feed.v1.Index
-	(*Telling)(nil),  // 12: segue.feed.v1.Telling
-	(*View)(nil),     // 13: segue.feed.v1.View
-	(*Question)(nil), // 14: segue.feed.v1.Question
-	(*Answers)(nil),  // 15: segue.feed.v1.Answers
+	(*Piece)(nil),    // 10: segue.feed.v1.Piece
+	(*Outcome)(nil),  // 11: segue.feed.v1.Outcome
+	(*Index)(nil),    // 12: segue.feed.v1.Index
+	(*Telling)(nil),  // 13: segue.feed.v1.Telling
+	(*View)(nil),     // 14: segue.feed.v1.View
+	(*Question)(nil), // 15: segue.feed.v1.Question
+	(*Answers)(nil),  // 16: segue.feed.v1.Answers
 }
 var file_controlplane_feed_feedv1_feed_proto_depIdxs = []int32{
 	2,  // 0: segue.feed.v1.Up.hello:type_name -> segue.feed.v1.Hello
@@ -1111,17 +1179,23 @@ var file_controlplane_feed_feedv1_feed_proto_depIdxs = []int32{
 	0,  // 7: segue.feed.v1.Feed.Attach:input_type -> segue.feed.v1.Up
 	9,  // 8: segue.feed.v1.Peer.Propose:input_type -> segue.feed.v1.Change
 	8,  // 9: segue.feed.v1.Peer.Confirm:input_type -> segue.feed.v1.Nothing
-	12, // 10: segue.feed.v1.Peer.Tell:input_type -> segue.feed.v1.Telling
+	13, // 10: segue.feed.v1.Peer.Tell:input_type -> segue.feed.v1.Telling
 	8,  // 11: segue.feed.v1.Peer.Look:input_type -> segue.feed.v1.Nothing
-	14, // 12: segue.feed.v1.Peer.Ask:input_type -> segue.feed.v1.Question
-	1,  // 13: segue.feed.v1.Feed.Attach:output_type -> segue.feed.v1.Down
-	10, // 14: segue.feed.v1.Peer.Propose:output_type -> segue.feed.v1.Outcome
-	11, // 15: segue.feed.v1.Peer.Confirm:output_type -> segue.feed.v1.Index
-	8,  // 16: segue.feed.v1.Peer.Tell:output_type -> segue.feed.v1.Nothing
-	13, // 17: segue.feed.v1.Peer.Look:output_type -> segue.feed.v1.View
-	15, // 18: segue.feed.v1.Peer.Ask:output_type -> segue.feed.v1.Answers
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
+	15, // 12: segue.feed.v1.Peer.Ask:input_type -> segue.feed.v1.Question
+	8,  // 13: segue.feed.v1.Peer.Stand:input_type -> segue.feed.v1.Nothing
+	9,  // 14: segue.feed.v1.Peer.Steer:input_type -> segue.feed.v1.Change
+	10, // 15: segue.feed.v1.Peer.Restore:input_type -> segue.feed.v1.Piece
+	1,  // 16: segue.feed.v1.Feed.Attach:output_type -> segue.feed.v1.Down
+	11, // 17: segue.feed.v1.Peer.Propose:output_type -> segue.feed.v1.Outcome
+	12, // 18: segue.feed.v1.Peer.Confirm:output_type -> segue.feed.v1.Index
+	8,  // 19: segue.feed.v1.Peer.Tell:output_type -> segue.feed.v1.Nothing
+	14, // 20: segue.feed.v1.Peer.Look:output_type -> segue.feed.v1.View
+	16, // 21: segue.feed.v1.Peer.Ask:output_type -> segue.feed.v1.Answers
+	14, // 22: segue.feed.v1.Peer.Stand:output_type -> segue.feed.v1.View
+	11, // 23: segue.feed.v1.Peer.Steer:output_type -> segue.feed.v1.Outcome
+	11, // 24: segue.feed.v1.Peer.Restore:output_type -> segue.feed.v1.Outcome
+	16, // [16:25] is the sub-list for method output_type
+	7,  // [7:16] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -1149,7 +1223,7 @@ func file_controlplane_feed_feedv1_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_controlplane_feed_feedv1_feed_proto_rawDesc), len(file_controlplane_feed_feedv1_feed_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
