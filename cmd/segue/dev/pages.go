@@ -41,7 +41,7 @@ func (c control) Ask(ctx context.Context, q query.Question) ([]web.Answer, error
 	answers, err := c.plane.Ask(ctx, q)
 	out := make([]web.Answer, len(answers))
 	for i, a := range answers {
-		out[i] = web.Answer(a)
+		out[i] = web.Answer{Agent: a.Agent, Region: a.Region, Body: a.Body, Err: a.Err}
 	}
 	return out, err
 }
