@@ -162,16 +162,11 @@ func (c *canon) adds() bool {
 	return math.Abs(sum-100) <= 0.01
 }
 
-// ValueAt is what a policy says at a path of a Conflict, "" where it says nothing. The path is looked up, not split: the names of
-// contracts hold dots.
-func ValueAt(p *Policy, path string) string {
-	value := ""
-	normal(p).each("", func(at string, leaf *canon) {
-		if at == path {
-			value = leaf.shown()
-		}
-	})
-	return value
+// Values is what a policy says at each path that a Conflict can name.
+func Values(p *Policy) map[string]string {
+	values := map[string]string{}
+	normal(p).each("", func(at string, leaf *canon) { values[at] = leaf.shown() })
+	return values
 }
 
 // each visits every value.

@@ -287,8 +287,8 @@ func TestMergeConflictsAreSymmetrical(t *testing.T) {
 			if !slices.Contains(back.Conflicts, Conflict{c.Path, c.Base, c.Yours, c.Theirs}) {
 				t.Fatalf("%+v is not in %+v", c, back.Conflicts)
 			}
-			if ValueAt(a, c.Path) != c.Theirs || ValueAt(b, c.Path) != c.Yours || ValueAt(p, c.Path) != c.Base {
-				t.Fatalf("%+v: the policies say %q, %q, %q", c, ValueAt(p, c.Path), ValueAt(a, c.Path), ValueAt(b, c.Path))
+			if Values(a)[c.Path] != c.Theirs || Values(b)[c.Path] != c.Yours || Values(p)[c.Path] != c.Base {
+				t.Fatalf("%+v: the policies say %q, %q, %q", c, Values(p)[c.Path], Values(a)[c.Path], Values(b)[c.Path])
 			}
 		}
 		if errThere == nil && len(there.Conflicts) == 0 && len(Diff(there.Policy, back.Policy)) > 0 {

@@ -158,6 +158,9 @@ func (c *Command) check() *Error {
 	if _, n := c.kinds(); n != 1 {
 		return refuse(Invalid, "a command is one change, this one has %d", n)
 	}
+	if err := c.checkOrigin(); err != nil {
+		return err
+	}
 	if c.SetWeights != nil {
 		return checkWeights(c.SetWeights.Weights)
 	}
@@ -202,6 +205,12 @@ func (c *Command) digest() string {
 		buf = append(buf, c.ApplyPolicy.Source...)
 		if c.ApplyPolicy.Replace {
 			buf = append(buf, 0) // no document ends so: YAML has no zero byte
+		}
+		if c.ApplyPolicy.Origin != "" {
+			buf = appendTexts(append(buf, 0, 1), string(c.ApplyPolicy.Origin))
+		}
+		if c.ApplyPolicy.Back != 0 {
+			buf = binary.BigEndian.AppendUint64(append(buf, 0, 2), c.ApplyPolicy.Back)
 		}
 	case c.SetWeights != nil:
 		w := c.SetWeights

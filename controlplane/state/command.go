@@ -31,12 +31,15 @@ type Command struct {
 // where an incarnation exists it changes nothing.
 type Init struct{ Incarnation string }
 
-// ApplyPolicy makes Source the next revision. Base is the revision that its author started from; a stale base is refused. With Replace
-// it follows whatever is in force, and Base does not count.
+// ApplyPolicy makes Source the next revision. Base is the revision that its author started from. With an Origin, what others changed since
+// is merged into it; without one a stale base is refused. With Replace it follows whatever is in force, and Base does not count. Back
+// names the revision whose document is to be in force again, in the place of Source.
 type ApplyPolicy struct {
 	Base    uint64
 	Replace bool `json:",omitempty"`
 	Source  []byte
+	Origin  Origin `json:",omitempty"`
+	Back    uint64 `json:",omitempty"`
 }
 
 // SetWeights changes one service's weights in one region. Base 0: whatever is in force.
@@ -45,6 +48,7 @@ type SetWeights struct {
 	Service string
 	Region  string
 	Weights []policy.Weight
+	Origin  Origin `json:",omitempty"`
 }
 
 // GiveOrder puts an order in force (drain, drill).
@@ -87,6 +91,7 @@ type Conflict struct {
 	Base, Current uint64
 	Theirs        []string // changes since base
 	Yours         []string // changes asked for
+	Fields        []Clash  `json:",omitempty"` // what both changed, to different values
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -9,23 +9,25 @@ import (
 	"segue/controlplane/policy"
 )
 
-// applyPolicy makes the document the next revision, if its author knew the revision in force.
+// applyPolicy makes the document the next revision: as it is, merged with what others changed, or an old one's again.
 func (s *State) applyPolicy(c Command, a *ApplyPolicy) (done, *Error) {
-	if len(a.Source) > policy.MaxDocument {
-		return done{}, refuse(Invalid, "the policy has %d bytes, at most %d are kept", len(a.Source), policy.MaxDocument)
+	plan, err := s.Plan(*a)
+	if err != nil {
+		return done{}, err
 	}
 	current := s.Current()
-	if current.Number > 0 && bytes.Equal(a.Source, current.Source) {
-		return done{}, nil
+	if current.Number > 0 && bytes.Equal(plan.Document.Source, current.Source) {
+		return s.file(a, current.Number), nil
 	}
-	doc, problems := policy.Read("policy", a.Source)
-	if len(problems) > 0 {
-		return done{}, invalid(problems)
+	made, err := s.revise(c, plan.Document, plan.Changes, cutAll(plan.Document.Policy))
+	if err != nil {
+		return done{}, err
 	}
-	if a.Base != current.Number && !a.Replace {
-		return done{}, s.stale(a.Base, doc.Policy)
+	s.file(a, s.Current().Number)
+	if a.Back != 0 {
+		made.text += fmt.Sprintf(" (back to revision %d)", a.Back)
 	}
-	return s.revise(c, doc, policy.Diff(current.Policy, doc.Policy), cutAll(doc.Policy))
+	return made, nil
 }
 
 // setWeights edits one service's weights in one region, in the document itself: its comments and order stay.
@@ -89,6 +91,7 @@ func (s *State) revise(c Command, doc policy.Document, changes []policy.Change, 
 	r := Revision{
 		Number: s.Current().Number + 1, Source: doc.Source, Policy: doc.Policy, At: c.At, Actor: c.Actor, Reason: c.Reason, Summary: lines(changes),
 	}
+	r.Origin, r.Back = c.origin()
 	s.keep(r)
 	s.text, s.cuts = doc, cuts
 	return done{text: fmt.Sprintf("revision %d: %s", r.Number, sentence(r.Summary))}, nil

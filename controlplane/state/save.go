@@ -31,6 +31,7 @@ type header struct {
 	Head, Root  string
 	Orders      []policy.Order
 	Nodes       []Node
+	Filed       *Filed `json:",omitempty"`
 	Revisions   int
 	Audit       int
 	Seen        int
@@ -39,7 +40,7 @@ type header struct {
 type checksum struct{ Sum string }
 
 // ErrNewer means that a saved State was written by a newer version.
-var ErrNewer = errors.New("a format of another version")
+var ErrNewer = errors.New("the format is newer")
 
 // Save writes the whole State, request ids included: a node restored from it must know the repeats too.
 func (s *State) Save(w io.Writer) error {
@@ -61,7 +62,7 @@ func (s *State) Save(w io.Writer) error {
 func (s *State) saveLines(enc *json.Encoder) error {
 	err := enc.Encode(header{
 		Format: saveFormat, Version: saveVersion, Incarnation: s.Incarnation, Index: s.Index, Head: s.Head, Root: s.root,
-		Orders: s.Orders, Nodes: s.Nodes, Revisions: len(s.Revisions), Audit: len(s.Audit), Seen: len(s.seen.list),
+		Orders: s.Orders, Nodes: s.Nodes, Filed: s.Filed, Revisions: len(s.Revisions), Audit: len(s.Audit), Seen: len(s.seen.list),
 	})
 	return errors.Join(err, saveEach(enc, s.Revisions), saveEach(enc, s.Audit), saveEach(enc, s.seen.list))
 }
@@ -95,7 +96,7 @@ func loadLines(in *lineReader) (*State, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	s := &State{Incarnation: h.Incarnation, Index: h.Index, Head: h.Head, root: h.Root, Orders: h.Orders, Nodes: h.Nodes}
+	s := &State{Incarnation: h.Incarnation, Index: h.Index, Head: h.Head, root: h.Root, Orders: h.Orders, Nodes: h.Nodes, Filed: h.Filed}
 	var err error
 	if s.Revisions, err = loadEach[Revision](in, h.Revisions); err != nil {
 		return nil, err
@@ -119,7 +120,7 @@ func (h *header) check() error {
 	case h.Format != saveFormat:
 		return fmt.Errorf("this is no saved state (format %q)", h.Format)
 	case h.Version != saveVersion:
-		return fmt.Errorf("%w: it has version %d, this node reads %d", ErrNewer, h.Version, saveVersion)
+		return fmt.Errorf("version %d, this node reads %d", h.Version, saveVersion)
 	}
 	for _, b := range []struct {
 		name     string

@@ -118,7 +118,7 @@ func (v Seen) size() int {
 	if e := v.Result.Err; e != nil {
 		n += len(e.Message) + 300*len(e.Problems)
 		if e.Base != nil {
-			n += textSize(e.Base.Theirs) + textSize(e.Base.Yours)
+			n += textSize(e.Base.Theirs) + textSize(e.Base.Yours) + clashSize(e.Base.Fields)
 		}
 	}
 	return n

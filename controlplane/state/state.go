@@ -15,6 +15,7 @@ type State struct {
 	Nodes       []Node  // the control nodes that announced themselves, by id
 	Audit       []Entry // newest last; at most MaxAudit kept
 	Head        string  // hash of the last audit entry
+	Filed       *Filed  // the document that a file said last; nil until one was applied
 
 	root         string                     // hash before Audit[0]: what the chain hangs on once old entries are dropped
 	room         *room                      // of Audit
@@ -49,6 +50,8 @@ type Revision struct {
 	Actor   string
 	Reason  string
 	Summary []string // what changed, one line each
+	Origin  Origin   `json:",omitempty"` // where it came from; empty where nobody said
+	Back    uint64   `json:",omitempty"` // of a rollback: the revision whose document this is
 }
 
 // Current returns the revision in force; Number 0 and an empty Policy before the first.
