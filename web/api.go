@@ -153,32 +153,17 @@ func (w *Web) drain(c echo.Context) error {
 	return c.JSON(http.StatusOK, done)
 }
 
-// resume ends every drain of a provider. Each end is a change of its own, under an id that follows from the request's.
+// resume ends every drain of a provider, in one change.
 func (w *Web) resume(c echo.Context) error {
 	a, err := authorOf(c)
 	if err != nil {
 		return err
 	}
-	st, err := w.read(c.Request().Context())
+	result, err := w.propose(c.Request().Context(), a, state.Command{EndOrder: &state.EndOrder{DrainsOf: c.Param("provider")}})
 	if err != nil {
-		return fmt.Errorf("web: resume: %w", err)
+		return err
 	}
-	if st.Current().Policy.Provider(c.Param("provider")) == nil {
-		return refusal(state.NotFound, fmt.Sprintf("there is no provider %q", c.Param("provider")))
-	}
-	ended := []string{}
-	for _, o := range st.InForce(w.cfg.Now()) {
-		if o.Kind != policy.Drain || o.Provider != c.Param("provider") {
-			continue
-		}
-		each := a
-		each.request += "-" + o.ID
-		if _, err := w.propose(c.Request().Context(), each, state.Command{EndOrder: &state.EndOrder{ID: o.ID}}); err != nil && !gone(err) {
-			return err
-		}
-		ended = append(ended, o.ID)
-	}
-	return c.JSON(http.StatusOK, map[string]any{"ended": ended})
+	return c.JSON(http.StatusOK, map[string]any{"ended": orEmpty(strings.Fields(result.Order))})
 }
 
 // gone tells that an order had ended already: that is what was asked for.
@@ -312,13 +297,23 @@ func (w *Web) runFault(c echo.Context) error {
 }
 
 func (w *Web) stopFault(c echo.Context) error {
-	if _, err := authorOf(c); err != nil {
+	a, err := authorOf(c)
+	if err != nil {
 		return err
 	}
-	if err := w.cfg.Sandbox.Stop(c.Param("id")); err != nil {
-		return refusal(state.NotFound, err.Error())
+	id, ctx := c.Param("id"), c.Request().Context()
+	if _, err := w.repeat.once(a.request, "stop "+id, func() (Fault, error) {
+		if err := w.matches(ctx, a); err != nil {
+			return Fault{}, err
+		}
+		if err := w.cfg.Sandbox.Stop(id); err != nil {
+			return Fault{}, refusal(state.NotFound, err.Error())
+		}
+		return Fault{ID: id}, nil
+	}); err != nil {
+		return err
 	}
-	return c.JSON(http.StatusOK, changed{Order: c.Param("id")})
+	return c.JSON(http.StatusOK, changed{Order: id})
 }
 
 // books is what the providers' own books say.

@@ -55,7 +55,7 @@ func TestPolicyRefusals(t *testing.T) {
 		}
 		return p
 	}
-	p := put(strings.Replace(document, "main: 70, backup: 30", "main: 50, backup: 50", 1), 409, "If-Match", `"1"`)
+	p := put(strings.Replace(document, "main: 70, backup: 30", "main: 50, backup: 50", 1), 412, "If-Match", `"1"`)
 	if p.Conflict == nil || p.Conflict.Base != 1 || p.Conflict.Current != 2 || len(p.Conflict.Theirs) != 2 || len(p.Conflict.Yours) != 2 {
 		t.Errorf("%+v", p.Conflict)
 	}
@@ -84,7 +84,7 @@ func TestWeightsByAPI(t *testing.T) {
 	}
 	s.json(http.MethodPatch, "/api/v1/services/payments/weights/eu-west", `{"main":20}`, 422, &p, "Segue-Reason", "x")
 	s.json(http.MethodPatch, "/api/v1/services/payments/weights/eu-west", `{"main":"much"}`, 422, &p, "Segue-Reason", "x")
-	s.json(http.MethodPatch, "/api/v1/services/payments/weights/eu-west", `{"main":100}`, 409, &p, "Segue-Reason", "x", "If-Match", `"1"`)
+	s.json(http.MethodPatch, "/api/v1/services/payments/weights/eu-west", `{"main":100}`, 412, &p, "Segue-Reason", "x", "If-Match", `"1"`)
 }
 
 func TestDrainAndResume(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -25,59 +26,98 @@ func readJSON(c echo.Context, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
-	if !json.Valid(body) {
-		return unfit("it does not parse as one JSON value")
+	if err := json.Unmarshal(body, new(json.RawMessage)); err != nil {
+		return unparsed(body, err)
 	}
-	if name, twice := repeated(body); twice {
-		return unfit(fmt.Sprintf("the field %q stands twice", name))
+	outer := fields(body)
+	if f, twice := repeated(outer); twice {
+		return unfitAt(body, f.at, f.name, fmt.Sprintf("the field %q stands twice", f.name))
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	return wrongBody(d.Decode(into))
+	return wrongBody(body, outer, d.Decode(into))
 }
 
-func unfit(why string) error {
+func unfit(why string) *state.Error {
 	return refusal(state.Invalid, "the body is not the JSON that is wanted here: "+why)
 }
 
+// unfitAt is unfit with the field and its place in the body, counted from 1.
+func unfitAt(body []byte, at int64, field, why string) error {
+	e := unfit(why)
+	before := body[:min(max(int(at), 0), len(body))]
+	line, column := 1+bytes.Count(before, []byte{'\n'}), len(before)-bytes.LastIndexByte(before, '\n')
+	e.Problems = policy.Problems{{Line: line, Col: column, Path: field, Message: why}}
+	return e
+}
+
+func unparsed(body []byte, err error) error {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return unfit("it does not parse as one JSON value")
+	}
+	return unfitAt(body, max(0, syntax.Offset-1), "", "it does not parse as one JSON value: "+syntax.Error())
+}
+
 // wrongBody says in the API's words what does not fit.
-func wrongBody(err error) error {
+func wrongBody(body []byte, outer []field, err error) error {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &kind) && kind.Field != "":
-		return unfit(fmt.Sprintf("%s: %s is given, %s is wanted", kind.Field, kind.Value, kind.Type))
+		return unfitAt(body, kind.Offset-1, kind.Field, fmt.Sprintf("%s: %s is given, %s is wanted", kind.Field, kind.Value, kind.Type))
 	case errors.As(err, &kind):
-		return unfit(kind.Value + " is given, an object with fields is wanted")
-	default:
-		return unfit(strings.TrimPrefix(err.Error(), "json: "))
+		return unfitAt(body, 0, "", kind.Value+" is given, an object with fields is wanted")
 	}
+	why := strings.TrimPrefix(err.Error(), "json: ")
+	_, name, _ := strings.Cut(why, "unknown field ")
+	name = strings.Trim(name, `"`)
+	for _, f := range outer {
+		if f.name == name {
+			return unfitAt(body, f.at, name, why)
+		}
+	}
+	return unfit(why)
 }
 
-// repeated returns a field that the outer object has twice: of two weights for one provider, none may win in silence.
-func repeated(body []byte) (name string, twice bool) {
+// field is one field of the outer object, and where it stands.
+type field struct {
+	name string
+	at   int64
+}
+
+// fields are those of the outer object, in their order; none where the body is no object.
+func fields(body []byte) (list []field) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return "", false
+		return nil
 	}
-	seen := map[string]bool{}
 	for d.More() {
 		key, err := d.Token()
 		name, ok := key.(string)
 		if err != nil || !ok {
-			return "", false
+			return list
 		}
-		if seen[name] {
-			return name, true
-		}
-		seen[name] = true
+		list = append(list, field{name, d.InputOffset() - int64(len(strconv.Quote(name)))})
 		var value json.RawMessage
 		if d.Decode(&value) != nil {
-			return "", false
+			return list
 		}
 	}
-	return "", false
+	return list
+}
+
+// repeated returns a field that stands twice: of two weights for one provider, none may win in silence.
+func repeated(list []field) (field, bool) {
+	seen := map[string]bool{}
+	for _, f := range list {
+		if seen[f.name] {
+			return f, true
+		}
+		seen[f.name] = true
+	}
+	return field{}, false
 }
 
 // readShares reads {"main": 40, "backup": 60}.
@@ -90,7 +130,10 @@ func readShares(c echo.Context) ([]policy.Weight, error) {
 	for _, name := range slices.Sorted(keys(shares)) {
 		w := policy.Weight{Provider: name}
 		if text := string(shares[name]); text == "null" || json.Unmarshal(shares[name], &w.Percent) != nil {
-			return nil, unfit(fmt.Sprintf("%s: %.40s is given, a share in percent is wanted, like 40", name, text))
+			why := fmt.Sprintf("%s: %.40s is given, a share in percent is wanted, like 40", name, text)
+			e := unfit(why)
+			e.Problems = policy.Problems{{Path: name, Message: why}}
+			return nil, e
 		}
 		weights = append(weights, w)
 	}

@@ -21,8 +21,14 @@ const proposeWithin = 8 * time.Second
 // localOperator is who changed something, until there is sign-in, when the caller does not say.
 const localOperator = "local operator"
 
-// author is who changes what, why, and under which request id.
-type author struct{ actor, reason, request string }
+// author is who changes what, why, under which request id, and for which revision.
+type author struct {
+	actor, reason, request string
+	match                  uint64 // If-Match: the revision that must be in force; 0: any
+}
+
+// requestHeader tells the id of each request, in its answer: the caller's own Idempotency-Key, or one that was made up.
+const requestHeader = "Segue-Request"
 
 // authorOf reads them from the headers of the API or the fields of a form. A change without a reason is refused.
 func authorOf(c echo.Context) (author, error) {
@@ -38,9 +44,22 @@ func authorOf(c echo.Context) (author, error) {
 		return a, refusal(state.Invalid, "a reason is missing: say why in the header Segue-Reason or the field reason; the audit keeps it")
 	}
 	if a.request == "" {
+		a.request = c.Response().Header().Get(requestHeader)
+	}
+	if a.request == "" {
 		a.request = rand.Text()
 	}
-	return a, nil
+	var err error
+	a.match, err = base(c)
+	return a, err
+}
+
+// requestOf is the id under which a request is known, whether its caller gave one or not.
+func requestOf(c echo.Context) string {
+	if id := requestID(c); id != "" {
+		return id
+	}
+	return c.Response().Header().Get(requestHeader)
 }
 
 // requestID is the id under which a repeat does nothing twice: the header of the API, or the hidden field of a form.
@@ -64,7 +83,7 @@ func isForm(c echo.Context) bool {
 func (w *Web) propose(ctx context.Context, a author, c state.Command) (state.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, proposeWithin)
 	defer cancel()
-	c.Version, c.Request, c.Actor, c.Reason, c.At = 1, a.request, a.actor, a.reason, w.cfg.Now()
+	c.Version, c.Request, c.Actor, c.Reason, c.At, c.Match = 1, a.request, a.actor, a.reason, w.cfg.Now(), a.match
 	result, err := w.cfg.Control.Propose(ctx, c)
 	if err != nil {
 		return result, fmt.Errorf("web: %s: %w", c.Kind(), err)
@@ -119,30 +138,51 @@ const maxRepeats = 256
 type repeats struct {
 	mu    sync.Mutex
 	order []string
-	done  map[string]Fault
+	done  map[string]repeat
 }
 
-// once runs do, unless the request led to something already. Two at the same time are one. The same id for another fault is refused.
-func (r *repeats) once(request, name, provider string, do func() (Fault, error)) (Fault, error) {
+// repeat is what was asked for under a request id, and what it led to.
+type repeat struct {
+	what  string
+	fault Fault
+}
+
+// once runs do, unless the request led to something already. Two at the same time are one. The same id for another change is refused.
+func (r *repeats) once(request, what string, do func() (Fault, error)) (Fault, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f, ok := r.done[request]; ok && request != "" {
-		if f.Name != name || f.Provider != provider {
+	if was, ok := r.done[request]; ok && request != "" {
+		if was.what != what {
 			return Fault{}, refusal(state.Invalid, fmt.Sprintf("request id %q was used for another change", request))
 		}
-		return f, nil
+		return was.fault, nil
 	}
 	f, err := do()
 	if err != nil || request == "" {
 		return f, err
 	}
 	if r.done == nil {
-		r.done = map[string]Fault{}
+		r.done = map[string]repeat{}
 	}
-	r.done[request] = f
+	r.done[request] = repeat{what, f}
 	if r.order = append(r.order, request); len(r.order) > maxRepeats {
 		delete(r.done, r.order[0])
 		r.order = r.order[1:]
 	}
 	return f, nil
+}
+
+// matches refuses what does not pass through the log where another revision is in force than its author names.
+func (w *Web) matches(ctx context.Context, a author) error {
+	if a.match == 0 {
+		return nil
+	}
+	st, err := w.read(ctx)
+	if err != nil {
+		return fmt.Errorf("web: revision in force: %w", err)
+	}
+	if now := st.Current().Number; now != a.match {
+		return &state.Error{Code: state.Stale, Message: fmt.Sprintf("made for revision %d, but revision %d is in force", a.match, now), Base: &state.Conflict{Base: a.match, Current: now}}
+	}
+	return nil
 }

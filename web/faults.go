@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -172,12 +173,15 @@ func (w *Web) runReal(ctx context.Context, a author, r drillRequest) (Fault, err
 	if err != nil {
 		return Fault{}, err
 	}
+	if err := w.matches(ctx, a); err != nil {
+		return Fault{}, err
+	}
 	for _, f := range processFaults() {
 		if f.name == name {
 			provider = ""
 		}
 	}
-	f, err := w.repeat.once(a.request, name, provider, func() (Fault, error) { return w.cfg.Sandbox.Run(ctx, name, provider, length) })
+	f, err := w.repeat.once(a.request, fmt.Sprintf("run %s at %s for %s", name, provider, length), func() (Fault, error) { return w.cfg.Sandbox.Run(ctx, name, provider, length) })
 	var refused *state.Error
 	if err != nil && !errors.As(err, &refused) {
 		return f, refusal(state.Invalid, err.Error())
@@ -222,14 +226,19 @@ func drillOrder(r drillRequest) (policy.Order, error) {
 	return policy.Order{Kind: policy.Drill, Provider: r.Provider, Regions: r.Regions, Fault: f, For: length}, nil
 }
 
-// order puts an order in force and tells its id and end.
+// order puts an order in force and tells its id and end. The end is counted from when it was first given: a repeat is told the same.
 func (w *Web) order(ctx context.Context, a author, o policy.Order) (changed, error) {
-	now := w.cfg.Now()
+	given := w.cfg.Now()
 	result, err := w.propose(ctx, a, state.Command{GiveOrder: &state.GiveOrder{Order: o}})
 	if err != nil {
 		return changed{}, err
 	}
-	return changed{Order: result.Order, Ends: now.Add(o.For), Revision: result.Revision}, nil
+	if st, err := w.read(ctx); err == nil {
+		if i := slices.IndexFunc(st.Audit, func(e state.Entry) bool { return e.Index == result.Index }); i >= 0 {
+			given = st.Audit[i].At
+		}
+	}
+	return changed{Order: result.Order, Ends: given.Add(o.For), Revision: result.Revision}, nil
 }
 
 // giveDrillOrder puts a drill in force.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/rand"
 	"net"
 	"net/http"
 	"strings"
@@ -24,17 +25,35 @@ func guard(next http.Handler, refuse func(http.ResponseWriter, *http.Request, in
 	checked := origins.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setSecurity(w.Header())
+		w.Header().Set(requestHeader, nameOf(r))
 		if !loopbackHost(r.Host) {
 			refuse(w, r, http.StatusMisdirectedRequest, "there is no sign-in yet, so only names of this machine's loopback are served: open 127.0.0.1 or localhost")
 			return
 		}
-		limit := int64(maxForm)
-		if r.Method == http.MethodPut {
-			limit = maxPolicy
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		r.Body = http.MaxBytesReader(w, r.Body, limitOf(r))
 		checked.ServeHTTP(w, r)
 	})
+}
+
+// limitOf is how much of a body is read.
+func limitOf(r *http.Request) int64 {
+	switch {
+	case r.Method == http.MethodPut, strings.HasPrefix(r.URL.Path, "/api/v1/policy"):
+		return maxPolicy
+	case r.URL.Path == "/api/v1/reports":
+		return maxReport
+	default:
+		return maxForm
+	}
+}
+
+// nameOf is the id of a request: its caller's own, where that can be repeated in a header, or a new one.
+func nameOf(r *http.Request) string {
+	id := strings.Trim(r.Header.Get("Idempotency-Key"), `"`)
+	if id == "" || len(id) > 200 {
+		return rand.Text()
+	}
+	return id
 }
 
 func setSecurity(h http.Header) {

@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"segue/controlplane/state"
 	"segue/web/view"
 )
 
@@ -63,6 +61,8 @@ func (w *Web) partsOf(c echo.Context) (func(beat int) []part, error) {
 	switch c.Param("page") {
 	case "overview":
 		return func(int) []part { return w.overviewParts(w.scene(), p) }, nil
+	case "regions", "providers":
+		return w.placeParts(c, p), nil
 	case "routing":
 		return w.routingParts(c, p), nil
 	case "transactions":
@@ -161,7 +161,7 @@ type stream struct {
 func (w *Web) stream(c echo.Context) (*stream, error) {
 	if w.streams.Add(1) > maxStreams {
 		w.streams.Add(-1)
-		return nil, refusal(state.NoLeader, fmt.Sprintf("%d pages are open, the limit: close one", maxStreams))
+		return nil, refusal(overloaded, fmt.Sprintf("%d pages are open, the limit: close one", maxStreams))
 	}
 	h := c.Response().Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -187,6 +187,11 @@ func (s *stream) send(event, data string) error {
 	if data == "" {
 		text = ": \n\n"
 	}
+	return s.write(text)
+}
+
+// write sends text as it stands.
+func (s *stream) write(text string) error {
 	if err := s.rc.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("web: stream: %w", err)
 	}
@@ -208,34 +213,5 @@ func (s *stream) next(changed <-chan struct{}) bool {
 		return false
 	case <-s.web.ends.Done():
 		return false
-	}
-}
-
-// events is the API's stream of what happens: first the newest that are known, oldest first, then each as it comes.
-func (w *Web) events(c echo.Context) error {
-	s, err := w.stream(c)
-	if err != nil {
-		return err
-	}
-	defer s.end()
-	told := map[string]bool{}
-	for {
-		changed := w.watch.wait()
-		list := happened(w.scene())
-		now := make(map[string]bool, len(list))
-		for i := len(list) - 1; i >= 0; i-- {
-			body, err := json.Marshal(list[i])
-			if err != nil {
-				return nil
-			}
-			text := string(body)
-			if now[text] = true; !told[text] && s.send("happened", text) != nil {
-				return nil
-			}
-		}
-		told = now
-		if s.send("", "") != nil || !s.next(changed) {
-			return nil
-		}
 	}
 }

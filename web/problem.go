@@ -51,16 +51,39 @@ func status(code state.Code) (int, string) {
 		return http.StatusNotImplemented, "Not supported"
 	case forbidden:
 		return http.StatusForbidden, "Not allowed"
+	case wrongMethod:
+		return http.StatusMethodNotAllowed, "Not that method"
+	case notAcceptable:
+		return http.StatusNotAcceptable, "Not to be had in that form"
+	case tooLarge:
+		return http.StatusRequestEntityTooLarge, "Too large"
+	case wrongMedia:
+		return http.StatusUnsupportedMediaType, "Not read in that form"
+	case overloaded:
+		return http.StatusServiceUnavailable, "Too much at once"
 	default:
 		return http.StatusInternalServerError, "Something failed here"
 	}
 }
 
-// Codes of what only the pages refuse.
+// Codes of what only pages and API refuse.
 const (
-	forbidden state.Code = "forbidden"
-	internal  state.Code = "internal"
+	forbidden     state.Code = "forbidden"
+	wrongMethod   state.Code = "method-not-allowed"
+	notAcceptable state.Code = "not-acceptable"
+	tooLarge      state.Code = "too-large"
+	wrongMedia    state.Code = "unsupported-media-type"
+	overloaded    state.Code = "overloaded"
+	internal      state.Code = "internal"
 )
+
+// codes are all of them; the API's document names each, and so does docs/api.md.
+func codes() []state.Code {
+	return []state.Code{
+		state.Invalid, state.Stale, state.NotFound, state.NoLeader, state.Unknown, state.Unsupported,
+		forbidden, wrongMethod, notAcceptable, tooLarge, wrongMedia, overloaded, internal,
+	}
+}
 
 func refusal(code state.Code, text string) *state.Error {
 	return &state.Error{Code: code, Message: text}
@@ -76,11 +99,11 @@ func (w *Web) describe(err error) problem {
 		code, title := status(refused.Code)
 		p := problem{Status: code, Title: title, Detail: refused.Message, Code: refused.Code, Problems: refused.Problems}
 		if c := refused.Base; c != nil {
-			p.Conflict = &conflict{Base: c.Base, Current: c.Current, Theirs: c.Theirs, Yours: c.Yours}
+			p.Conflict = &conflict{Base: c.Base, Current: c.Current, Theirs: orEmpty(c.Theirs), Yours: orEmpty(c.Yours)}
 		}
 		return p
 	case errors.As(err, &large):
-		return problem{Status: http.StatusRequestEntityTooLarge, Title: "Too large", Code: state.Invalid, Detail: "the request's body is over " + strconv.FormatInt(large.Limit, 10) + " bytes"}
+		return problem{Status: http.StatusRequestEntityTooLarge, Title: "Too large", Code: tooLarge, Detail: "the request's body is over " + strconv.FormatInt(large.Limit, 10) + " bytes"}
 	case errors.As(err, &web):
 		return problem{Status: web.Code, Title: http.StatusText(web.Code), Code: webCode(web.Code), Detail: webDetail(web)}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -91,10 +114,20 @@ func (w *Web) describe(err error) problem {
 	}
 }
 
+// orEmpty makes a list that is never null in JSON.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
 func webCode(status int) state.Code {
 	switch status {
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
+	case http.StatusNotFound:
 		return state.NotFound
+	case http.StatusMethodNotAllowed:
+		return wrongMethod
 	case http.StatusForbidden, http.StatusMisdirectedRequest:
 		return forbidden
 	default:
@@ -121,7 +154,10 @@ func (w *Web) failed(err error, c echo.Context) {
 		return
 	}
 	p := w.describe(err)
-	p.Type, p.Request = "/problems/"+string(p.Code), requestID(c)
+	p.Type, p.Request = "/problems/"+string(p.Code), requestOf(c)
+	if p.Code == state.Stale && c.Request().Header.Get("If-Match") != "" {
+		p.Status, p.Title = http.StatusPreconditionFailed, "Another revision is in force"
+	}
 	if p.Status == http.StatusServiceUnavailable {
 		c.Response().Header().Set("Retry-After", "1")
 	}
@@ -146,6 +182,7 @@ func (w *Web) sent(err error) {
 // refuse answers what never reaches a handler.
 func (w *Web) refuse(rw http.ResponseWriter, _ *http.Request, status int, detail string) {
 	p := problem{Type: "/problems/" + string(forbidden), Title: http.StatusText(status), Status: status, Detail: detail, Code: forbidden}
+	p.Request = rw.Header().Get(requestHeader)
 	w.sent(writeProblem(rw, p))
 }
 

@@ -19,6 +19,7 @@ func (w *Web) routes(e *echo.Echo) {
 	e.GET("/live/:page", w.live)
 	e.GET("/live/:page/:service", w.live)
 
+	e.GET("/openapi.json", w.document)
 	v1 := e.Group("/api/v1") // without middleware of its own: with one, echo answers a wrong method with 404
 	v1.GET("/policy", w.policy)
 	v1.PUT("/policy", w.putPolicy)
@@ -37,6 +38,8 @@ func (w *Web) routes(e *echo.Echo) {
 	v1.GET("/drills/:id", w.drill)
 	v1.DELETE("/drills/:id", w.endDrill)
 	v1.GET("/events", w.events)
+	v1.GET("/feed/:region", w.pull)
+	v1.POST("/reports", w.takeReport)
 	v1.GET("/cluster", w.cluster)
 	v1.GET("/health", w.health)
 	if w.cfg.Sandbox != nil {

@@ -27,10 +27,12 @@ type Control interface {
 	Leader() (id string, term uint64)               // "" where nobody is known to lead
 	View(ctx context.Context) (View, error)
 	Ask(ctx context.Context, q query.Question) ([]Answer, error)
-	Cluster(ctx context.Context) (Cluster, error)                       // asks every node; needs no leader
-	Steer(ctx context.Context, c state.Command) (state.Result, error)   // c.Membership: the leader carries it out, then it is recorded
-	Backup(ctx context.Context, to io.Writer) error                     // a State that holds every acknowledged change
-	Restore(ctx context.Context, c state.Command, from io.Reader) error // c says who, why and under which request id
+	Pull(ctx context.Context, region string, known state.Position) (u state.Update, fresh bool, err error) // waits for what is newer
+	Report(r health.Report) error                                                                          // passed on to the leader
+	Cluster(ctx context.Context) (Cluster, error)                                                          // asks every node; needs no leader
+	Steer(ctx context.Context, c state.Command) (state.Result, error)                                      // c.Membership: the leader carries it out, then it is recorded
+	Backup(ctx context.Context, to io.Writer) error                                                        // a State that holds every acknowledged change
+	Restore(ctx context.Context, c state.Command, from io.Reader) error                                    // c says who, why and under which request id
 }
 
 // Cluster is the control nodes, and what binds them.
@@ -59,6 +61,7 @@ type Node struct {
 
 // View is what the leader knows beside the State.
 type View struct {
+	Term  uint64 // of the leader whose view it is
 	World health.World
 	Acks  []state.Ack // the newest of each agent
 }
@@ -113,9 +116,11 @@ type Web struct {
 	repeat  repeats
 	streams atomic.Int64
 	http    http.Handler
-	ends    context.Context // ends with Close: streams and the watch end with it
-	end     context.CancelFunc
-	idle    sync.WaitGroup
+
+	documented map[string]operation // by method and path, as the API's document has them
+	ends       context.Context      // ends with Close: streams and the watch end with it
+	end        context.CancelFunc
+	idle       sync.WaitGroup
 }
 
 // New begins to watch the control plane. The handler may be mounted before any node is up: pages say what is missing.
@@ -129,7 +134,11 @@ func New(cfg Config) (*Web, error) {
 	}
 	w := &Web{cfg: cfg, assets: assets, watch: newWatch()}
 	w.ends, w.end = context.WithCancel(context.Background())
+	if w.documented, err = operations(openAPI); err != nil {
+		return nil, err
+	}
 	e := echo.New()
+	e.Use(w.negotiate)
 	e.HTTPErrorHandler = w.failed
 	e.IPExtractor = echo.ExtractIPDirect() // nobody stands between: forwarded addresses are hearsay
 	w.routes(e)

@@ -63,6 +63,7 @@ type plane struct {
 	answers func(query.Question) []Answer
 	asked   []query.Question
 	took    []state.Command
+	reports []health.Report
 	changed func(*Cluster) // the last word on what Cluster says; nil: none
 }
 
@@ -188,6 +189,33 @@ func (p *plane) Restore(_ context.Context, c state.Command, from io.Reader) erro
 		return result.Err
 	}
 	p.st = next
+	return nil
+}
+
+// Pull waits as a node does, by looking again.
+func (p *plane) Pull(ctx context.Context, region string, known state.Position) (state.Update, bool, error) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		u, err := p.st.Update(region, p.now())
+		p.mu.Unlock()
+		if err != nil || u.Incarnation != known.Incarnation || u.Index > known.Index {
+			return u, err == nil, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return u, false, nil
+		}
+	}
+}
+
+// Report keeps what was reported.
+func (p *plane) Report(r health.Report) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reports = append(p.reports, r)
 	return nil
 }
 
@@ -360,7 +388,7 @@ func busy(now time.Time, st *state.State) View {
 			}
 		}
 	}
-	v := View{World: w.World(now)}
+	v := View{Term: 7, World: w.World(now)}
 	r := st.Current()
 	for i, region := range []string{"us-east", "eu-west", "ap-south"} {
 		v.Acks = append(v.Acks, state.Ack{Agent: region + "-1", Region: region, Revision: r.Number, At: r.At.Add(time.Duration(80+40*i) * time.Millisecond)})

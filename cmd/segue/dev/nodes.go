@@ -13,6 +13,7 @@ import (
 
 	"segue/controlplane"
 	"segue/controlplane/feed"
+	"segue/controlplane/health"
 	"segue/controlplane/query"
 	"segue/controlplane/state"
 )
@@ -169,6 +170,21 @@ func (n *nodes) View(ctx context.Context) (controlplane.View, error) {
 		return s.View(ctx)
 	}
 	return controlplane.View{}, errDown
+}
+
+// Pull waits for an Update that is newer than known.
+func (n *nodes) Pull(ctx context.Context, region string, known state.Position) (state.Update, bool, error) {
+	if s := n.any(); s != nil {
+		return s.Pull(ctx, region, known)
+	}
+	return state.Update{}, false, errDown
+}
+
+// Reported passes a report on to the leader.
+func (n *nodes) Reported(r health.Report) {
+	if s := n.any(); s != nil {
+		s.Reported(r)
+	}
 }
 
 // Ask asks every agent.

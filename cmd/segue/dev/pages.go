@@ -9,6 +9,7 @@ import (
 
 	"segue/controlplane"
 	"segue/controlplane/feed"
+	"segue/controlplane/health"
 	"segue/controlplane/query"
 	"segue/controlplane/state"
 	"segue/dataplane/sandbox"
@@ -23,6 +24,8 @@ type plane interface {
 	Leader() (id string, term uint64)
 	View(ctx context.Context) (controlplane.View, error)
 	Ask(ctx context.Context, q query.Question) ([]feed.Answer, error)
+	Pull(ctx context.Context, region string, known state.Position) (state.Update, bool, error)
+	Reported(r health.Report)
 	Cluster(ctx context.Context) (controlplane.Cluster, error)
 	Steer(ctx context.Context, c state.Command) (state.Result, error)
 	Backup(ctx context.Context, to io.Writer) error
@@ -34,7 +37,13 @@ type control struct{ plane }
 
 func (c control) View(ctx context.Context) (web.View, error) {
 	v, err := c.plane.View(ctx)
-	return web.View{World: v.World, Acks: v.Acks}, err
+	return web.View{Term: v.Term, World: v.World, Acks: v.Acks}, err
+}
+
+// Report passes a report on; like one that an attached agent sends, it may be lost on its way to the leader.
+func (c control) Report(r health.Report) error {
+	c.plane.Reported(r)
+	return nil
 }
 
 func (c control) Ask(ctx context.Context, q query.Question) ([]web.Answer, error) {
