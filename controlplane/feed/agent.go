@@ -332,8 +332,12 @@ func decodeUpdate(u *feedv1.Update) (state.Update, error) {
 	if err != nil {
 		return state.Update{}, err
 	}
+	text, err := unpack(u.GetPolicy())
+	if err != nil {
+		return state.Update{}, err
+	}
 	return state.Update{
 		Position: state.Position{Incarnation: u.GetIncarnation(), Index: u.GetIndex()},
-		Revision: u.GetRevision(), Policy: u.GetPolicy(), Orders: orders, Now: time.Unix(0, u.GetNowUnixNano()),
+		Revision: u.GetRevision(), Policy: text, Orders: orders, Now: time.Unix(0, u.GetNowUnixNano()),
 	}, nil
 }

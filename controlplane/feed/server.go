@@ -196,6 +196,6 @@ func encodeUpdate(u state.Update) (*feedv1.Down, error) {
 	}
 	return &feedv1.Down{Kind: &feedv1.Down_Update{Update: &feedv1.Update{
 		Incarnation: u.Incarnation, Index: u.Index, Revision: u.Revision,
-		Policy: u.Policy, Orders: orders, NowUnixNano: u.Now.UnixNano(),
+		Policy: pack(u.Policy), Orders: orders, NowUnixNano: u.Now.UnixNano(),
 	}}}, nil
 }

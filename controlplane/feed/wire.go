@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/klauspost/compress/s2"
 
 	"segue/controlplane/feed/feedv1"
 	"segue/controlplane/policy"
@@ -34,6 +35,29 @@ func decodeOrders(b []byte) ([]policy.Order, error) {
 		return nil, fmt.Errorf("feed: orders: %w", err)
 	}
 	return orders, nil
+}
+
+// pack makes a policy small, once for all agents of a region: then an Update is one frame and one read, and no flow control answers it,
+// which costs a fan-out more than the bytes do.
+func pack(text []byte) []byte {
+	if len(text) == 0 {
+		return nil
+	}
+	return s2.EncodeBetter(nil, text)
+}
+
+func unpack(block []byte) ([]byte, error) {
+	if len(block) == 0 {
+		return nil, nil
+	}
+	if n, err := s2.DecodedLen(block); err == nil && n > maxMessage {
+		return nil, fmt.Errorf("feed: a policy of %d bytes, more than %d", n, maxMessage)
+	}
+	text, err := s2.Decode(nil, block)
+	if err != nil {
+		return nil, fmt.Errorf("feed: a policy does not unpack: %w", err)
+	}
+	return text, nil
 }
 
 // transport speaks HTTP/2 only: over TLS where it is configured, in the clear (h2c) where not. Dead peers are found by pings.
