@@ -4,7 +4,7 @@ import "slices"
 
 // Verdict is what comparing the shopper's memory with the books shows. Numbers count everything; the lists name the first 100 of each.
 type Verdict struct {
-	Operations int `json:"operations"` // effects that the shopper asked for and was told something about
+	Operations int `json:"operations"` // effects that the shopper asked for and was told something about, and questions that it was answered
 	Twice      int `json:"twice"`      // executed more than once
 	Lost       int `json:"lost"`       // told succeeded, and no book has it
 	Unknown    int `json:"unknown"`    // told unknown, and not resolved so far
@@ -21,8 +21,10 @@ const named = 100 // orders that a verdict names of each sort
 // the books are, and an execution is in the books before anybody can be told of it.
 func Audit(s *Shopper, books ...*Books) Verdict {
 	var v Verdict
-	for n, told := range s.memory.recall(books) {
-		v.weigh(s.memory, n, told, books)
+	for _, m := range []*memory{s.memory, s.texts, s.chats} {
+		for n, told := range m.recall(books) {
+			v.weigh(m, n, told, books)
+		}
 	}
 	twice := Twice(books...)
 	v.Twice, v.TwiceOrders = len(twice), twice[:min(len(twice), named)]

@@ -15,23 +15,27 @@ import (
 // bank is what a provider's process works on and what survives its death: the objects, the stored answers, the books. One lock makes every
 // execution atomic: it happened, with its entry in the books and its stored answer, or it did not.
 type bank struct {
-	books *Books
-	ids   *ids
-	now   func() time.Time
+	books  *Books
+	speaks *dialect
+	ids    *ids
+	now    func() time.Time
 
-	mu      sync.Mutex
-	keys    *keyring // nil where keys are ignored
-	charges *shelf[*charge]
-	intents *shelf[*intent]
-	refunds *shelf[*refund]
+	mu       sync.Mutex
+	keys     *keyring // nil where keys are ignored
+	charges  *shelf[*charge]
+	intents  *shelf[*intent]
+	refunds  *shelf[*refund]
+	messages *shelf[*sms]
+	minute   minute
 }
 
 func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 	b := &bank{
-		books: newBooks(c.Name, keep), ids: newIDs(c.Name, now()), now: now,
+		books: newBooks(c.Name, keep), speaks: dialectOf(c.API), ids: newIDs(c.Name, now()), now: now,
 		charges: newShelf[*charge](keep), intents: newShelf[*intent](keep), refunds: newShelf[*refund](keep),
+		messages: newShelf[*sms](keep),
 	}
-	if c.Keys != Ignored {
+	if c.keyed() {
 		b.keys = newKeyring(keep)
 	}
 	return b
@@ -40,27 +44,27 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 // call is one request, read and understood.
 type call struct {
 	*route
-	path    string
-	id      string // in the path
-	form    form
-	key     string // Idempotency-Key as received
-	account string // a fingerprint of the API key
-	life    *life
+	path   string
+	names  map[string]string // in the path
+	id     string            // the one called id
+	form   form
+	chat   chatRequest
+	room   allowance // what the provider says is left of its limits
+	key    string    // Idempotency-Key as received
+	secret string    // a fingerprint of the API key
+	life   *life
 }
+
+// account is the one that the path names.
+func (c *call) account() string { return c.names["account"] }
 
 // answer is what goes back.
 type answer struct {
 	status   int
 	header   map[string]string
 	body     []byte
+	events   stream // in place of a body
 	replayed bool
-}
-
-func answerTo(object any, failed *apiError) answer {
-	if failed != nil {
-		return jsonAnswer(failed.Status, map[string]any{"error": failed})
-	}
-	return jsonAnswer(200, object)
 }
 
 func jsonAnswer(status int, v any) answer {
@@ -107,7 +111,10 @@ func (b *bank) execute(c *call, instead *answer) (a answer, alive bool) {
 		return answer{}, false
 	}
 	object, failed := c.do(b, c)
-	a = answerTo(object, failed)
+	a = b.speaks.answer(object, failed)
+	if failed == nil && c.status != 0 {
+		a.status = c.status
+	}
 	if instead != nil {
 		a = *instead
 	}
@@ -133,7 +140,7 @@ func (b *bank) requestID() string {
 // record enters an execution into the books. order is the metadata that the request itself carried, or that of the object it follows.
 func (b *bank) record(c *call, id string, amount int64, currency string, metadata map[string]string, status string) {
 	b.books.record(Entry{
-		ID: id, At: b.now(), Account: c.account, Operation: c.operation, Amount: amount, Currency: currency, Key: c.key,
+		ID: id, At: b.now(), Account: c.secret, Operation: c.operation, Amount: amount, Currency: currency, Key: c.key,
 		Order: metadata["order"], Metadata: metadata, Status: status,
 	})
 }

@@ -17,7 +17,7 @@ type Entry struct {
 	Amount    int64             `json:"amount"`
 	Currency  string            `json:"currency"`
 	Key       string            `json:"idempotency_key,omitempty"` // the header as received
-	Order     string            `json:"order,omitempty"`           // metadata[order]
+	Order     string            `json:"order,omitempty"`           // metadata[order]; of a message, its number and its text
 	Metadata  map[string]string `json:"metadata,omitempty"`
 	Status    string            `json:"status"`
 }
@@ -36,8 +36,11 @@ const (
 
 // once are the operations of which an order wants at most one; an update may be repeated as often as wanted.
 func once() []string {
-	return []string{OpCharge, OpChargeCapture, OpIntent, OpIntentConfirm, OpIntentCapture, OpIntentCancel, OpRefund}
+	return []string{OpCharge, OpChargeCapture, OpIntent, OpIntentConfirm, OpIntentCapture, OpIntentCancel, OpRefund, OpMessage}
 }
+
+// counted are the operations that are counted by order: those, and completions, which may be repeated but must not be lost.
+func counted() []string { return append(once(), OpChat) }
 
 // StatusDeclined is the status of an entry that moved nothing.
 const StatusDeclined = "declined"
@@ -115,7 +118,7 @@ func (b *Books) count(e Entry) {
 	case moves(e):
 		b.totals.Amount[e.Currency] += e.Amount
 	}
-	if e.Order != "" && slices.Contains(once(), e.Operation) {
+	if e.Order != "" && slices.Contains(counted(), e.Operation) {
 		b.orders.add(e.Operation, e.Order)
 	}
 }
@@ -168,7 +171,7 @@ func (b *Books) Executed(order string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0
-	for _, op := range once() {
+	for _, op := range counted() {
 		n += b.orders.count(op, order)
 	}
 	return n
@@ -206,6 +209,9 @@ func (b *Books) sum(into map[page]*[pageSize]uint16) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for p, counts := range b.orders {
+		if p.operation == OpChat {
+			continue
+		}
 		sums := into[p]
 		if sums == nil {
 			sums = new([pageSize]uint16)

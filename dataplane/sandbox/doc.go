@@ -1,5 +1,5 @@
-// Package sandbox holds the simulated Provider: a payment provider over real HTTP that speaks Stripe's v1 API, fails on demand in honest
-// ways, and keeps Books of what it really executed. Beside it stands the Shopper, a seeded load of paying customers that remembers what it
+// Package sandbox holds the simulated Provider: of payments, of messages or of a chat, over real HTTP, in the API of Stripe, Twilio or
+// OpenAI. It fails on demand in honest ways, and keeps Books of what it really executed. Beside it stands the Shopper, a seeded load of customers that remembers what it
 // was told; Audit compares the two and counts what happened twice, what was lost and what was guessed.
 //
 // It owns the providers' objects, their stored answers by idempotency key, their books, the faults that are on, and the shopper's memory:

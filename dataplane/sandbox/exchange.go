@@ -62,30 +62,26 @@ func (x *exchange) run() {
 // understand reads the request; where that alone settles the answer, it is returned.
 func (x *exchange) understand() *answer {
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxBody))
-	rt, id := match(x.routes, x.r.Method, x.r.URL.Path)
+	speaks := x.bank.speaks
+	rt, names := match(speaks.routes, x.r.Method, x.r.URL.Path)
 	known := rt != nil
 	if !known {
 		rt = &route{method: x.r.Method, pattern: "other", effect: x.r.Method != http.MethodGet}
 	}
-	secret := secretOf(x.r)
-	x.call = &call{route: rt, path: x.r.URL.Path, id: id, key: x.r.Header.Get("Idempotency-Key"), account: fingerprint(secret), life: x.conn.life}
-	encoded := string(body)
-	if !rt.effect {
-		encoded = x.r.URL.RawQuery
-	}
-	var bad *apiError
-	x.call.form, bad = parseForm(encoded)
+	secret := speaks.secret(x.r)
+	x.call = &call{route: rt, path: x.r.URL.Path, names: names, id: names["id"], key: x.r.Header.Get("Idempotency-Key"),
+		secret: fingerprint(secret), life: x.conn.life, room: x.bank.spend()}
+	bad := speaks.read(x.call, x.r, body)
 	switch {
 	case err != nil:
-		bad = &apiError{Status: 413, Type: "invalid_request_error", Message: "The request body is too large or was cut."}
+		bad = speaks.trouble(http.StatusRequestEntityTooLarge, "The request body is too large or was cut.")
 	case secret == "" || x.config.Credential != "" && secret != x.config.Credential:
-		bad = &apiError{Status: 401, Type: "invalid_request_error", Message: "Invalid API Key provided."}
+		bad = speaks.trouble(http.StatusUnauthorized, "")
 	case !known:
-		bad = &apiError{Status: 404, Type: "invalid_request_error", Code: "url_invalid",
-			Message: "Unrecognized request URL (" + x.r.Method + ": " + x.r.URL.Path + ")."}
+		bad = speaks.trouble(http.StatusNotFound, called(x.r))
 	}
 	if bad != nil {
-		a := answerTo(nil, bad)
+		a := speaks.answer(nil, bad)
 		return &a
 	}
 	return nil
@@ -96,21 +92,17 @@ func secretOf(r *http.Request) string {
 	if user, _, ok := r.BasicAuth(); ok {
 		return user
 	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
-		return ""
-	}
-	return strings.TrimSpace(token)
+	return bearer(r)
 }
 
 // ahead is the answer that stands before any work: the fault's own, that of a request that was wrong, or that of the key.
 func (x *exchange) ahead(early *answer) *answer {
 	switch {
 	case x.fault.Kind == Limit:
-		a := x.fault.limited()
+		a := x.limited()
 		return &a
 	case x.fault.Kind == Status && !x.fault.Executed:
-		a := x.fault.failed()
+		a := x.failed()
 		return &a
 	case early != nil:
 		return early
@@ -124,7 +116,7 @@ func (x *exchange) result(early *answer) answer {
 	}
 	var instead *answer
 	if x.fault.Kind == Status {
-		a := x.fault.failed()
+		a := x.failed()
 		instead = &a
 	}
 	a, alive := x.bank.execute(x.call, instead)
@@ -134,19 +126,21 @@ func (x *exchange) result(early *answer) answer {
 	return a
 }
 
-func (f Fault) limited() answer {
-	a := answerTo(nil, &apiError{Status: 429, Type: "invalid_request_error", Code: "rate_limit", Message: "Too many requests."})
-	after := max(f.RetryAfter, time.Second) // the header knows whole seconds only
+func (x *exchange) limited() answer {
+	a := x.bank.speaks.answer(nil, x.bank.speaks.trouble(http.StatusTooManyRequests, ""))
+	after := max(x.fault.RetryAfter, time.Second) // the header knows whole seconds only
 	a.header = map[string]string{"Retry-After": strconv.Itoa(int((after + time.Second - 1) / time.Second))}
+	x.call.room.left = 0
 	return a
 }
 
-func (f Fault) failed() answer {
-	code := f.Code
+func (x *exchange) failed() answer {
+	code := x.fault.Code
 	if code == 0 {
 		code = 500
 	}
-	return answerTo(nil, &apiError{Status: code, Type: "api_error", Message: "An error occurred in the sandbox, on demand."})
+	e := x.bank.speaks.trouble(code, "An error occurred in the sandbox, on demand.")
+	return x.bank.speaks.answer(nil, e)
 }
 
 // wait lets time pass. A client that leaves does not stop a provider's work; only the death of the provider does.
@@ -174,10 +168,10 @@ func (x *exchange) deliver(a answer) {
 	case CutHeaders:
 		x.cutHeaders(a)
 	case CutBody:
-		x.write(a, len(a.body)/2)
+		x.write(a, 2)
 		x.drop(x.fault.End)
 	default:
-		x.write(a, len(a.body))
+		x.write(a, 1)
 	}
 }
 
@@ -196,23 +190,24 @@ func (x *exchange) drop(how Ending) {
 	panic(http.ErrAbortHandler)
 }
 
-// write sends the answer with its full length, and the first n bytes of its body.
-func (x *exchange) write(a answer, n int) {
+// write sends the answer's header, and the whole of its body or the first part of it.
+func (x *exchange) write(a answer, part int) {
+	if a.events != nil {
+		x.tell(a, a.events[:len(a.events)/part])
+		return
+	}
 	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	x.ownHeaders(a)
 	x.w.WriteHeader(a.status)
-	_, _ = x.w.Write(a.body[:n]) // a client that left: what was executed stands in the books
+	_, _ = x.w.Write(a.body[:len(a.body)/part]) // a client that left: what was executed stands in the books
 	_ = http.NewResponseController(x.w).Flush()
 }
 
 func (x *exchange) ownHeaders(a answer) {
 	h := x.w.Header()
-	h.Set("Request-Id", x.bank.requestID())
-	if x.call.key != "" {
-		h.Set("Idempotency-Key", x.call.key)
-	}
+	x.bank.speaks.head(h, x.call, x.bank.requestID())
 	if a.replayed {
 		h.Set("Idempotent-Replayed", "true")
 	}

@@ -13,7 +13,7 @@ type use struct {
 
 func newKeyring(keep int) *keyring { return &keyring{newShelf[*use](keep)} }
 
-func keyOf(c *call) string { return c.account + "\x00" + c.key }
+func keyOf(c *call) string { return c.secret + "\x00" + c.key }
 
 func paramsOf(c *call) [sha256.Size]byte {
 	return sha256.Sum256([]byte(c.method + " " + c.path + "\n" + c.form.Encode()))
@@ -42,7 +42,7 @@ func (k *keyring) admit(c *call) *answer {
 }
 
 func refuseKey(status int, kind, code, message string) *answer {
-	a := answerTo(nil, &apiError{Status: status, Type: kind, Code: code, Message: message})
+	a := jsonAnswer(status, stripeError(&apiError{Status: status, Type: kind, Code: code, Message: message}))
 	return &a
 }
 

@@ -15,7 +15,6 @@ import (
 // Provider is one simulated provider: its port, its accounts, its books and its faults.
 type Provider struct {
 	config  ProviderConfig
-	routes  []*route
 	bank    *bank
 	faults  *faultSet
 	pace    *pace
@@ -41,7 +40,7 @@ type step struct {
 
 func newProvider(pc ProviderConfig, addr netip.AddrPort, seed uint64, c Config) (*Provider, error) {
 	p := &Provider{
-		config: pc, routes: routes(), bank: newBank(pc, c.Keep, c.Now), faults: newFaultSet(seed), pace: newPace(pc.Latency, seed),
+		config: pc, bank: newBank(pc, c.Keep, c.Now), faults: newFaultSet(seed), pace: newPace(pc.Latency, seed),
 		gate: make(chan struct{}), now: c.Now, log: c.Log.With("provider", pc.Name), life: newLife(),
 		step: step{wake: make(chan struct{}, 1)},
 	}

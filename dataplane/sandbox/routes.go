@@ -7,9 +7,10 @@ import (
 
 // route is one endpoint of the API.
 type route struct {
-	method, pattern string // a segment {id} matches anything
+	method, pattern string // a segment {id} matches anything; {id}.json anything that ends so
 	operation       string
 	effect          bool
+	status          int // of its success; 0: 200
 	do              func(*bank, *call) (any, *apiError)
 }
 
@@ -52,32 +53,36 @@ const (
 	opStream   = "stream"
 )
 
-// match finds the endpoint of a request, and the id in its path.
-func match(all []*route, method, path string) (*route, string) {
+// match finds the endpoint of a request, and the names in its path.
+func match(all []*route, method, path string) (*route, map[string]string) {
 	for _, r := range all {
 		if r.method != method {
 			continue
 		}
-		if id, ok := fits(r.pattern, path); ok {
-			return r, id
+		if names, ok := fits(r.pattern, path); ok {
+			return r, names
 		}
 	}
-	return nil, ""
+	return nil, nil
 }
 
-func fits(pattern, path string) (id string, ok bool) {
+func fits(pattern, path string) (names map[string]string, ok bool) {
 	want, have := strings.Split(pattern, "/"), strings.Split(path, "/")
 	if len(want) != len(have) {
-		return "", false
+		return nil, false
 	}
+	names = map[string]string{}
 	for i := range want {
-		if want[i] == "{id}" && have[i] != "" {
-			id = have[i]
-		} else if want[i] != have[i] {
-			return "", false
+		name, suffix, open := strings.Cut(strings.TrimPrefix(want[i], "{"), "}")
+		text, ends := strings.CutSuffix(have[i], suffix)
+		switch {
+		case !open && want[i] != have[i], open && (!ends || text == ""):
+			return nil, false
+		case open:
+			names[name] = text
 		}
 	}
-	return id, true
+	return names, true
 }
 
 func listCharges(b *bank, c *call) (any, *apiError) {

@@ -28,9 +28,20 @@ const (
 // ProviderConfig describes one simulated provider.
 type ProviderConfig struct {
 	Name       string
-	Keys       Keys   // Enforced if none is given
-	Credential string // the only key let in; empty lets any non-empty key in
+	API        API    // Payments if none is given
+	Keys       Keys   // Enforced if none is given; the other APIs know no keys
+	Credential string // the only key let in (SID:token for Messages); empty lets any non-empty key in
 	Latency    Latency
+}
+
+// keyed tells whether the provider knows idempotency keys.
+func (c ProviderConfig) keyed() bool { return c.speaks() == Payments && c.Keys != Ignored }
+
+func (c ProviderConfig) speaks() API {
+	if c.API == "" {
+		return Payments
+	}
+	return c.API
 }
 
 // Config describes a sandbox.
@@ -77,6 +88,10 @@ func (c Config) check() (netip.Addr, error) {
 			return host, fmt.Errorf("sandbox: provider %q is there twice", p.Name)
 		case p.Keys != "" && p.Keys != Enforced && p.Keys != Ignored:
 			return host, fmt.Errorf("sandbox: provider %q: keys are enforced or ignored, not %q", p.Name, p.Keys)
+		case !slices.Contains([]API{Payments, Messages, Chat}, p.speaks()):
+			return host, fmt.Errorf("sandbox: provider %q: an API is payments, messages or chat, not %q", p.Name, p.API)
+		case p.Keys == Enforced && p.speaks() != Payments:
+			return host, fmt.Errorf("sandbox: provider %q: %s knows no keys", p.Name, p.API)
 		}
 		names[p.Name] = true
 	}

@@ -13,11 +13,13 @@ import (
 	"time"
 )
 
-// Target is a service's listener in one region.
+// Target is the listeners of one region's services.
 type Target struct {
-	Region string
-	URL    string  // base URL
-	Rate   float64 // new sessions a second; each makes two to four calls
+	Region   string
+	URL      string  // base URL of the payments
+	Rate     float64 // new sessions a second; each makes two to six calls
+	Messages string  // base URL; empty: nobody is sent one
+	Chat     string  // base URL; empty: nobody asks
 }
 
 // ShopperConfig describes a load.
@@ -62,12 +64,10 @@ func (c ShopperConfig) withDefaults() ShopperConfig {
 func (c ShopperConfig) check() error {
 	regions := map[string]bool{}
 	for _, t := range c.Targets {
-		u, err := url.Parse(t.URL)
+		if err := t.check(); err != nil {
+			return err
+		}
 		switch {
-		case err != nil:
-			return fmt.Errorf("shopper: region %q: %w", t.Region, err)
-		case u.Scheme == "" || u.Host == "":
-			return fmt.Errorf("shopper: region %q: %q is not a base URL", t.Region, t.URL)
 		case !(t.Rate > 0 && t.Rate <= maxRate):
 			return fmt.Errorf("shopper: region %q: rate %v is not between 0 and %d a second", t.Region, t.Rate, maxRate)
 		case regions[t.Region]:
@@ -83,10 +83,29 @@ func (c ShopperConfig) check() error {
 
 const maxRate = 10_000
 
-// Shopper is a seeded load of customers: each opens a session, pays, looks, sometimes captures or refunds, and remembers what it was told.
+func (t Target) check() error {
+	for i, base := range []string{t.URL, t.Messages, t.Chat} {
+		if i > 0 && base == "" {
+			continue
+		}
+		u, err := url.Parse(base)
+		if err != nil {
+			return fmt.Errorf("shopper: region %q: %w", t.Region, err)
+		}
+		if u.Scheme == "" || u.Host == "" {
+			return fmt.Errorf("shopper: region %q: %q is not a base URL", t.Region, base)
+		}
+	}
+	return nil
+}
+
+// Shopper is a seeded load of customers: each opens a session, pays, looks, sometimes captures or
+// refunds, is sent a message or asks the chat, and remembers what it was told.
 type Shopper struct {
 	config ShopperConfig
-	memory *memory
+	memory *memory // of payments
+	texts  *memory // of messages, by number and text
+	chats  *memory // of questions that were answered
 	stats  *counters
 
 	opening context.Context // over: no new sessions
@@ -104,7 +123,10 @@ func NewShopper(c ShopperConfig) (*Shopper, error) {
 	}
 	// Keys must be new in each run: an agent's ledger may outlive the books, and would answer for an earlier run's orders.
 	run := "o" + strconv.FormatUint(c.Seed, 36) + "-" + strconv.FormatInt(c.Now().UnixNano(), 36) + "-"
-	s := &Shopper{config: c, memory: newMemory(run), stats: newCounters(c.Targets)}
+	s := &Shopper{
+		config: c, memory: newMemory(run), texts: newMemory(customerNumber + " Your parcel is on its way: " + run), chats: newMemory("chat-" + run),
+		stats: newCounters(c.Targets),
+	}
 	s.opening, s.close = context.WithCancel(context.Background())
 	s.calling, s.abandon = context.WithCancel(context.Background())
 	return s, nil
@@ -134,6 +156,8 @@ func (s *Shopper) open(t Target, draw *rand.Rand) {
 		select {
 		case <-timer.C:
 		case <-s.opening.Done():
+		}
+		if s.opening.Err() != nil { // both may have come
 			return
 		}
 		timer.Reset(time.Duration(draw.ExpFloat64() / t.Rate * float64(time.Second)))
@@ -164,5 +188,6 @@ func (s *Shopper) Stop(ctx context.Context) error {
 func (s *Shopper) Stats() Stats {
 	st := s.stats.now()
 	st.Orders = s.memory.count()
+	st.Texts, st.Chats = s.texts.count(), s.chats.count()
 	return st
 }

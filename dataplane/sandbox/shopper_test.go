@@ -40,7 +40,7 @@ func closeShop(t *testing.T, s *Shopper) {
 
 func TestShopperAtAHealthyProvider(t *testing.T) {
 	p := one(t, Enforced)
-	s := shop(t, ShopperConfig{Seed: 5, Targets: []Target{{"east", p.URL(), 300}, {"west", p.URL() + "/", 300}}})
+	s := shop(t, ShopperConfig{Seed: 5, Targets: []Target{{Region: "east", URL: p.URL(), Rate: 300}, {Region: "west", URL: p.URL() + "/", Rate: 300}}})
 	until(t, "enough sessions", func() bool { return s.Stats().Sessions >= 300 })
 	closeShop(t, s)
 	st := s.Stats()
@@ -70,7 +70,7 @@ func TestLostRepliesUnderLoad(t *testing.T) {
 		if err := p.SetFaults(Fault{Kind: Lose, Share: 0.2, Operation: Effects}); err != nil {
 			t.Fatal(err)
 		}
-		s := shop(t, ShopperConfig{Seed: 6, Backoff: time.Millisecond, Targets: []Target{{"east", p.URL(), 300}}})
+		s := shop(t, ShopperConfig{Seed: 6, Backoff: time.Millisecond, Targets: []Target{{Region: "east", URL: p.URL(), Rate: 300}}})
 		until(t, "enough sessions", func() bool { Audit(s, p.Books()); return s.Stats().Sessions >= 200 })
 		closeShop(t, s)
 		v := Audit(s, p.Books())
@@ -83,7 +83,7 @@ func TestLostRepliesUnderLoad(t *testing.T) {
 
 func TestShopperThroughADeath(t *testing.T) {
 	p := one(t, Enforced)
-	s := shop(t, ShopperConfig{Seed: 7, Retries: -1, Targets: []Target{{"east", p.URL(), 300}}})
+	s := shop(t, ShopperConfig{Seed: 7, Retries: -1, Targets: []Target{{Region: "east", URL: p.URL(), Rate: 300}}})
 	until(t, "sessions", func() bool { return s.Stats().Sessions >= 50 })
 	p.Kill()
 	until(t, "refusals", func() bool { return s.Stats().Failed[Refused] > 20 })
@@ -152,7 +152,7 @@ func TestAuditCatchesWhatIsBroken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := one(t, Ignored)
-			s := shop(t, ShopperConfig{Seed: 8, Backoff: time.Millisecond, Targets: []Target{{"east", meddler(t, p, tc.meddle), 200}}})
+			s := shop(t, ShopperConfig{Seed: 8, Backoff: time.Millisecond, Targets: []Target{{Region: "east", URL: meddler(t, p, tc.meddle), Rate: 200}}})
 			until(t, "it shows", func() bool { return tc.broken(Audit(s, p.Books())) > 5 })
 			closeShop(t, s)
 			v := Audit(s, p.Books())
@@ -167,7 +167,7 @@ func TestAuditLooksAgainInOtherBooks(t *testing.T) {
 	m := newMemory("o-")
 	m.settle(m.order(), Succeeded)
 	m.order() // told nothing yet
-	s := &Shopper{memory: m}
+	s := &Shopper{memory: m, texts: newMemory("t-"), chats: newMemory("c-")}
 	has, hasNot := newBooks("a", 9), newBooks("b", 9)
 	enter(has, OpCharge, "o-0")
 	for range 2 {
@@ -216,7 +216,7 @@ func TestRetriesCarryTheSameKeyAndEnd(t *testing.T) {
 		w.WriteHeader(500)
 	}))
 	defer srv.Close()
-	s := shop(t, ShopperConfig{Backoff: time.Millisecond, Targets: []Target{{"east", srv.URL, 100}}})
+	s := shop(t, ShopperConfig{Backoff: time.Millisecond, Targets: []Target{{Region: "east", URL: srv.URL, Rate: 100}}})
 	until(t, "calls", func() bool { return s.Stats().Calls >= 60 })
 	closeShop(t, s)
 	for k, n := range keys {
@@ -231,7 +231,7 @@ func TestShopperSkipsWhenBusyAndAbandonsWhenTold(t *testing.T) {
 	if err := p.SetFaults(Fault{Kind: Hang}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewShopper(ShopperConfig{Busy: 2, Targets: []Target{{"east", p.URL(), 500}}})
+	s, err := NewShopper(ShopperConfig{Busy: 2, Targets: []Target{{Region: "east", URL: p.URL(), Rate: 500}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,10 +247,13 @@ func TestShopperSkipsWhenBusyAndAbandonsWhenTold(t *testing.T) {
 	equal(t, "sessions", s.Stats().Sessions, 2)
 }
 
+func at(region, url string, rate float64) Target { return Target{Region: region, URL: url, Rate: rate} }
+
 func TestWrongShopperConfigurations(t *testing.T) {
 	for name, targets := range map[string][]Target{
-		"none": {}, "no url": {{"a", "", 1}}, "no host": {{"a", "x/y", 1}}, "bad url": {{"a", "http://%zz", 1}}, "no rate": {{"a", "http://x", 0}},
-		"too fast": {{"a", "http://x", 1e9}}, "twice": {{"a", "http://x", 1}, {"a", "http://y", 1}},
+		"none": {}, "no url": {at("a", "", 1)}, "no host": {at("a", "x/y", 1)}, "bad url": {at("a", "http://%zz", 1)}, "no rate": {at("a", "http://x", 0)},
+		"too fast": {at("a", "http://x", 1e9)}, "twice": {at("a", "http://x", 1), at("a", "http://y", 1)},
+		"bad messages": {{Region: "a", URL: "http://x", Rate: 1, Messages: "x"}}, "bad chat": {{Region: "a", URL: "http://x", Rate: 1, Chat: "http://%zz"}},
 	} {
 		if _, err := NewShopper(ShopperConfig{Targets: targets}); err == nil {
 			t.Errorf("%s: taken", name)
@@ -260,7 +263,7 @@ func TestWrongShopperConfigurations(t *testing.T) {
 
 func TestKeysOfTwoRunsDiffer(t *testing.T) {
 	var ticks atomic.Int64
-	c := ShopperConfig{Seed: 1, Targets: []Target{{"a", "http://x", 1}}, Now: func() time.Time { return time.Unix(ticks.Add(1), 0) }}
+	c := ShopperConfig{Seed: 1, Targets: []Target{{Region: "a", URL: "http://x", Rate: 1}}, Now: func() time.Time { return time.Unix(ticks.Add(1), 0) }}
 	a, _ := NewShopper(c)
 	b, _ := NewShopper(c)
 	if a.memory.name(1) == b.memory.name(1) {

@@ -23,6 +23,8 @@ type Stats struct {
 	Sessions uint64
 	Skipped  uint64 // sessions not begun because too many were open
 	Orders   map[Told]uint64
+	Texts    map[Told]uint64 // messages
+	Chats    map[Told]uint64 // questions that were answered whole
 }
 
 // histogram counts latencies in buckets that grow by a fifth: enough to tell 10 ms from 12, in less than 1 KiB.

@@ -21,7 +21,7 @@ func (x *exchange) stream() {
 	case Hang:
 		x.hang()
 	case Status:
-		x.write(x.fault.failed(), len(x.fault.failed().body))
+		x.write(x.failed(), 1)
 		return
 	case CutHeaders:
 		x.cutHeaders(answer{status: 200})
@@ -32,8 +32,7 @@ func (x *exchange) stream() {
 		whole = x.events
 	}
 	if bad := whole(); bad != nil {
-		a := answerTo(nil, bad)
-		x.write(a, len(a.body))
+		x.write(x.bank.speaks.answer(nil, bad), 1)
 	}
 }
 
@@ -128,3 +127,23 @@ func (x *exchange) gateOpens() bool {
 	}
 	return false
 }
+
+// tell sends the first events of an answer, one by one.
+func (x *exchange) tell(a answer, events stream) {
+	h := x.w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache")
+	x.ownHeaders(a)
+	x.w.WriteHeader(a.status)
+	out := http.NewResponseController(x.w)
+	for _, e := range events {
+		before, after := x.pace.next(x.fault)
+		x.wait((before + after) / perWord)
+		if _, err := x.w.Write(e); err != nil || out.Flush() != nil {
+			return // the client left
+		}
+	}
+}
+
+// perWord is how much faster a word follows another than an answer its question.
+const perWord = 16

@@ -33,6 +33,7 @@ type saying struct {
 func reading(resp *http.Response, body []byte) saying {
 	var doc struct {
 		ID          string `json:"id"`
+		SID         string `json:"sid"`
 		Executed    string `json:"executed"`
 		Transaction string `json:"transaction"`
 	}
@@ -50,8 +51,8 @@ func reading(resp *http.Response, body []byte) saying {
 		return saying{told: Declined, final: true}
 	case code >= 400:
 		return saying{told: Invalid}
-	case code >= 200 && code < 300 && doc.ID != "":
-		return saying{told: Succeeded, id: doc.ID, final: true}
+	case code >= 200 && code < 300 && doc.ID+doc.SID != "":
+		return saying{told: Succeeded, id: doc.ID + doc.SID, final: true}
 	}
 	return saying{told: Unknown}
 }

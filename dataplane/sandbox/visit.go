@@ -50,6 +50,7 @@ func (v *visit) run() {
 		}
 		v.effect("/v1/refunds", url.Values{by: {id}})
 	}
+	v.talk()
 }
 
 // wish draws what the customer wants to pay, and how.
@@ -88,9 +89,14 @@ func (v *visit) effect(path string, form url.Values) (id string) {
 	m := v.shopper.memory
 	n := m.order()
 	form.Set("metadata[order]", m.name(n))
+	return v.insist(m, n, v.payment(http.MethodPost, path, m.name(n), form.Encode()))
+}
+
+// insist asks until there is an answer or no try is left, and settles the order.
+func (v *visit) insist(m *memory, n int, a ask) (id string) {
 	belief := Told("")
 	for try := 0; ; try++ {
-		said, again := v.call(http.MethodPost, path, m.name(n), form.Encode())
+		said, again := v.call(a)
 		belief = said.after(belief)
 		last := said.told == Succeeded || again == 0 || try >= v.shopper.config.Retries
 		if last || belief == Unknown { // "not executed" is no last word while another try is to come
@@ -106,7 +112,28 @@ func (v *visit) effect(path string, form url.Values) (id string) {
 	}
 }
 
-func (v *visit) look(path string) { _, _ = v.call(http.MethodGet, path, "", "") }
+// ask is one request of a customer.
+type ask struct {
+	base, method, path string
+	key                string // Idempotency-Key; "": none
+	auth, kind, body   string
+	read               bool
+	want               string // the whole text that a chat must answer with
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+// payment is a call of the payments' API.
+func (v *visit) payment(method, path, key, body string) ask {
+	a := ask{base: v.target.URL, method: method, path: path, key: key, body: body, read: method == http.MethodGet,
+		auth: "Bearer " + v.shopper.config.Token}
+	if !a.read {
+		a.kind = formType
+	}
+	return a
+}
+
+func (v *visit) look(path string) { _, _ = v.call(v.payment(http.MethodGet, path, "", "")) }
 
 func (v *visit) pause(d time.Duration) bool {
 	timer := time.NewTimer(d)
@@ -120,20 +147,20 @@ func (v *visit) pause(d time.Duration) bool {
 }
 
 // call makes one HTTP call, counts it, and says after which pause it is worth another try; 0 means that it is not.
-func (v *visit) call(method, path, key, body string) (saying, time.Duration) {
-	req, err := v.request(v.shopper.calling, method, path, key, body)
+func (v *visit) call(a ask) (saying, time.Duration) {
+	req, err := v.request(v.shopper.calling, a)
 	if err != nil {
 		return saying{told: Refused}, 0 // nothing was sent
 	}
 	began := time.Now()
-	said, after := v.exchange(req)
+	said, after := v.exchange(req, a.want)
 	if v.shopper.calling.Err() == nil || said.told == Succeeded {
-		v.shopper.stats.call(v.target.Region, method == http.MethodGet, said.told, time.Since(began))
+		v.shopper.stats.call(v.target.Region, a.read, said.told, time.Since(began))
 	}
 	return said, after
 }
 
-func (v *visit) exchange(req *http.Request) (saying, time.Duration) {
+func (v *visit) exchange(req *http.Request, want string) (saying, time.Duration) {
 	backoff := v.shopper.config.Backoff
 	resp, err := v.http.Do(req)
 	if err != nil {
@@ -145,6 +172,12 @@ func (v *visit) exchange(req *http.Request) (saying, time.Duration) {
 		return saying{told: Transport}, backoff
 	}
 	said := reading(resp, reply)
+	if text, whole := heard(resp, reply); want != "" && resp.StatusCode == http.StatusOK {
+		said = saying{told: Succeeded, final: true}
+		if !whole || text != want {
+			said = saying{told: Transport}
+		}
+	}
 	if said.told != Unknown {
 		return said, 0
 	}
@@ -156,21 +189,23 @@ func (v *visit) exchange(req *http.Request) (saying, time.Duration) {
 
 // request hides the body's length-rewinding and the key's canonical name from net/http: it would otherwise send an effect again by itself
 // when a warm connection dies, and the shopper's own count of tries would be wrong.
-func (v *visit) request(ctx context.Context, method, path, key, body string) (*http.Request, error) {
+func (v *visit) request(ctx context.Context, a ask) (*http.Request, error) {
 	var content io.Reader
-	if body != "" {
-		content = struct{ io.Reader }{strings.NewReader(body)}
+	if a.body != "" {
+		content = struct{ io.Reader }{strings.NewReader(a.body)}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(v.target.URL, "/")+path, content)
+	req, err := http.NewRequestWithContext(ctx, a.method, strings.TrimSuffix(a.base, "/")+a.path, content)
 	if err != nil {
 		return nil, fmt.Errorf("shopper: %w", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+v.shopper.config.Token)
+	req.Header.Set("Authorization", a.auth)
 	req.Header.Set("Session-Id", v.session)
-	if method == http.MethodPost {
-		req.ContentLength = int64(len(body))
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.Header["idempotency-key"] = []string{key}
+	if a.kind != "" {
+		req.ContentLength = int64(len(a.body))
+		req.Header.Set("Content-Type", a.kind)
+	}
+	if a.key != "" {
+		req.Header["idempotency-key"] = []string{a.key}
 	}
 	return req, nil
 }
