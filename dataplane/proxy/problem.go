@@ -125,7 +125,7 @@ func (p *Problem) Status() int { return p.Type.says().status }
 // document is a problem as RFC 9457 writes it, with the members of ours that every problem has.
 type document struct {
 	Type        string `json:"type"`
-	Title       string `json:"title"`
+	Title       string `json:"title,omitempty"`
 	Status      int    `json:"status"`
 	Detail      string `json:"detail"`
 	Instance    string `json:"instance,omitempty"`
@@ -135,13 +135,13 @@ type document struct {
 	Executed    string `json:"executed"`
 	Retry       string `json:"retry"`
 	Extra
-	Error   *stripeError `json:"error,omitempty"`
-	Code    int          `json:"code"`
-	Message string       `json:"message"`
+	Error   *sdkError `json:"error,omitempty"`
+	Code    int       `json:"code"`
+	Message string    `json:"message"`
 }
 
-// stripeError makes Stripe's SDKs take the document for an error.
-type stripeError struct {
+// sdkError makes Stripe's and OpenAI's SDKs take the document for an error.
+type sdkError struct {
 	Type    string `json:"type"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
@@ -165,7 +165,10 @@ func (p *Problem) Answer(dialect policy.Dialect) *message.Answer {
 		d.Instance = TransactionPath + p.Transaction
 	}
 	if dialect == policy.Stripe || dialect == policy.OpenAI {
-		d.Error = &stripeError{Type: k.stripe, Code: "segue_" + underscored(string(p.Type)), Message: p.Detail}
+		d.Error = &sdkError{Type: k.stripe, Code: "segue_" + underscored(string(p.Type)), Message: p.Detail}
+	}
+	if dialect == policy.Twilio || p.Type == UnknownService { // a title makes Twilio's SDKs raise another error than the one that is caught
+		d.Title = ""
 	}
 	body, err := json.Marshal(&d)
 	if err != nil { // every member is text, a number or a time: only a time beyond the year 9999 cannot be written
