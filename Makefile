@@ -31,7 +31,8 @@ lint:
 	$(GO) tool staticcheck ./...
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w'; exit 1; }
 
-sdk: build ## real SDKs through an agent (a module of their own)
+sdk: build ## nine real SDKs through an agent (a module of their own; installs Node and Python from Debian when they are missing)
+	./.ci/sdk
 	cd e2e/sdk && SEGUE_BIN=$(CURDIR)/$(BIN) $(GO) test -timeout 10m ./...
 
 bench: build ## every figure that the README quotes, in one run, written to docs/measured.md; fails where a bar is missed

@@ -12,8 +12,8 @@ import (
 
 // TestHeaders: what stripe-go sends arrives at the provider as it was sent, and nothing that is Segue's own does.
 func TestHeaders(t *testing.T) {
-	direct, asked := ask(t, here.recorder.server.URL)
-	through, askedAgent := ask(t, here.agent("recorder"))
+	direct, asked := recorded(t, here.recorder.server.URL)
+	through, askedAgent := recorded(t, here.agent("recorder-stripe"))
 	for i := range direct {
 		a, b := direct[i], through[i]
 		if a.method != b.method || a.path != b.path || a.body != b.body {
@@ -33,8 +33,8 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// ask makes an effect and a read, and returns what arrived and the keys that stripe-go made up.
-func ask(t *testing.T, url string) (seen []arrived, keys []string) {
+// recorded makes an effect and a read, and returns what arrived and the keys that stripe-go made up.
+func recorded(t *testing.T, url string) (seen []arrived, keys []string) {
 	t.Helper()
 	here.recorder.take()
 	w := &wire{keep: true}

@@ -161,7 +161,7 @@ func free(offset int) bool {
 		ports = append(ports, uiPort+i, raftPort+i, adminPort+i)
 	}
 	for region := range 3 {
-		for service := range 10 {
+		for service := range 20 {
 			ports = append(ports, servicePort+100*region+service)
 		}
 	}

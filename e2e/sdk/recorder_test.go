@@ -6,19 +6,20 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 )
 
-// recorder is a provider that remembers the requests as they arrived, and does what their metadata say: hold=NAME answers only after
-// release(NAME), large=yes answers with more than an agent keeps.
+// recorder is a provider of all three kinds that remembers the requests as they arrived, and does what their text says: hold-NAME answers
+// only after release(NAME), large-NAME answers with more than an agent keeps, lose-NAME is executed and the answer is lost.
 type recorder struct {
 	server *httptest.Server
 
-	mu      sync.Mutex
-	seen    []arrived
-	held    map[string]*gate
-	charges int
+	mu   sync.Mutex
+	seen []arrived
+	held map[string]*gate
+	n    int
 }
 
 type arrived struct {
@@ -38,29 +39,45 @@ func newRecorder() *recorder {
 	return r
 }
 
+var orders = regexp.MustCompile(`(hold|large|lose)-[0-9a-f]{16}`)
+
 func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	body, err := io.ReadAll(q.Body)
 	if err != nil {
 		return // the request did not come whole: nothing was asked
 	}
-	form, _ := url.ParseQuery(string(body)) // what cannot be read asks for nothing
 	r.mu.Lock()
 	r.seen = append(r.seen, arrived{q.Method, q.URL.RequestURI(), string(body), q.Header.Clone()})
-	r.charges++
-	n := r.charges
+	r.n++
+	n := r.n
 	r.mu.Unlock()
-	if name := form.Get("metadata[hold]"); name != "" {
-		g := r.gate(name)
+	padding := ""
+	switch order := orders.FindString(string(body)); {
+	case strings.HasPrefix(order, "hold"):
+		g := r.gate(order)
 		g.once.Do(func() { close(g.arrived) })
 		<-g.open
-	}
-	padding := ""
-	if form.Get("metadata[large]") != "" {
+	case strings.HasPrefix(order, "large"):
 		padding = strings.Repeat("x", 300<<10) // an agent keeps 256 KiB
+	case strings.HasPrefix(order, "lose"):
+		panic(http.ErrAbortHandler)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Request-Id", fmt.Sprintf("req_recorder%08d", n))
-	_, _ = fmt.Fprintf(w, `{"id":"ch_recorder%08d","object":"charge","status":"succeeded","paid":true,"description":%q}`, n, padding)
+	_, _ = fmt.Fprintf(w, shape(q.URL.Path), n, padding)
+}
+
+// shape is what a provider of the path's kind answers.
+func shape(path string) string {
+	switch {
+	case strings.HasSuffix(path, "/Messages.json"):
+		return `{"sid":"SM%032d","status":"queued","body":%q}`
+	case strings.HasSuffix(path, "/chat/completions"):
+		return `{"id":"chatcmpl-%08d","object":"chat.completion","created":1700000000,"model":"gpt-4o-mini",` +
+			`"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":%q}}]}`
+	default:
+		return `{"id":"ch_recorder%08d","object":"charge","status":"succeeded","paid":true,"description":%q}`
+	}
 }
 
 func (r *recorder) gate(name string) *gate {
@@ -82,4 +99,16 @@ func (r *recorder) take() []arrived {
 	seen := r.seen
 	r.seen = nil
 	return seen
+}
+
+// executed is how often a request arrived that names a text.
+func (r *recorder) executed(name string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.seen {
+		if strings.Contains(a.body, name) || strings.Contains(a.body, url.QueryEscape(name)) {
+			n++
+		}
+	}
+	return n
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write testdata/problems.md anew")
+var update = flag.Bool("update", false, "write the tables in testdata anew")
 
 // world is what all tests talk to.
 type world struct {
@@ -27,32 +27,53 @@ type world struct {
 
 var here *world // set by TestMain, read by tests
 
-// services are those of the own policy, in the order of their ports.
-var services = []string{"payments", "mock", "recorder", "keyless", "gone", "narrow", "hosted"}
+// services are those of the own policy, in the order of their ports: two for stripe-go's own tests, then one of each role in each dialect.
+var services = append([]string{"payments", "mock"}, crossed()...)
 
-// ownPolicy has a service for each need. %[1]d is the first port; the others are endpoints.
-const ownPolicy = `segue: v1
-services:
-  payments: {speaks: stripe/v1, listen: %[1]d, strategy: priority, priority: [main]}
-  mock:     {speaks: stripe/v1, listen: %[2]d, strategy: priority, priority: [mock]}
-  recorder: {speaks: stripe/v1, listen: %[3]d, strategy: priority, priority: [recorder]}
-  keyless:  {speaks: stripe/v1, listen: %[4]d, strategy: priority, priority: [legacy]}
-  gone:     {speaks: stripe/v1, listen: %[5]d, strategy: priority, priority: [gone]}
-  narrow:   {speaks: stripe/v1, listen: %[6]d, strategy: priority, priority: [narrow]}
-  hosted:   {speaks: stripe/v1, listen: {port: %[7]d, host: payments.example}, strategy: priority, priority: [hosted]}
-providers:
-  main:     {contract: stripe/v1, credential: caller, endpoint: "%[8]s"}
-  legacy:   {contract: keyless/v1, credential: caller, endpoint: "%[9]s"}
-  mock:     {contract: stripe/v1, credential: caller, endpoint: "%[10]s"}
-  recorder: {contract: stripe/v1, credential: caller, endpoint: "%[11]s"}
-  narrow:   {contract: stripe/v1, credential: caller, endpoint: "%[11]s", limits: {in_flight: 1}}
-  hosted:   {contract: stripe/v1, credential: caller, endpoint: "%[11]s"}
-  gone:     {contract: stripe/v1, credential: caller, endpoint: "%[12]s"}
-contracts:
-  keyless/v1:
-    like: stripe/v1
-    keys: {enforced: false}
-`
+// roles are what the tables need a service for.
+var roles = []string{"recorder", "keyless", "gone", "narrow", "hosted"}
+
+var contracts = map[string]string{"stripe": "stripe/v1", "openai": "openai/v1", "twilio": "twilio/2010"}
+
+func crossed() (names []string) {
+	for _, role := range roles {
+		for _, speaks := range []string{"stripe", "openai", "twilio"} {
+			names = append(names, role+"-"+speaks)
+		}
+	}
+	return names
+}
+
+// ownPolicy has a service for each need.
+func (w *world) ownPolicy() string {
+	var s, p strings.Builder
+	for i, name := range services {
+		role, speaks, _ := strings.Cut(name, "-")
+		if speaks == "" {
+			speaks = "stripe"
+		}
+		contract, listen, endpoint, limits := contracts[speaks], fmt.Sprint(servicePort+i), w.recorder.server.URL, ""
+		switch role {
+		case "payments":
+			endpoint = w.provider("main")
+		case "mock":
+			endpoint = w.mock
+		case "keyless":
+			if speaks == "stripe" {
+				contract = "keyless/v1"
+			}
+		case "gone":
+			endpoint = closedPort()
+		case "narrow":
+			limits = ", limits: {in_flight: 1}"
+		case "hosted":
+			listen = fmt.Sprintf("{port: %d, host: %s.example}", servicePort+i, name)
+		}
+		fmt.Fprintf(&s, "  %s: {speaks: %s, listen: %s, strategy: priority, priority: [%s], breaker: {failures: 1000}}\n", name, contracts[speaks], listen, name)
+		fmt.Fprintf(&p, "  %s: {contract: %s, credential: caller, endpoint: %q%s}\n", name, contract, endpoint, limits)
+	}
+	return "segue: v1\nservices:\n" + s.String() + "providers:\n" + p.String() + "contracts:\n  keyless/v1: {like: stripe/v1, keys: {enforced: false}}\n"
+}
 
 func TestMain(m *testing.M) {
 	runtime.LockOSThread() // the processes end with this thread
@@ -144,7 +165,7 @@ func (w *world) startOwn(name string, wrapped ...string) (int, error) {
 		return 0, err
 	}
 	file := filepath.Join(w.dir, name+".yaml")
-	if err := os.WriteFile(file, []byte(w.policy()), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(w.ownPolicy()), 0o600); err != nil {
 		return 0, err
 	}
 	data := filepath.Join(w.dir, name)
@@ -176,14 +197,6 @@ func (w *world) aside(t *testing.T, name string, wrapped ...string) (offset int,
 	return offset, stop
 }
 
-func (w *world) policy() string {
-	var values []any
-	for i := range services {
-		values = append(values, servicePort+i)
-	}
-	return fmt.Sprintf(ownPolicy, append(values, w.provider("main"), w.provider("legacy"), w.mock, w.recorder.server.URL, closedPort())...)
-}
-
 // closedPort is the URL of a port that nobody listens on.
 func closedPort() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -207,7 +220,7 @@ func (w *world) stop() error {
 		err = errors.Join(err, p.stop())
 	}
 	w.recorder.server.Close()
-	return err
+	return errors.Join(err, stopRunners())
 }
 
 // provider is the URL of a simulated provider.
