@@ -47,6 +47,7 @@ type stand struct {
 	Version string
 	Now     time.Time
 	clock   time.Duration
+	silent  bool // it has not said where its API is
 	err     error
 }
 
@@ -67,14 +68,18 @@ func build(v map[string]string) string {
 func (s *Server) Cluster(ctx context.Context) (Cluster, error) {
 	own := s.replica.Stats()
 	stands := s.stands(ctx, own.Peers)
-	peers := own.Peers
+	peers, led := own.Peers, false
 	if l, ok := stands[own.Leader]; ok && l.err == nil && l.Role == "Leader" {
-		peers = l.Peers // the leader's list is the newest
+		peers, led = l.Peers, true // the leader's list is the newest, and it knows who answers its heartbeats
 	}
 	c := Cluster{Leader: own.Leader, Term: own.Term}
 	voters := 0
 	for _, p := range peers {
-		n := s.node(p, stands[p.ID])
+		st := stands[p.ID]
+		if led && p.Lost.IsZero() && st != nil && st.silent {
+			st.err = nil // Raft reaches it
+		}
+		n := s.node(p, st)
 		if n.Voter {
 			voters++
 			if n.Err == "" {
@@ -120,6 +125,7 @@ func (s *Server) standOf(ctx context.Context, id string) *stand {
 	}
 	n, ok := s.replica.State().Node(id)
 	if !ok {
+		st.silent = true
 		st.err = fmt.Errorf("%s has not said yet where its API is: it is catching up, or nobody reaches it", id)
 		return st
 	}
@@ -154,9 +160,6 @@ func (s *Server) node(p replica.PeerStats, st *stand) Node {
 		n.Role = "unreachable"
 		if n.Err = "nobody asked it"; st != nil {
 			n.Err = st.err.Error()
-		}
-		if !n.Voter && n.API == "" {
-			n.Role = "learner" // it has just been added
 		}
 		return n
 	case st.Role == "Leader":
