@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,25 +15,6 @@ import (
 	"segue/controlplane/state"
 )
 
-// policy is the document in force: as its author wrote it, or as JSON with what surrounds it.
-func (w *Web) policy(c echo.Context) error {
-	st, err := w.read(c.Request().Context())
-	if err != nil {
-		return fmt.Errorf("web: policy: %w", err)
-	}
-	r := st.Current()
-	if r.Number == 0 {
-		return refusal(state.NotFound, "no policy is in force yet")
-	}
-	setTag(c, r.Number)
-	if strings.Contains(c.Request().Header.Get("Accept"), "yaml") {
-		return c.Blob(http.StatusOK, "application/yaml", r.Source)
-	}
-	return c.JSON(http.StatusOK, map[string]any{
-		"revision": r.Number, "at": r.At, "actor": r.Actor, "reason": r.Reason, "summary": r.Summary, "policy": r.Policy, "source": string(r.Source),
-	})
-}
-
 // policyText shows the document in the browser.
 func (w *Web) policyText(c echo.Context) error {
 	r := w.fresh(c.Request().Context()).State.Current()
@@ -43,43 +23,6 @@ func (w *Web) policyText(c echo.Context) error {
 	}
 	setTag(c, r.Number)
 	return c.Blob(http.StatusOK, "text/plain; charset=utf-8", r.Source)
-}
-
-// putPolicy makes the body the next revision. Without If-Match it replaces what is in force now.
-func (w *Web) putPolicy(c echo.Context) error {
-	a, err := authorOf(c)
-	if err != nil {
-		return err
-	}
-	from, err := base(c)
-	if err != nil {
-		return err
-	}
-	source, err := readPolicy(c)
-	if err != nil {
-		return err
-	}
-	result, err := w.propose(c.Request().Context(), a, state.Command{ApplyPolicy: &state.ApplyPolicy{Base: from, Replace: from == 0, Source: source}})
-	if err != nil {
-		return err
-	}
-	return w.tellChanged(c, result)
-}
-
-// readPolicy reads the document; JSON is YAML too. All of an oversize body is read, so that its sender hears why it is refused.
-func readPolicy(c echo.Context) ([]byte, error) {
-	source, err := io.ReadAll(io.LimitReader(c.Request().Body, policy.MaxDocument+1))
-	if err == nil && len(source) > policy.MaxDocument {
-		_, err = io.Copy(io.Discard, c.Request().Body)
-		if err == nil {
-			large := policy.Problem{Line: 1, Col: 1, Message: fmt.Sprintf("the document has more than %d bytes", policy.MaxDocument), Fix: "split the policy"}
-			return nil, &state.Error{Code: state.Invalid, Message: "the policy is larger than what is kept", Problems: policy.Problems{large}}
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("web: policy: %w", err)
-	}
-	return source, nil
 }
 
 // provider is one of them as the API shows it: what the policy says, and how it stands in each region. Credentials are names in the

@@ -55,7 +55,7 @@ func TestPolicyRefusals(t *testing.T) {
 		}
 		return p
 	}
-	p := put(strings.Replace(document, "main: 70, backup: 30", "main: 50, backup: 50", 1), 412, "If-Match", `"1"`)
+	p := put(strings.Replace(document, "main: 40, backup: 50", "main: 50, backup: 40", 1), 412, "If-Match", `"1"`)
 	if p.Conflict == nil || p.Conflict.Base != 1 || p.Conflict.Current != 2 || len(p.Conflict.Theirs) != 2 || len(p.Conflict.Yours) != 2 {
 		t.Errorf("%+v", p.Conflict)
 	}

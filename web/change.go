@@ -84,6 +84,9 @@ func (w *Web) propose(ctx context.Context, a author, c state.Command) (state.Res
 	ctx, cancel := context.WithTimeout(ctx, proposeWithin)
 	defer cancel()
 	c.Version, c.Request, c.Actor, c.Reason, c.At, c.Match = 1, a.request, a.actor, a.reason, w.cfg.Now(), a.match
+	if c.SetWeights != nil {
+		c.SetWeights.Origin = state.FromWeights
+	}
 	result, err := w.cfg.Control.Propose(ctx, c)
 	if err != nil {
 		return result, fmt.Errorf("web: %s: %w", c.Kind(), err)

@@ -28,10 +28,11 @@ type problem struct {
 
 // conflict shows both sides of a stale base.
 type conflict struct {
-	Base    uint64   `json:"base"`
-	Current uint64   `json:"current"`
-	Theirs  []string `json:"theirs"`
-	Yours   []string `json:"yours"`
+	Base    uint64        `json:"base"`
+	Current uint64        `json:"current"`
+	Theirs  []string      `json:"theirs"`
+	Yours   []string      `json:"yours"`
+	Fields  []state.Clash `json:"fields,omitempty"` // what both changed, to different values, and who made the other change
 }
 
 // status maps the border's codes to HTTP, in one place. A code that nobody knows is our own mistake.
@@ -99,7 +100,7 @@ func (w *Web) describe(err error) problem {
 		code, title := status(refused.Code)
 		p := problem{Status: code, Title: title, Detail: refused.Message, Code: refused.Code, Problems: refused.Problems}
 		if c := refused.Base; c != nil {
-			p.Conflict = &conflict{Base: c.Base, Current: c.Current, Theirs: orEmpty(c.Theirs), Yours: orEmpty(c.Yours)}
+			p.Conflict = &conflict{Base: c.Base, Current: c.Current, Theirs: orEmpty(c.Theirs), Yours: orEmpty(c.Yours), Fields: c.Fields}
 		}
 		return p
 	case errors.As(err, &large):

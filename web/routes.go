@@ -23,6 +23,10 @@ func (w *Web) routes(e *echo.Echo) {
 	v1 := e.Group("/api/v1") // without middleware of its own: with one, echo answers a wrong method with 404
 	v1.GET("/policy", w.policy)
 	v1.PUT("/policy", w.putPolicy)
+	v1.POST("/policy/plan", w.planPolicy)
+	v1.POST("/policy/rollback", w.rollBack)
+	v1.GET("/policy/revisions", w.revisions)
+	v1.GET("/policy/revisions/:revision", w.revision)
 	v1.PATCH("/services/:service/weights/:region", w.patchWeights)
 	v1.GET("/providers", w.providers)
 	v1.GET("/providers/:provider", w.providers)
