@@ -36,31 +36,40 @@ type Config struct {
 	Logger     *slog.Logger
 	Clock      func() time.Time
 	Limits     Limits
+	// Certificate makes every listener speak TLS, and nothing else. nil: plain.
+	Certificate *Certificate
+	SpoolDir    string // where large bodies are kept; default: the system's
 }
 
 // Limits bound what applications can ask of the edge. Zero values are the defaults.
 type Limits struct {
-	Body        int           // bytes of a request's body; 1 MiB
+	Body        int64         // bytes of a request's body; 128 MiB
+	SpoolMemory int64         // bytes of memory for all requests' bodies together; 64 MiB
+	SpoolDisk   int64         // bytes of files for all requests' bodies together; 4 GiB
 	Header      int           // bytes of a request's header; 64 KiB
 	Connections int           // per port; 4096
 	ReadHeader  time.Duration // 10 s
 	ReadBody    time.Duration // 30 s
 	Write       time.Duration // for one write to be taken; 30 s
 	Idle        time.Duration // between two requests; 2 min
+	Grace       time.Duration // for tunnels to end by themselves when the edge stops; 5 s
 }
 
 func (l Limits) withDefaults() Limits {
-	l.Body = orDefault(l.Body, 1<<20)
+	l.Body = orDefault(l.Body, 128<<20)
+	l.SpoolMemory = orDefault(l.SpoolMemory, 64<<20)
+	l.SpoolDisk = orDefault(l.SpoolDisk, 4<<30)
 	l.Header = orDefault(l.Header, 64<<10)
 	l.Connections = orDefault(l.Connections, 4096)
 	l.ReadHeader = orDefault(l.ReadHeader, 10*time.Second)
 	l.ReadBody = orDefault(l.ReadBody, 30*time.Second)
 	l.Write = orDefault(l.Write, 30*time.Second)
 	l.Idle = orDefault(l.Idle, 2*time.Minute)
+	l.Grace = orDefault(l.Grace, 5*time.Second)
 	return l
 }
 
-func orDefault[T int | time.Duration](v, otherwise T) T {
+func orDefault[T int | int64 | time.Duration](v, otherwise T) T {
 	if v <= 0 {
 		return otherwise
 	}
@@ -70,6 +79,7 @@ func orDefault[T int | time.Duration](v, otherwise T) T {
 // Server is the edge of one agent.
 type Server struct {
 	config   Config
+	spool    *spool
 	snapshot atomic.Pointer[policy.Snapshot]
 
 	mu      sync.Mutex    // guards the rest
@@ -102,7 +112,11 @@ func New(c Config) (*Server, error) {
 		c.Clock = time.Now
 	}
 	c.Limits = c.Limits.withDefaults()
-	return &Server{config: c, ports: map[int]*port{}}, nil
+	s, err := openSpool(c.SpoolDir, c.Limits.SpoolMemory, c.Limits.SpoolDisk)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{config: c, spool: s, ports: map[int]*port{}}, nil
 }
 
 // Swap serves a snapshot: its new ports are bound first, and only then does anything change. A port that cannot be bound is an error

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,17 +26,30 @@ type exchange struct {
 	request message.Request
 	reply   reply
 	fields  [16]message.Field
+	port    *port
+	in      *http.Request
+	conn    *conn // nil over HTTP/2
+	unread  bool  // there is a body, and nobody asked for it yet
+	held    held
 }
 
 // ServeHTTP answers one request. A panic ends this request, with a log, and nothing else.
 func (p *port) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{}
+	x := &exchange{port: p, in: r, unread: r.ContentLength != 0}
+	defer p.edge.spool.release(&x.held)
 	x.call.Request = &x.request
+	if r.ProtoMajor == 1 {
+		x.conn, _ = r.Context().Value(connKey{}).(*conn)
+	}
 	x.call.Arrived = p.edge.config.Clock()
 	x.call.RequestID = requestID(r)
-	x.reply.open(w, r, x.call.RequestID)
+	x.reply.open(w, x)
 	p.run(r.Context(), x, r)
-	if !x.reply.close() {
+	clean := x.reply.close()
+	if x.reply.tunnel {
+		p.tunnels.leave(x)
+	}
+	if !clean {
 		p.abort(w)
 	}
 }
@@ -63,6 +77,10 @@ func (p *port) run(ctx context.Context, x *exchange, r *http.Request) {
 
 // own answers what is asked of the agent. Nothing under ownPath ever goes to a provider.
 func (p *port) own(ctx context.Context, svc *policy.Service, x *exchange) {
+	if problem := x.Fetch(true); problem != nil {
+		x.reply.fail(refuse(svc, problem, false))
+		return
+	}
 	if p.edge.config.Own == nil || !p.edge.config.Own(ctx, svc.Name, &x.request, &x.reply) {
 		x.reply.fail(noSuchPath(svc))
 	}
@@ -92,18 +110,38 @@ func (p *port) read(x *exchange, r *http.Request) (*policy.Service, *refusal) {
 	if !strings.HasPrefix(path, "/") || r.Method == http.MethodConnect {
 		return nil, refuse(svc, proxy.BadHeader("target", "a request asks for a path"), true)
 	}
-	if len(r.TransferEncoding) > 0 && r.Header["Content-Length"] != nil {
-		return nil, refuse(svc, proxy.BadHeader("Transfer-Encoding", "it cannot stand beside Content-Length"), true)
+	if problem := x.framed(); problem != nil {
+		return nil, refuse(svc, problem, true)
 	}
 	x.request.Method, x.request.Path, x.request.RawQuery = r.Method, path, query
 	x.request.Header = x.fields[:0]
-	takeHeaders(&x.call, r.Header)
-	body, problem := p.body(r)
-	if problem != nil {
-		return nil, refuse(svc, problem, true)
+	if twice := takeHeaders(&x.call, r.Header); twice != "" {
+		return nil, refuse(svc, proxy.BadHeader(twice, "it stands there twice, and two readers could take either"), true)
 	}
-	x.request.Body = body
+	if x.unread {
+		if limit := p.edge.config.Limits.Body; r.ContentLength > limit {
+			return nil, refuse(svc, proxy.TooLarge(limit), true)
+		}
+		x.call.Body = x
+	}
 	return svc, nil
+}
+
+// framed refuses what two readers could take for different requests. net/http's own reader forgave it.
+func (x *exchange) framed() *proxy.Problem {
+	if x.conn == nil {
+		return nil
+	}
+	name, flaw, ended := x.conn.screened()
+	switch {
+	case flaw != "":
+		return proxy.BadHeader(name, flaw)
+	case ended && x.in.ProtoMinor == 0:
+		return proxy.BadHeader("Transfer-Encoding", "HTTP/1.0 has none")
+	case ended:
+		x.last()
+	}
+	return nil
 }
 
 // service finds whose call it is. A service without a host name is served under the names of this machine only: a page in a browser could
@@ -129,7 +167,8 @@ func local(host string) bool {
 }
 
 // takeHeaders sorts the request's headers: what speaks to Segue becomes part of the call, what is for one hop ends here, the rest passes.
-func takeHeaders(c *proxy.Call, in http.Header) {
+// It returns the name of one that may not stand there twice, and does.
+func takeHeaders(c *proxy.Call, in http.Header) (twice string) {
 	var sdk string
 	connection := strings.Join(in["Connection"], ",")
 	for name, values := range in {
@@ -137,15 +176,28 @@ func takeHeaders(c *proxy.Call, in http.Header) {
 		case "Idempotency-Key":
 			c.Key = values
 		case "Session-Id":
-			c.Session = values[0]
+			if c.Session = values[0]; len(values) > 1 {
+				twice = name
+			}
 		case "Prefer":
 			c.Prefer = strings.Join(values, ",")
 		case "Segue-Dry-Run":
 			c.DryRun = message.True(values[0])
+		case "Upgrade":
+			if asksTunnel(c.Request, values, connection) {
+				c.Request.Upgrade = websocket
+			}
+		case "Te":
+			if slices.ContainsFunc(values, func(v string) bool { return message.Listed(v, "trailers") }) {
+				c.Request.Header = append(c.Request.Header, message.Field{Name: name, Value: "trailers"})
+			}
 		case "X-Request-Id", "Content-Length", "Host": // written anew
 		default:
 			if strings.HasPrefix(name, "X-Stainless-") && sdkTimeout(name) {
 				sdk = values[0]
+			}
+			if len(values) > 1 && (name == "Content-Type" || name == "Authorization") {
+				twice = name
 			}
 			if message.EndToEnd(name) && (connection == "" || !message.Listed(connection, name)) {
 				for _, v := range values {
@@ -159,6 +211,7 @@ func takeHeaders(c *proxy.Call, in http.Header) {
 	} else if wait, ok := message.Seconds(sdk); ok {
 		c.Timeout = wait
 	}
+	return twice
 }
 
 func sdkTimeout(name string) bool {

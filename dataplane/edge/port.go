@@ -22,11 +22,16 @@ type port struct {
 	listener net.Listener
 	http     *http.Server
 	served   sync.WaitGroup
+	tunnels  tunnels
 }
 
 func newPort(s *Server, number int, l net.Listener) *port {
 	p := &port{edge: s, number: number}
-	p.listener = &listener{Listener: l, slots: make(chan struct{}, s.config.Limits.Connections), write: s.config.Limits.Write, done: make(chan struct{})}
+	mine := &listener{Listener: l, slots: make(chan struct{}, s.config.Limits.Connections), write: s.config.Limits.Write, done: make(chan struct{})}
+	p.listener = mine
+	if s.config.Certificate != nil {
+		p.listener = newSecure(mine, s.config.Certificate, s.config.Limits.ReadHeader)
+	}
 	p.http = &http.Server{
 		Handler:           p,
 		ReadHeaderTimeout: s.config.Limits.ReadHeader,
@@ -37,8 +42,19 @@ func newPort(s *Server, number int, l net.Listener) *port {
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
 	p.http.Protocols.SetHTTP1(true)
+	p.http.Protocols.SetUnencryptedHTTP2(true) // TLS, if any, is the listener's: net/http finds HTTP/2 by its first bytes
+	p.http.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams: streams, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: streamWindow,
+		SendPingTimeout: s.config.Limits.Write, PingTimeout: s.config.Limits.Write, WriteByteTimeout: s.config.Limits.Write,
+	}
 	return p
 }
+
+// Of one connection over HTTP/2.
+const (
+	streams      = 100
+	streamWindow = 256 << 10 // bytes of a body that may be on the way before they are read
+)
 
 // connKey is under which a request's context has its connection.
 type connKey struct{}
@@ -54,9 +70,12 @@ func (p *port) start() {
 	})
 }
 
-// stop lets calls finish until the context ends, and cuts the rest.
+// stop lets calls finish until the context ends, and cuts the rest. Tunnels would go on for ever: they are closed after a grace.
 func (p *port) stop(ctx context.Context) error {
+	grace, cancel := context.WithTimeout(ctx, p.edge.config.Limits.Grace)
+	defer cancel()
 	err := p.http.Shutdown(ctx)
+	p.tunnels.end(grace)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("port %d: %w", p.number, err), p.http.Close())
 	}
@@ -84,7 +103,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	return &conn{Conn: c, listener: l}, nil
+	return &conn{Conn: c, raw: c, listener: l}, nil
 }
 
 // Close closes the listener, once: an Accept that waits for a slot ends too.
@@ -95,7 +114,8 @@ func (l *listener) Close() error {
 
 // conn is an application's connection. Moving a deadline costs a timer; a call that came in one piece and is answered in one moves none.
 type conn struct {
-	net.Conn
+	net.Conn          // TLS or TCP
+	raw      net.Conn // TCP
 	listener *listener
 	closed   sync.Once
 	taken    time.Time // until when writes may last; one goroutine writes at a time
@@ -103,6 +123,7 @@ type conn struct {
 	mu    sync.Mutex
 	until time.Time // until when a body may be read; zero: no limit
 	armed bool      // until is the connection's deadline
+	seen  screen
 }
 
 // Write gives the application a time to take the bytes, half the limit at least: one that takes nothing must not hold a provider's
@@ -122,7 +143,20 @@ func (c *conn) Read(p []byte) (int, error) {
 	if err := c.arm(); err != nil {
 		return 0, err
 	}
-	return c.Conn.Read(p)
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.mu.Lock()
+		c.seen.take(p[:n])
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+// screened says what is wrong with the requests that came, and whether no other can follow them.
+func (c *conn) screened() (name, flaw string, ended bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen.name, c.seen.flaw, c.seen.ended
 }
 
 func (c *conn) arm() error {
@@ -148,7 +182,7 @@ func (c *conn) limitRead(until time.Time) {
 
 // CloseWrite is asked for by net/http, which then lingers so that a last answer is not lost to a reset.
 func (c *conn) CloseWrite() error {
-	if t, ok := c.Conn.(*net.TCPConn); ok {
+	if t, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return t.CloseWrite()
 	}
 	return nil
@@ -159,10 +193,11 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// reset closes so that the application cannot take it for a clean end.
+// reset closes so that the application cannot take it for a clean end: over TLS too without a farewell.
 func (c *conn) reset() error {
-	if t, ok := c.Conn.(*net.TCPConn); ok {
+	if t, ok := c.raw.(*net.TCPConn); ok {
 		_ = t.SetLinger(0) // fails only on a closed socket
 	}
-	return c.Close()
+	c.closed.Do(func() { <-c.listener.slots })
+	return c.raw.Close()
 }

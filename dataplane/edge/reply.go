@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"segue/dataplane/message"
 )
@@ -35,12 +36,14 @@ type reply struct {
 	id     string
 	head   bool
 	phase  phase
+	tunnel bool  // the connection became one
 	length int64 // declared; -1: not
 	sent   int64
+	x      *exchange
 }
 
-func (r *reply) open(w http.ResponseWriter, req *http.Request, id string) {
-	r.w, r.id, r.head, r.phase = w, id, req.Method == http.MethodHead, waiting
+func (r *reply) open(w http.ResponseWriter, x *exchange) {
+	r.w, r.x, r.id, r.head, r.phase = w, x, x.call.RequestID, x.in.Method == http.MethodHead, waiting
 }
 
 // Begin writes the answer's header. That of an event stream leaves at once: its reader waits for the header to know that the stream
@@ -53,6 +56,9 @@ func (r *reply) Begin(status int, h message.Header) error {
 	}
 	if status < 200 || status > 999 {
 		return fmt.Errorf("%w: status %d", errOrder, status)
+	}
+	if r.x.unread {
+		r.x.abandon()
 	}
 	r.phase, r.length = begun, -1
 	r.put(h)
@@ -76,7 +82,7 @@ func (r *reply) put(h message.Header) {
 	values := make([]string, 0, len(h)+2)
 	for i := range h {
 		name := h[i].Name
-		if !message.EndToEnd(name) && !ours(name) {
+		if !message.EndToEnd(name) && !ours(name) && name != "Trailer" {
 			continue
 		}
 		if had := out[name]; had != nil {
@@ -120,6 +126,9 @@ func (r *reply) Write(p []byte) error {
 	if len(p) == 0 || r.head {
 		return nil
 	}
+	if r.x.conn == nil {
+		r.hurry()
+	}
 	n, err := r.w.Write(p)
 	r.sent += int64(n)
 	if err == nil && r.sent != r.length {
@@ -130,6 +139,25 @@ func (r *reply) Write(p []byte) error {
 		return fmt.Errorf("edge: write: %w", err)
 	}
 	return nil
+}
+
+// hurry gives the application its time to take the next bytes of a stream. Over HTTP/1 the connection sees to that.
+func (r *reply) hurry() {
+	_ = http.NewResponseController(r.w).SetWriteDeadline(time.Now().Add(r.x.port.edge.config.Limits.Write)) // fails only when the stream is gone
+}
+
+// Trail takes a trailer. It leaves with the end, where the answer's framing has room for one.
+func (r *reply) Trail(h message.Header) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.phase != begun {
+		return
+	}
+	for i := range h {
+		if message.InTrailer(h[i].Name) {
+			r.w.Header().Add(http.TrailerPrefix+h[i].Name, h[i].Value)
+		}
+	}
 }
 
 func (r *reply) flush() error {

@@ -20,10 +20,18 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// serve is a proxy in one function.
+// serve is a proxy in one function. It asks for the body, as the proxy does for every call that it does not refuse.
 type serve func(ctx context.Context, c *proxy.Call, to message.Reply)
 
-func (f serve) Serve(ctx context.Context, c *proxy.Call, to message.Reply) { f(ctx, c, to) }
+func (f serve) Serve(ctx context.Context, c *proxy.Call, to message.Reply) {
+	if c.Body != nil {
+		if problem := c.Body.Fetch(false); problem != nil {
+			_ = problem.Answer(policy.Stripe).Send(to) // an error says only that the application left
+			return
+		}
+	}
+	f(ctx, c, to)
+}
 
 // world is an edge on free ports, with a log that can be read and a client that leaves nothing behind.
 type world struct {

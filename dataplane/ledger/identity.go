@@ -115,8 +115,8 @@ func Fingerprint(operation string, r *message.Request) [32]byte {
 		}
 	}
 	writeLength(h, int(r.Size()))
-	if r.Large != nil { // its length is over that of every body in memory: no two can be taken for each other
-		sum := r.Large.Sum()
+	if r.Size() > message.InMemory { // wherever it is kept; its length stands before it, so that no small body looks like it
+		sum := r.Sum()
 		h.Write(sum[:])
 	} else {
 		h.Write(r.Body)

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"crypto/sha256"
 	"io"
 	"strconv"
 	"strings"
@@ -81,6 +82,17 @@ type Large interface {
 	Size() int64
 	Sum() [32]byte            // SHA-256 of all of it
 	Open() (io.Reader, error) // from its first byte, as often as wanted
+}
+
+// InMemory is the largest body that is always held in memory.
+const InMemory = 64 << 10
+
+// Sum is the SHA-256 of the request's body.
+func (r *Request) Sum() [32]byte {
+	if r.Large != nil {
+		return r.Large.Sum()
+	}
+	return sha256.Sum256(r.Body)
 }
 
 // Size is the length of the request's body.

@@ -12,6 +12,12 @@ import (
 // pass begins the answer: first what must be remembered is written, then the caller gets the header with ours in it. The session is
 // remembered even for a caller who left meanwhile; a store that fails does not hold back what a provider answered.
 func (x *Exchange) pass(status int, h message.Header) error {
+	x.ready()
+	return x.to.Begin(status, x.dress(h))
+}
+
+// ready is called once, before the caller is given anything.
+func (x *Exchange) ready() {
 	if x.op != nil && x.op.Read && !x.call.DryRun {
 		if err := x.remember(context.Background(), x.call.Arrived); err != nil {
 			x.proxy.cfg.Log.Error("a session could not be recorded", "request", x.call.RequestID, "error", err)
@@ -21,7 +27,6 @@ func (x *Exchange) pass(status int, h message.Header) error {
 		x.clock.answered = x.now()
 	}
 	x.told.begun = true
-	return x.to.Begin(status, x.dress(h))
 }
 
 // dress puts Segue's headers to an answer's.
@@ -55,9 +60,8 @@ func (x *Exchange) send(a *message.Answer) error {
 	if err := x.to.Write(a.Body); err != nil {
 		return errAnswered
 	}
-	if err := x.to.End(nil); err != nil {
-		return errAnswered
-	}
+	message.Trail(x.to, a.Trailer)
+	_ = x.to.End(nil) // the same
 	return errAnswered
 }
 

@@ -18,4 +18,11 @@ type Call struct {
 	DryRun    bool
 	RequestID string
 	Arrived   time.Time // the clock, read once by the edge
+	Body      Source    // where the body comes from, once it is asked for; nil: the Request has it
+}
+
+// Source is a body that nobody asked for yet: the application may still wait for leave to send it.
+type Source interface {
+	// Fetch takes the body into the call's Request, once. small: into memory, because a field in it is asked for.
+	Fetch(small bool) *Problem
 }

@@ -93,6 +93,7 @@ func (x *Exchange) replay(t *ledger.Transaction) error {
 		return notKept(t, "it cannot be opened with this agent's keys")
 	}
 	a := &message.Answer{Status: t.Answer.Status, Header: append(message.Header(nil), t.Answer.Header...), Body: body}
+	a.Header.Del("Trailer") // a trailer is not kept: none may be announced
 	a.Header.Set("Idempotent-Replayed", "true")
 	x.hops(t)
 	return x.send(a)

@@ -3,8 +3,10 @@ package proxy
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
+	"segue/controlplane/policy"
 	"segue/dataplane/ledger"
 	"segue/dataplane/message"
 	"segue/dataplane/session"
@@ -30,7 +32,7 @@ func (p *Proxy) match(_ context.Context, x *Exchange) error {
 	if op.Read {
 		return nil
 	}
-	return x.keyed()
+	return x.key()
 }
 
 // limit sets the deadline: the caller's, but never more than the policy's.
@@ -83,16 +85,46 @@ func draw(s string) uint64 {
 	return h
 }
 
-// keyed finds the key under which the effect is known, and the print of the request.
-func (x *Exchange) keyed() error {
-	if err := x.key(); err != nil {
-		return err
+// take asks for the body. What comes after it counts from when it is here: a large one may be on the way for longer than a policy gives
+// a provider to answer.
+func (p *Proxy) take(_ context.Context, x *Exchange) error {
+	if b := x.call.Body; b != nil {
+		if problem := b.Fetch(x.looksInside()); problem != nil {
+			return problem
+		}
+		if err := x.arrived(); err != nil {
+			return err
+		}
+	}
+	if x.op.Read {
+		return nil
+	}
+	if x.work.n == 0 {
+		if err := x.derive(x.now()); err != nil {
+			return err
+		}
 	}
 	x.work.fingerprint = ledger.Fingerprint(x.op.Name, x.call.Request)
 	return nil
 }
 
-// key takes the caller's key, or the one that is derived.
+// looksInside tells whether a field of the body decides anything: then the body is held in memory.
+func (x *Exchange) looksInside() bool {
+	inBody := func(f policy.Field) bool { return f.In == "body" }
+	return slices.ContainsFunc(x.op.Follows, inBody) || x.work.n == 0 && slices.ContainsFunc(x.op.Key.Derive, inBody)
+}
+
+// arrived begins the call's time anew: the policy's whole, and what is left of the caller's.
+func (x *Exchange) arrived() error {
+	now := x.now()
+	if x.call.Timeout > 0 {
+		x.call.Timeout = max(1, x.call.Timeout-now.Sub(x.call.Arrived))
+	}
+	x.call.Arrived = now
+	return x.limit()
+}
+
+// key takes the caller's key. One that is derived needs the body.
 func (x *Exchange) key() error {
 	if len(x.call.Key) > 0 {
 		key, err := ledger.ParseKey(x.call.Key)
@@ -105,7 +137,7 @@ func (x *Exchange) key() error {
 	if len(x.op.Key.Derive) == 0 {
 		return keyMissing(x.op)
 	}
-	return x.derive(x.now())
+	return nil
 }
 
 // derive makes the key, and those of the windows beside: the same intent may stand under the last one, or under the next where the clock

@@ -65,6 +65,7 @@ func New(cfg Config) (*Proxy, error) {
 	p.view.Store(&view{snap: &policy.Snapshot{Region: cfg.Region}})
 	p.path = []Step{
 		p.match,   // service, operation, key, deadline, session id: what is asked
+		p.take,    // the body, now that nothing in the header refuses the call; the print of the request
 		p.recall,  // the transaction that the key already has: effects only. First: what is known of it, no refusal may deny
 		p.restore, // the session's provider, the object's owner: what is known
 		p.decide,  // the provider, and the permit to send there

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"segue/controlplane/health"
@@ -16,8 +17,14 @@ import (
 // maxSwallowed bounds a failing answer that is kept while another provider is asked. One that is larger is not worth the memory.
 const maxSwallowed = 64 << 10
 
+// statusSwitched is the answer that opens a tunnel.
+const statusSwitched = 101
+
 // errSwallowed stops a provider's answer that nobody wants.
 var errSwallowed = errors.New("proxy: a failing answer was larger than what is kept")
+
+// errNoTunnel refuses a tunnel that the caller's connection cannot carry.
+var errNoTunnel = errors.New("proxy: the caller's connection cannot become a tunnel")
 
 // read sends a read, and sends it elsewhere as long as no byte of an answer reached the caller. The caller's leaving ends it: there is
 // nothing to settle.
@@ -32,10 +39,15 @@ func (x *Exchange) read(ctx context.Context) error {
 			x.told.outcome = ledger.Open
 			return errAnswered // nobody is there to be told
 		}
-		if !x.elsewhere(try) {
+		if !x.repeatable(r.Outcome) || !x.elsewhere(try) {
 			return x.last()
 		}
 	}
+}
+
+// repeatable tells whether the read may be sent again: always, but for a tunnel that a provider may have opened.
+func (x *Exchange) repeatable(o ledger.Outcome) bool {
+	return x.call.Request.Upgrade == "" || o == ledger.NotSent
 }
 
 // ended is how a read counts as a call. It has no outcome that could be unknown: it was answered well or it was not, or nobody waited.
@@ -54,7 +66,7 @@ func ended(ctx context.Context, o ledger.Outcome) ledger.Outcome {
 func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
 	who := x.winner()
 	x.clock.sent = x.now()
-	x.gate.open(x, who, try >= x.svc.Attempts.Max)
+	x.gate.open(x, who, try >= x.svc.Attempts.Max || x.call.Request.Upgrade != "")
 	r := x.proxy.cfg.Client.Send(ctx, &provider.Call{
 		Candidate: who, Service: x.svc.Name, Operation: x.op.Name, Request: x.call.Request, Read: true,
 		PerTry: x.perTry(try), RequestID: x.call.RequestID,
@@ -145,14 +157,37 @@ func failing(who *policy.Candidate, status int) bool {
 }
 
 func (g *gate) let(status int, h message.Header) error {
+	_, outcome := g.who.Classify(status, "")
+	g.passes(status, outcomeOf(outcome))
+	return g.x.pass(status, h)
+}
+
+// passes notes that the caller is given this answer, and no other.
+func (g *gate) passes(status int, o ledger.Outcome) {
 	x := g.x
 	now := x.now()
-	_, outcome := g.who.Classify(status, "")
-	x.trail = append(x.trail, hop{provider: g.who.Provider, outcome: outcomeOf(outcome), status: status, elapsed: now.Sub(x.clock.sent)})
+	x.trail = append(x.trail, hop{provider: g.who.Provider, outcome: o, status: status, elapsed: now.Sub(x.clock.sent)})
 	x.clock.providers += now.Sub(x.clock.sent)
 	x.clock.answered = now
 	g.passed = true
-	return x.pass(status, h)
+}
+
+// Switch lets a tunnel through.
+func (g *gate) Switch(h message.Header) (io.ReadWriteCloser, error) {
+	to, ok := g.x.to.(message.Switcher)
+	if !ok {
+		return nil, errNoTunnel
+	}
+	g.passes(statusSwitched, ledger.Succeeded)
+	g.x.ready()
+	return to.Switch(g.x.dress(h))
+}
+
+// Trail passes a trailer on; that of an answer that is held back is dropped with what made it hold.
+func (g *gate) Trail(h message.Header) {
+	if !g.hold {
+		message.Trail(g.x.to, h)
+	}
 }
 
 func outcomeOf(word string) ledger.Outcome {

@@ -21,6 +21,14 @@ func TooLarge(limit int64) *Problem {
 	}
 }
 
+// SpoolFull refuses a request whose body has no room now: limit says where.
+func SpoolFull(limit string) *Problem {
+	return &Problem{
+		Type: Overloaded, RetryAfter: time.Second, Extra: Extra{Limit: limit},
+		Detail: "There is no room for the request's body right now: the " + limit + " is full. Nothing was sent.",
+	}
+}
+
 // NoService refuses a request that came in where no service listens.
 func NoService(host string) *Problem {
 	return &Problem{Type: UnknownService, Detail: fmt.Sprintf("No service listens here under the host name %.80q.", host)}

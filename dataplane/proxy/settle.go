@@ -66,6 +66,9 @@ func (x *Exchange) Begin(status int, h message.Header) error {
 // Write passes bytes on.
 func (x *Exchange) Write(p []byte) error { return x.to.Write(p) }
 
+// Trail passes a trailer on.
+func (x *Exchange) Trail(h message.Header) { message.Trail(x.to, h) }
+
 // End passes the end on.
 func (x *Exchange) End(cut error) error { return x.to.End(cut) }
 

@@ -11,6 +11,7 @@ type collector struct {
 	status    int
 	header    message.Header
 	body      []byte
+	trailer   message.Header
 	over      bool // more than is kept came
 	passed    bool // the outcome is written, and the caller takes the rest
 	whole     bool // the answer ended cleanly
@@ -19,7 +20,7 @@ type collector struct {
 }
 
 func (c *collector) reset() {
-	c.status, c.header, c.body = 0, nil, c.body[:0]
+	c.status, c.header, c.body, c.trailer = 0, nil, c.body[:0], nil
 	c.over, c.passed, c.whole = false, false, false
 }
 
@@ -61,6 +62,15 @@ func (c *collector) overflow(p []byte) error {
 	return c.to.Write(p)
 }
 
+// Trail takes a trailer, which is passed on and not kept.
+func (c *collector) Trail(h message.Header) {
+	if c.passed {
+		message.Trail(c.to, h)
+		return
+	}
+	c.trailer = append(message.Header(nil), h...)
+}
+
 // End takes the end. A cut of what was passed on is passed on as a cut.
 func (c *collector) End(cut error) error {
 	c.whole = cut == nil
@@ -75,5 +85,5 @@ func (c *collector) answer() *message.Answer {
 	if c.status == 0 || c.over || !c.whole {
 		return nil
 	}
-	return &message.Answer{Status: c.status, Header: c.header, Body: c.body}
+	return &message.Answer{Status: c.status, Header: c.header, Body: c.body, Trailer: c.trailer}
 }
