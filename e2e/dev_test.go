@@ -55,7 +55,7 @@ func devOffset(t *testing.T) int {
 	t.Helper()
 	for range 200 {
 		offset := 6000 + rand.IntN(18000)
-		if free(7070+offset, 30) && free(7101+offset, 1) && free(7201+offset, 1) && free(7301+offset, 1) && free(7600+offset, 5) {
+		if free(7070+offset, 30) && free(7101+offset, 3) && free(7201+offset, 3) && free(7301+offset, 3) && free(7600+offset, 10) {
 			return offset
 		}
 	}

@@ -26,8 +26,8 @@ func newDev(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dev",
 		Short: "Run everything on this machine: three regions, providers, load and the pages",
-		Long: `Runs three control nodes, an agent in each region, simulated payment providers with
-their own books, a shopper that calls them, and the pages, in one process on loopback.
+		Long: `Runs three control nodes, an agent in each region, simulated providers of payments,
+messages and chat with their own books, a shopper that calls them, and the pages, in one process on loopback.
 Nothing is fetched and no key is needed.
 
 With --policy it runs your policy and your providers instead: no simulated provider and

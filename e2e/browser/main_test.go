@@ -178,9 +178,12 @@ func free(offset int) bool {
 	p := dev.DefaultPorts(offset)
 	ports := []int{p.UI}
 	for i := range 3 {
-		ports = append(ports, p.Control+i, p.Raft+i, p.Agent+i, 7101+p.Services+100*i)
+		ports = append(ports, p.Control+i, p.Raft+i, p.Agent+i)
+		for service := range 3 {
+			ports = append(ports, 7101+p.Services+100*i+service)
+		}
 	}
-	for i := range 4 {
+	for i := range 10 {
 		ports = append(ports, p.Sandbox+i)
 	}
 	for _, port := range ports {

@@ -2,7 +2,6 @@ package dev
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -104,32 +103,6 @@ func (d *Dev) prepare() error {
 		return err
 	}
 	return d.prepareWeb()
-}
-
-// prepareSandbox starts the simulated providers and writes the demo's policy around them.
-func (d *Dev) prepareSandbox() error {
-	secret := filepath.Join(d.cfg.Dir, credentialFile)
-	key := "sk_sandbox_" + rand.Text()
-	if err := os.WriteFile(secret, []byte(key+"\n"), 0o600); err != nil {
-		return fmt.Errorf("the sandbox's credential: %w", err)
-	}
-	box, err := sandbox.New(sandbox.Config{Port: d.cfg.Ports.Sandbox, Seed: d.cfg.Seed, Log: d.cfg.Log, Providers: []sandbox.ProviderConfig{
-		{Name: main, Keys: sandbox.Enforced, Credential: key},
-		{Name: backup, Keys: sandbox.Enforced, Credential: key},
-		{Name: legacy, Keys: sandbox.Ignored, Credential: key},
-	}})
-	if err != nil {
-		return err
-	}
-	d.sandbox = box
-	d.cfg.File = "segue dev's own policy"
-	d.source = demoPolicy(7101, secret, d.endpoint)
-	return box.Start()
-}
-
-// endpoint is where a simulated provider is called.
-func (d *Dev) endpoint(provider string) string {
-	return "http://" + strings.TrimPrefix(d.sandbox.Addr(provider), "http://")
 }
 
 // Start brings the parts up in order: control nodes, the first policy, agents, pages, load.
@@ -249,28 +222,6 @@ func (d *Dev) restartAgents() error {
 		d.agents[i] = a
 	}
 	return nil
-}
-
-// startShopper sends the load to the service of the demo, in whichever regions the policy in force has it.
-func (d *Dev) startShopper() error {
-	var targets []sandbox.Target
-	for _, r := range d.policy.Regions {
-		if addr := d.Service(r.Name, shopped); addr != "" {
-			targets = append(targets, sandbox.Target{Region: r.Name, URL: "http://" + addr, Rate: d.cfg.Rate})
-		}
-	}
-	if len(targets) == 0 {
-		d.cfg.Log.Warn("the shopper stays away: the policy in force has no service that it knows", "service", shopped)
-		return nil
-	}
-	s, err := sandbox.NewShopper(sandbox.ShopperConfig{Targets: targets, Seed: d.cfg.Seed, Log: d.cfg.Log})
-	if err != nil {
-		return err
-	}
-	d.mu.Lock()
-	d.shopper = s
-	d.mu.Unlock()
-	return s.Start()
 }
 
 // Addr is where the pages are served.

@@ -47,7 +47,7 @@ func TestFaultsEndByThemselves(t *testing.T) {
 	if status, _ := get(t, "http://"+d.Addr()+"/readyz", ""); status != 503 {
 		t.Errorf("readyz without a control plane: %d", status)
 	}
-	if status, body := charge(t, d.Service("eu-west", shopped), "no-control"); status != 200 {
+	if status, body := charge(t, d.Service("eu-west", payments), "no-control"); status != 200 {
 		t.Errorf("a call without a control plane: %d %s", status, body)
 	}
 	eventually(t, "the control plane is back", func() bool {
@@ -112,7 +112,7 @@ func TestTheListOfFaultsDoesNotWait(t *testing.T) {
 	if _, err := d.faults.Run(context.Background(), "restart-agents", "", time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if status, body := charge(t, d.Service("ap-south", shopped), "after-restart"); status != 200 {
+	if status, body := charge(t, d.Service("ap-south", payments), "after-restart"); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
 }

@@ -74,7 +74,7 @@ func appliedBefore(st *state.State) []byte {
 	return nil
 }
 
-// credentialFile is what the simulated providers' key is kept in. A policy whose providers use it is the sandbox's.
+// credentialFile begins the names of the files that the simulated providers' keys are kept in. A policy whose providers use it is the sandbox's.
 const credentialFile = "sandbox-credential"
 
 func ofSandbox(p *policy.Policy) bool {
@@ -86,10 +86,10 @@ func ofSandbox(p *policy.Policy) bool {
 	return false
 }
 
-// secretOf is the path of the sandbox's key, where the provider uses it.
+// secretOf is the path of the sandbox's key, where the provider uses one.
 func secretOf(p *policy.ProviderSpec) (path string, ok bool) {
 	path, isFile := strings.CutPrefix(p.CredentialIn(""), "file:")
-	return path, isFile && filepath.Base(path) == credentialFile
+	return path, isFile && strings.HasPrefix(filepath.Base(path), credentialFile)
 }
 
 // rebase is the document in force with the places where this life has the simulated providers and their key. All else, comments too, is
@@ -102,7 +102,7 @@ func (d *Dev) rebase(in state.Revision) []byte {
 		if !ok || d.sandbox.Provider(p.Name) == nil {
 			continue
 		}
-		moves = append(moves, secret, filepath.Join(d.cfg.Dir, credentialFile))
+		moves = append(moves, secret, filepath.Join(d.cfg.Dir, filepath.Base(secret)))
 		if there := p.EndpointIn(""); there != "" {
 			moves = append(moves, there, d.endpoint(p.Name))
 		}

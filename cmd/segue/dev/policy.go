@@ -5,20 +5,25 @@ import (
 	"strings"
 
 	"segue/controlplane/policy"
+	"segue/dataplane/sandbox"
 )
 
-// The default policy's providers. The last one ignores idempotency keys: what is unknown there stays unknown.
+// The default policy's providers of payments.
 const (
 	main   = "main"
 	backup = "backup"
 	legacy = "legacy"
 )
 
-// shopped is the service that the shopper calls.
-const shopped = "payments"
+// The services that the shopper calls.
+const (
+	payments = "payments"
+	messages = "sms"
+	chat     = "chat"
+)
 
-// demo is the policy of `segue dev`: one service, three regions, three providers. %[1]s is the service's port; the others are
-// the providers' endpoints and the file that holds the credential that agents put in.
+// demo is the policy of `segue dev`: three services, three regions, three providers of each. What the simulated providers are is
+// written behind it.
 const demo = `segue: v1
 
 regions: # standby: where callers go when it is lost
@@ -29,7 +34,7 @@ regions: # standby: where callers go when it is lost
 services:
   payments:
     speaks: stripe/v1
-    listen: %[1]d
+    listen: 7101
     strategy: weighted
     weights: # percent of new sessions; 0 = fallback only
       us-east: {main: 70, backup: 30, legacy: 0}
@@ -37,34 +42,68 @@ services:
       ap-south: {main: 60, backup: 0, legacy: 40}
     attempts: {max: 3, per_try: 4s, deadline: 10s}
     breaker: {failures: 3, successes: 5, reset: 10s}
-
-providers:
-  main:
-    contract: stripe/v1
-    endpoint: %[2]s
-    credential: file:%[5]s
-    limits: {in_flight: 200}
-    checks: {active: GET /v1/balance every 5s}
-  backup:
-    contract: stripe/v1
-    endpoint: %[3]s
-    credential: file:%[5]s
-    checks: {active: GET /v1/balance every 5s}
-  legacy: # takes no idempotency key
-    contract: keyless/v1
-    endpoint: %[4]s
-    credential: file:%[5]s
-    checks: {active: GET /v1/balance every 5s}
+  sms:
+    speaks: twilio/2010
+    listen: 7102
+    operations: # the same text to the same number within five minutes is one message
+      send: {match: "POST /2010-04-01/Accounts/{account}/Messages.json", key: {derive: [body.To, body.Body], within: 5m}}
+      message: {match: "GET /2010-04-01/Accounts/{account}/Messages/{id}.json", follows: path.id}
+      messages: {match: "GET /2010-04-01/Accounts/{account}/Messages.json"}
+    strategy: priority
+    priority: {default: [twilio-a, twilio-b, twilio-c], ap-south: [twilio-b, twilio-c, twilio-a]}
+    attempts: {max: 3, per_try: 4s, deadline: 10s}
+    breaker: {failures: 3, successes: 5, reset: 10s}
+  chat:
+    speaks: openai/v1
+    listen: 7103
+    operations:
+      complete: {match: POST /v1/chat/completions, semantics: read} # repeatable
+      models: {match: GET /v1/models/**}
+    strategy: priority
+    priority: {default: [openai-a, openai-b, openai-c], eu-west: [openai-b, openai-a, openai-c]}
+    attempts: {max: 3, per_try: 8s, deadline: 30s}
+    breaker: {failures: 3, successes: 5, reset: 10s}
 
 contracts:
   keyless/v1:
     like: stripe/v1
     keys: {enforced: false}
+
+providers:
 `
 
-// demoPolicy fills the demo in. endpoint answers with a provider's base URL.
-func demoPolicy(port int, secret string, endpoint func(provider string) string) []byte {
-	return fmt.Appendf(nil, demo, port, endpoint(main), endpoint(backup), endpoint(legacy), secret)
+// checks are the active checks of the simulated providers. An agent puts the account of its own credential into the path.
+func checks(api sandbox.API) string {
+	switch api {
+	case sandbox.Messages:
+		return `"GET /2010-04-01/Accounts/own/Messages.json?PageSize=1 every 5s"` // YAML wants quotes around the question mark
+	case sandbox.Chat:
+		return "GET /v1/models every 5s"
+	default:
+		return "GET /v1/balance every 5s"
+	}
+}
+
+// demoPolicy writes the simulated providers behind the demo.
+func demoPolicy(d *Dev) []byte {
+	doc := []byte(demo)
+	for _, p := range simulated() {
+		contract, note := "stripe/v1", ""
+		switch {
+		case p.API == sandbox.Messages:
+			contract = "twilio/2010"
+		case p.API == sandbox.Chat:
+			contract = "openai/v1"
+		case p.Keys == sandbox.Ignored:
+			contract, note = "keyless/v1", " # takes no idempotency key"
+		}
+		doc = fmt.Appendf(doc, "  %s:%s\n    contract: %s\n    endpoint: %s\n    credential: file:%s\n", p.Name, note, contract, d.endpoint(p.Name), d.secret(p))
+		if p.Name == main {
+			doc = append(doc, "    limits: {in_flight: 200}\n"...)
+		}
+		doc = fmt.Appendf(doc, "    checks: {active: %s}\n", checks(p.API))
+	}
+	return doc
 }
 
 // parse reads the policy that the agents will run, so that dev knows its regions and services.

@@ -38,8 +38,10 @@ func offset(t testing.TB) int {
 	defer claims.Unlock()
 	for range 500 {
 		n := 1000 + rand.IntN(20000)
-		ports := append(span(7070+n, 30), span(7600+n, 20)...)
-		ports = append(ports, 7101+n, 7201+n, 7301+n)
+		ports := append(span(7070+n, 30), span(7600+n, 30)...)
+		for region := range 3 {
+			ports = append(ports, span(7101+100*region+n, 3)...)
+		}
 		if slices.ContainsFunc(ports, func(p int) bool { return claimed[p] || !free(p, 1) }) {
 			continue
 		}
@@ -160,7 +162,7 @@ func steer(t testing.TB, d *Dev, region string, weights ...policy.Weight) {
 	t.Helper()
 	_, err := d.nodes.Propose(within(t), state.Command{
 		Request: fmt.Sprint("steer-", rand.Uint64()), Actor: "ann", Reason: "fees", At: time.Now(),
-		SetWeights: &state.SetWeights{Service: shopped, Region: region, Weights: weights},
+		SetWeights: &state.SetWeights{Service: payments, Region: region, Weights: weights},
 	})
 	if err != nil {
 		t.Fatal(err)
