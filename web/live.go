@@ -61,7 +61,7 @@ func (w *Web) partsOf(c echo.Context) (func(beat int) []part, error) {
 	switch c.Param("page") {
 	case "overview":
 		return func(int) []part { return w.overviewParts(w.scene(), p) }, nil
-	case "regions", "providers":
+	case "regions", "providers", "changes":
 		return w.placeParts(c, p), nil
 	case "routing":
 		return w.routingParts(c, p), nil

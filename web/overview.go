@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -60,19 +61,23 @@ func (w *Web) band() *view.Band {
 
 // tiles are the figures of all regions, each with its history.
 func tiles(s scene) []view.Tile {
-	f := s.View.World.Total
 	regions := map[string]bool{}
 	for _, a := range s.View.World.Agents {
 		if a.Heard {
 			regions[a.Region] = true
 		}
 	}
+	return flowTiles(s.View.World.Total, s, plural(len(regions), "region"))
+}
+
+// flowTiles are what callers saw of all regions, or of one.
+func flowTiles(f health.Flow, s scene, note string) []view.Tile {
 	rate := view.Number(f.Rate, digits(f.Rate))
 	if !s.Seen {
 		rate, f.After, f.Before, f.AddedP99 = "–", health.None64, health.None64, health.None64
 	}
 	return []view.Tile{
-		{Name: "Calls", Value: rate, Unit: "/s", Note: plural(len(regions), "region"), Level: view.Off,
+		{Name: "Calls", Value: rate, Unit: "/s", Note: note, Level: view.Off,
 			Spark: history(f, 1, "calls per second", func(p health.Point) float64 { return p.Rate })},
 		{Name: "Success", Value: view.Percent(f.After), Unit: "%", Note: withoutFailover(f), Level: successLevel(f),
 			Spark: history(f, 5, "success in percent", func(p health.Point) float64 { return p.After })},
@@ -206,6 +211,9 @@ func cell(svc *policy.ServiceSpec, region, provider string, cells map[cellKey]he
 	}
 	stand := standing(c, known, now, p)
 	out.Level, out.Icon, out.Word, out.Since, out.Note = stand.Level, stand.Icon, stand.Word, stand.Since, stand.Why
+	if stand.Word == "half-open" { // it opened then: it is half-open since its last probe
+		out.Since, out.Note = "", strings.TrimPrefix(out.Note+", opened at "+stand.Since, ", ")
+	}
 	if out.Note == "" {
 		out.Note = roleNote(svc.Strategy, configured, place)
 	}

@@ -18,6 +18,9 @@ func (p Prefs) zone() *time.Location {
 // Clock is a moment of today, in the reader's zone.
 func (p Prefs) Clock(t time.Time) string { return t.In(p.zone()).Format(time.TimeOnly) }
 
+// Day is a moment that may lie days back.
+func (p Prefs) Day(t time.Time) string { return t.In(p.zone()).Format("2 Jan 15:04:05") }
+
 // Full is a moment with its day.
 func (p Prefs) Full(t time.Time) string { return t.In(p.zone()).Format("2006-01-02 15:04:05 MST") }
 

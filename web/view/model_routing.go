@@ -113,5 +113,9 @@ type Undo struct {
 type Conflict struct {
 	Base, Current uint64
 	Theirs, Yours []string
-	Again         string // the same change on the newest base
+	Fields        []ConflictField // what both changed
+	Again         string          // the same change on the newest base
 }
+
+// ConflictField is a field that two sides changed: what it was, and what each wants.
+type ConflictField struct{ Path, Base, Theirs, Yours, Who string }
