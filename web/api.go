@@ -193,15 +193,6 @@ func (w *Web) endDrill(c echo.Context) error {
 	return c.JSON(http.StatusOK, changed{Order: result.Order, Revision: result.Revision})
 }
 
-// cluster is who leads, and what each agent has acknowledged.
-func (w *Web) cluster(c echo.Context) error {
-	s := w.scene()
-	return c.JSON(http.StatusOK, map[string]any{
-		"leader": s.Leader, "term": s.Term, "index": s.State.Index, "incarnation": s.State.Incarnation,
-		"revision": s.State.Current().Number, "acks": s.View.Acks, "status": statusOf(s, w.cfg.Env),
-	})
-}
-
 // health is the leader's view; before it has come, it says so.
 func (w *Web) health(c echo.Context) error {
 	s := w.scene()

@@ -40,6 +40,8 @@ func limitOf(r *http.Request) int64 {
 	switch {
 	case r.Method == http.MethodPut, strings.HasPrefix(r.URL.Path, "/api/v1/policy"):
 		return maxPolicy
+	case r.URL.Path == restorePath:
+		return maxBackup
 	case r.URL.Path == "/api/v1/reports":
 		return maxReport
 	default:

@@ -45,6 +45,11 @@ func (w *Web) routes(e *echo.Echo) {
 	v1.GET("/feed/:region", w.pull)
 	v1.POST("/reports", w.takeReport)
 	v1.GET("/cluster", w.cluster)
+	v1.POST("/cluster/transfer", w.transferLeader)
+	v1.POST("/cluster/nodes", w.addNode)
+	v1.DELETE("/cluster/nodes/:id", w.removeNode)
+	v1.GET("/cluster/backup", w.backup)
+	v1.POST("/cluster/restore", w.restore)
 	v1.GET("/health", w.health)
 	if w.cfg.Sandbox != nil {
 		v1.GET("/sandbox/faults", w.faults)
