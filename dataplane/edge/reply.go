@@ -39,6 +39,7 @@ type reply struct {
 	tunnel bool  // the connection became one
 	length int64 // declared; -1: not
 	sent   int64
+	events events
 	x      *exchange
 }
 
@@ -65,6 +66,7 @@ func (r *reply) Begin(status int, h message.Header) error {
 	if bodyless := r.head || status == http.StatusNoContent || status == http.StatusNotModified; bodyless {
 		r.length = 0
 	}
+	r.events.begin(r.w.Header(), r.length)
 	r.w.WriteHeader(status)
 	if events := strings.HasPrefix(r.w.Header().Get("Content-Type"), "text/event-stream"); !events || r.length >= 0 {
 		return nil
@@ -131,6 +133,7 @@ func (r *reply) Write(p []byte) error {
 	}
 	n, err := r.w.Write(p)
 	r.sent += int64(n)
+	r.events.passed(p[:n])
 	if err == nil && r.sent != r.length {
 		err = r.flush()
 	}
@@ -176,6 +179,9 @@ func (r *reply) End(cut error) error {
 		return err
 	}
 	r.phase = ended
+	if cut != nil {
+		r.tellCut()
+	}
 	if cut != nil || r.length >= 0 && r.sent != r.length {
 		r.phase = broken
 	}
