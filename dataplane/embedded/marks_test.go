@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -57,11 +59,16 @@ func logFile(dir string, k mark) string { return filepath.Join(dir, fmt.Sprintf(
 
 func copied(t *testing.T, dir string) string {
 	t.Helper()
-	to := t.TempDir()
-	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		to := t.TempDir()
+		err := os.CopyFS(to, os.DirFS(dir))
+		switch {
+		case err == nil:
+			return to
+		case !errors.Is(err, fs.ErrNotExist) || time.Now().After(deadline): // an open store drops the tables that it has merged
+			t.Fatal(err)
+		}
 	}
-	return to
 }
 
 // holds opens a directory and finds every row in it. It returns what the opening said.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"segue/dataplane/ledger"
+	"segue/dataplane/ledger/ledgertest"
 	"segue/dataplane/session"
 )
 
@@ -81,5 +83,51 @@ func TestMemorySaysWhatTheFilesSay(t *testing.T) {
 		if err != nil || got.Pinned("s") != fmt.Sprint("p", i) {
 			t.Errorf("pinned to %v, %v after event %d", got, err, i)
 		}
+	}
+}
+
+// The same for transactions: absent, claimed, closed with a small or a large answer, and swept.
+func TestMemorySaysWhatTheFilesSayOfRows(t *testing.T) {
+	s := onMem(t, vfs.NewMem(), nil)
+	defer shut(t, s)
+	ctx, l := context.Background(), transactions{s}
+	agree := func(when string, k ledger.Key) *ledger.Transaction {
+		t.Helper()
+		said, err := l.row(k.Hash())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.known.rows.drop(k.Hash())
+		stored, err := l.row(k.Hash())
+		if err != nil || !reflect.DeepEqual(said, stored) {
+			t.Fatalf("%s: remembered is %+v, stored %+v, %v", when, said, stored, err)
+		}
+		return said
+	}
+	for n, answer := range []int{10, maxKnownRow + 1} {
+		row := ledgertest.Sample(n)
+		if agree("before", row.Key) != nil {
+			t.Fatal("a row was there before its claim")
+		}
+		if _, won, err := l.Claim(ctx, row); err != nil || !won {
+			t.Fatal(won, err)
+		}
+		if got := agree("claimed", row.Key); got == nil || got.Version != 1 {
+			t.Fatalf("claimed: %+v", got)
+		}
+		end := done(row)
+		end.Answer.Sealed = make([]byte, answer)
+		if _, how, err := l.Advance(ctx, end); err != nil || how != ledger.Stored {
+			t.Fatal(how, err)
+		}
+		if got := agree("closed", row.Key); got == nil || got.State != ledger.DoneSucceeded || len(got.Answer.Sealed) != answer {
+			t.Fatalf("closed: %+v", got)
+		}
+	}
+	if n, err := s.sweep(ctx, time.Now().Add(2*DefaultKeep)); err != nil || n != 2 {
+		t.Fatal(n, err)
+	}
+	if agree("swept", ledgertest.Sample(0).Key) != nil || agree("swept", ledgertest.Sample(1).Key) != nil {
+		t.Fatal("a swept row is still known")
 	}
 }

@@ -36,6 +36,7 @@ type Store struct {
 
 // known is what the store remembers of its files.
 type known struct {
+	rows   *memory[hash, []byte]                  // nil: there is none; shared, nobody writes to one
 	owners *memory[owned, ledger.Object]          // the zero Object: nobody
 	talks  *memory[session.Key, *session.Session] // nil: there is none; shared, nobody writes to one
 }
@@ -66,7 +67,7 @@ func (s *stripe) lock() func() {
 // Open opens the directory, and makes it if it is not there.
 func Open(dir string, o Options) (*Store, error) {
 	o = o.filled()
-	s := &Store{dir: dir, opts: o, known: known{newMemory[owned, ledger.Object](), newMemory[session.Key, *session.Session]()}}
+	s := &Store{dir: dir, opts: o, known: known{newMemory[hash, []byte](), newMemory[owned, ledger.Object](), newMemory[session.Key, *session.Session]()}}
 	s.log = &logger{log: o.Log, fatal: s.fatal}
 	db, err := openPebble(dir, o, s.log)
 	if err != nil {

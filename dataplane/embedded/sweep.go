@@ -96,8 +96,10 @@ func (s *Store) sweepRow(h hash, before time.Time) (bool, error) {
 	for _, key := range places(t, h) {
 		remove(b, key)
 	}
-	// Without a sync: a row that a power cut brings back is swept again.
-	return true, s.commit(b, pebble.NoSync)
+	s.known.rows.drop(h)
+	err = s.commit(b, pebble.NoSync) // without a sync: a row that a power cut brings back is swept again
+	s.known.rows.drop(h)             // a read may have met the row between the two
+	return true, err
 }
 
 // places are all the keys of a closed transaction.

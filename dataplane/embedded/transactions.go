@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -98,6 +99,7 @@ func (s transactions) put(h hash, old, t *ledger.Transaction) error {
 	if err := s.commit(b, s.opts.write); err != nil {
 		return err
 	}
+	s.remember(h, row)
 	s.held.Add(heldBy(t) - heldBy(old))
 	return nil
 }
@@ -123,17 +125,37 @@ func timeOf(key []byte) time.Time {
 	return time.Unix(0, int64(binary.BigEndian.Uint64(key[1:])^1<<63)).UTC()
 }
 
+// maxKnownRow bounds the rows that are remembered: answers of up to 256 KiB stay in the files.
+const maxKnownRow = 2 << 10
+
+// remember keeps what was written: a transaction under way is read twice more before its end.
+func (s transactions) remember(h hash, row []byte) {
+	if len(row) > maxKnownRow {
+		s.known.rows.drop(h)
+		return
+	}
+	s.known.rows.set(h, row)
+}
+
 // row reads a row; nil: there is none.
 func (s transactions) row(h hash) (*ledger.Transaction, error) {
-	var t *ledger.Transaction
-	_, err := s.get(rowKey(h), func(v []byte) (err error) {
-		t, err = ledger.Decode(v)
-		return err
-	})
-	if err != nil {
-		return nil, err
+	row, writes, ok := s.known.rows.find(h)
+	if !ok {
+		_, err := s.get(rowKey(h), func(v []byte) error {
+			row = slices.Clone(v)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(row) <= maxKnownRow {
+			s.known.rows.learn(h, row, writes)
+		}
 	}
-	return t, nil
+	if row == nil {
+		return nil, nil
+	}
+	return ledger.Decode(row)
 }
 
 // durable reads a row without a lock. A row that is being written is seen before it is on the disk: then its write is awaited, so that
