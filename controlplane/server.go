@@ -131,6 +131,9 @@ func (s *Server) Start() {
 // Addr is where feed, API and pages are served.
 func (s *Server) Addr() string { return s.listen.Addr().String() }
 
+// Member tells whether this node is in a cluster; one that waits to be added is in none.
+func (s *Server) Member() bool { return s.replica.Member() }
+
 // ID is the node's name among its peers.
 func (s *Server) ID() string { return s.cfg.ID }
 

@@ -129,6 +129,11 @@ func servicesOf(addrs map[string]string) string {
 }
 
 func agentConfig(f agentFlags) (dataplane.Config, error) {
+	for flag, value := range map[string]string{"--region": f.region, "--dir": f.dir} {
+		if value == "" {
+			return dataplane.Config{}, usageError{fmt.Errorf("%s is empty: name one", flag)}
+		}
+	}
 	cfg := dataplane.Config{ID: f.id, Region: f.region, Dir: f.dir, Host: "127.0.0.1", PortOffset: f.offset}
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return cfg, fmt.Errorf("--dir: %w", err)

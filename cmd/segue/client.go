@@ -40,7 +40,7 @@ func (s *settings) request(ctx context.Context, c call, out any) error {
 }
 
 func (s *settings) fetch(ctx context.Context, c call, accept string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, c.limit())
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, c.method, strings.TrimRight(s.api, "/")+"/api/v1"+c.path, bytes.NewReader(c.body))
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *settings) fetch(ctx context.Context, c call, accept string) ([]byte, er
 		return nil, unanswered(c, s.api, err)
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 64<<20))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
 		return nil, unanswered(c, s.api, err)
 	}

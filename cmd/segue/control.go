@@ -21,6 +21,7 @@ import (
 
 type controlFlags struct {
 	id, dir, listen, raft, peers, log string
+	join                              bool
 }
 
 func newControl(s *settings) *cobra.Command {
@@ -34,10 +35,15 @@ Give every node the same --peers: the replica addresses of all voters, in the sa
 order everywhere. A node finds itself in the list by its --raft. Without --peers the
 node is alone. Several nodes on one machine count up from ports 7070 and 7080.
 
+A node that is to be added to a cluster that runs is started with --id, --join and an
+empty --dir, without --peers: it begins nothing of its own and waits until somebody
+says "segue cluster add ID RAFT-ADDR". Later starts may keep --join.
+
 Until certificates and sign-in come, only loopback addresses are served.`,
 		Example: `  segue control --dir /var/lib/segue/control
   segue control --dir c1 --listen 127.0.0.1:7070 --raft 127.0.0.1:7080 --peers 127.0.0.1:7080,127.0.0.1:7081,127.0.0.1:7082
-  segue control --dir c2 --listen 127.0.0.1:7071 --raft 127.0.0.1:7081 --peers 127.0.0.1:7080,127.0.0.1:7081,127.0.0.1:7082`,
+  segue control --dir c2 --listen 127.0.0.1:7071 --raft 127.0.0.1:7081 --peers 127.0.0.1:7080,127.0.0.1:7081,127.0.0.1:7082
+  segue control --id c4 --join --dir c4 --listen 127.0.0.1:7073 --raft 127.0.0.1:7083`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runControl(c.Context(), s, f) },
 	}
@@ -46,6 +52,7 @@ Until certificates and sign-in come, only loopback addresses are served.`,
 	c.Flags().StringVar(&f.listen, "listen", "", "feed, API and pages (default: the first free of 127.0.0.1:7070 and up)")
 	c.Flags().StringVar(&f.raft, "raft", "", "the replica's address (default: the first free of 127.0.0.1:7080 and up)")
 	c.Flags().StringVar(&f.peers, "peers", "", "replica addresses of all voters, comma-separated: ADDR or ID=ADDR")
+	c.Flags().BoolVar(&f.join, "join", false, "wait to be added to a cluster that runs: segue cluster add")
 	c.Flags().StringVar(&f.log, "log", "info", "debug, info, warn or error")
 	_ = c.MarkFlagRequired("dir")
 	return c
@@ -64,7 +71,7 @@ func runControl(ctx context.Context, s *settings, f controlFlags) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	cfg.Log, cfg.Now, cfg.Metrics = log, time.Now, registry
 	cfg.Fatal = func(err error) { log.Error("the node cannot go on", "error", err); os.Exit(exitError) }
-	if n := len(cfg.Peers); n%2 == 0 {
+	if n := len(cfg.Peers); n%2 == 0 && !cfg.Join {
 		log.Warn("an even number of voters survives no more deaths than one less would: three or five are meant", "peers", n)
 	}
 	node, err := controlplane.New(cfg)
@@ -77,6 +84,9 @@ func runControl(ctx context.Context, s *settings, f controlFlags) error {
 	}
 	node.Start()
 	fmt.Fprintf(s.io.out, "control node %s: pages, API and feed on http://%s, replica on %s\n", cfg.ID, node.Addr(), cfg.Raft)
+	if cfg.Join && !node.Member() {
+		fmt.Fprintf(s.io.out, "control node %s waits to be added: segue cluster add %s %s\n", cfg.ID, cfg.ID, cfg.Raft)
+	}
 	<-ctx.Done()
 	end, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -95,6 +105,9 @@ func controlConfig(f controlFlags) (controlplane.Config, error) {
 	if cfg.Listen, err = addressOr(cfg.Listen, 7070, "--listen"); err != nil {
 		return cfg, err
 	}
+	if f.join {
+		return joining(cfg, f)
+	}
 	if cfg.Peers, err = parsePeers(f.peers); err != nil {
 		return cfg, err
 	}
@@ -104,6 +117,18 @@ func controlConfig(f controlFlags) (controlplane.Config, error) {
 	if f.raft != "" && cfg.Raft != f.raft {
 		return cfg, usageError{fmt.Errorf("--raft is %s, but --peers has node %s at %s", f.raft, cfg.ID, cfg.Raft)}
 	}
+	return cfg, nil
+}
+
+// joining is the configuration of a node that waits to be added. A list of peers would make it begin a cluster.
+func joining(cfg controlplane.Config, f controlFlags) (controlplane.Config, error) {
+	switch {
+	case f.id == "":
+		return cfg, usageError{errors.New("--join: give the node a name that no other has, with --id")}
+	case f.peers != "":
+		return cfg, usageError{errors.New("--join and --peers do not go together: a node that joins learns its peers when it is added")}
+	}
+	cfg.Join = true
 	return cfg, nil
 }
 
