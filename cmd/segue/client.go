@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os/user"
 	"strings"
-	"time"
 
 	"segue/controlplane/policy"
 	"segue/controlplane/state"
