@@ -24,6 +24,7 @@ type ask struct {
 	method, path string
 	key, session string
 	form         url.Values
+	raw          string // the body, where it is no form
 	header       map[string]string
 	timeout      time.Duration // 15 s
 }
@@ -77,7 +78,7 @@ func (c *caller) do(a ask) told {
 
 // open makes the call and leaves the answer's body to the caller.
 func (c *caller) open(ctx context.Context, a ask) (*http.Response, error) {
-	content := a.form.Encode()
+	content := a.form.Encode() + a.raw
 	var body io.Reader
 	if content != "" {
 		body = struct{ io.Reader }{strings.NewReader(content)}

@@ -30,6 +30,7 @@ type plan struct {
 	tries   string                     // {max: 3, per_try: 2s, deadline: 6s}
 	breaker string                     // {failures: 3, successes: 2, reset: 1s}
 	latency sandbox.Latency            // none
+	talk    bool                       // services sms and chat beside the payments
 	edit    func(policy string) string // the last word on the policy
 }
 
@@ -131,6 +132,9 @@ func (w *world) openSandbox() {
 			keys = sandbox.Ignored
 		}
 		cfg.Providers = append(cfg.Providers, sandbox.ProviderConfig{Name: name, Keys: keys, Credential: credential, Latency: w.plan.latency})
+	}
+	if w.plan.talk {
+		cfg.Providers = append(cfg.Providers, w.talkers()...)
 	}
 	box, err := sandbox.New(cfg)
 	if err == nil {
@@ -242,13 +246,20 @@ func (w *world) policy() string {
 		}
 		fmt.Fprintf(&b, "      %s: %s\n", r, weights)
 	}
-	fmt.Fprintf(&b, "    attempts: %s\n    breaker: %s\nproviders:\n", p.tries, p.breaker)
+	fmt.Fprintf(&b, "    attempts: %s\n    breaker: %s\n", p.tries, p.breaker)
+	if p.talk {
+		b.WriteString(w.talkServices())
+	}
+	b.WriteString("providers:\n")
 	for _, name := range []string{mainProvider, backupProvider, legacyProvider} {
 		contract := "stripe/v1"
 		if name == legacyProvider {
 			contract = "keyless/v1"
 		}
 		fmt.Fprintf(&b, "  %s: {contract: %s, endpoint: \"%s\", credential: \"file:%s\"}\n", name, contract, w.provider(name).URL(), w.secret)
+	}
+	if p.talk {
+		b.WriteString(w.talkProviders())
 	}
 	b.WriteString("contracts:\n  keyless/v1: {like: stripe/v1, keys: {enforced: false}}\n")
 	return p.edit(b.String())
