@@ -27,6 +27,8 @@ func (a *Agent) Answer(ctx context.Context, q query.Question) ([]byte, error) {
 		answer, err = a.transactions(ctx, q)
 	case query.One:
 		answer, err = a.why(ctx, q.Transaction)
+	case query.Probe:
+		answer = a.probed(q.Order)
 	default:
 		return nil, fmt.Errorf("this agent does not know the question %q", q.Kind)
 	}
@@ -69,6 +71,16 @@ func (a *Agent) transactions(ctx context.Context, q query.Question) ([]query.Tra
 		}
 	}
 	return out, nil
+}
+
+// probed tells what the checks of an order showed here.
+func (a *Agent) probed(order string) query.Probed {
+	results, done, known := a.parts.prober.Asked(order)
+	p := query.Probed{Known: known, Done: done, Results: make([]query.Check, len(results))}
+	for i, r := range results {
+		p.Results[i] = query.Check{Service: r.Service, Word: r.Word, Why: r.Why, At: r.At, Elapsed: r.Elapsed}
+	}
+	return p
 }
 
 // mine tells whether a row is this agent's. Agents that share a store each speak for their own, so that nothing is told twice.

@@ -91,10 +91,17 @@ func (a *Agent) order(u state.Update) {
 	for i, o := range u.Orders {
 		o.At = now.Add(o.At.Sub(u.Now))
 		orders[i] = o
-		if o.Kind == policy.Drain && (len(o.Regions) == 0 || slices.Contains(o.Regions, a.cfg.Region)) && o.Ends().After(now) {
+		if here := len(o.Regions) == 0 || slices.Contains(o.Regions, a.cfg.Region); !here || !o.Ends().After(now) {
+			continue
+		}
+		switch o.Kind {
+		case policy.Drain:
 			if o.Ends().After(drains[o.Provider]) {
 				drains[o.Provider] = o.Ends()
 			}
+		case policy.Probe:
+			a.parts.prober.Ask(o.ID, o.Provider)
+		case policy.Drill: // the client's, below
 		}
 	}
 	a.parts.board.Drains(drains)

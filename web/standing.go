@@ -171,6 +171,9 @@ func more(first illness, others []illness) string {
 func orders(st *state.State, now time.Time, p view.Prefs) string {
 	var parts []string
 	for _, o := range st.InForce(now) {
+		if o.Kind == policy.Probe { // it keeps nothing away from anybody
+			continue
+		}
 		what := "drained"
 		if o.Kind == policy.Drill {
 			what = "under a drill (" + string(o.Fault.Kind) + ")"

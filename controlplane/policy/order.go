@@ -13,6 +13,7 @@ type OrderKind string
 const (
 	Drain OrderKind = "drain" // no calls to Provider but those about objects that it owns: sessions move too
 	Drill OrderKind = "drill" // agents inject Fault into calls to Provider
+	Probe OrderKind = "probe" // agents run Provider's active check once, now
 )
 
 // Order is a bounded instruction that does not wait for a rollout. It ends For after At; agents count the remaining time
@@ -80,9 +81,26 @@ func (o *Order) Check(p *Policy) error {
 		return nil
 	case Drill:
 		return o.Fault.check()
+	case Probe:
+		return o.checkProbe(p)
 	default:
-		return orderError("kind", fmt.Sprintf("%q is unknown", clip(string(o.Kind))), "write drain or drill")
+		return orderError("kind", fmt.Sprintf("%q is unknown", clip(string(o.Kind))), "write drain, drill or probe")
 	}
+}
+
+// maxProbe bounds a probe's order: it is for agents that are attached now.
+const maxProbe = time.Minute
+
+func (o *Order) checkProbe(p *Policy) error {
+	switch {
+	case o.Fault != (Fault{}):
+		return orderError("fault", "a probe has no fault", "leave it out")
+	case o.For > maxProbe:
+		return orderError("for", fmt.Sprintf("%s is longer than %s", span(o.For), span(maxProbe)), "a probe is for agents that are attached now")
+	case p.Provider(o.Provider).Check == nil:
+		return orderError("provider", o.Provider+" has no active check", "give it one in the policy, like checks: {active: GET /v1/balance every 10s}")
+	}
+	return nil
 }
 
 func (f Fault) check() error {

@@ -11,6 +11,7 @@ import (
 func TestOrderCheck(t *testing.T) {
 	p := good(t, "three-regions")
 	drain := Order{Kind: Drain, Provider: "stripe", For: 30 * time.Minute}
+	probe := Order{Kind: Probe, Provider: "stripe", For: 20 * time.Second}
 	drill := func(f Fault) Order { return Order{Kind: Drill, Provider: "stripe", For: time.Minute, Fault: f} }
 	with := func(o Order, change func(*Order)) Order { change(&o); return o }
 	for _, c := range []struct {
@@ -32,7 +33,11 @@ func TestOrderCheck(t *testing.T) {
 		{"no end", with(drain, func(o *Order) { o.For = 0 }), "for: 0s is not between 0 and 24h"},
 		{"negative end", with(drain, func(o *Order) { o.For = -1 }), "for: "},
 		{"too long", with(drain, func(o *Order) { o.For = 24*time.Hour + 1 }), "for: "},
-		{"kind", with(drain, func(o *Order) { o.Kind = "evacuate" }), `kind: "evacuate" is unknown; write drain or drill`},
+		{"kind", with(drain, func(o *Order) { o.Kind = "evacuate" }), `kind: "evacuate" is unknown; write drain, drill or probe`},
+		{"probe", probe, ""},
+		{"probe of what has no check", with(probe, func(o *Order) { o.Provider = "spare" }), "provider: spare has no active check"},
+		{"long probe", with(probe, func(o *Order) { o.For = time.Minute + 1 }), "for: 1m0.000000001s is longer than 1m"},
+		{"probe with a fault", with(probe, func(o *Order) { o.Fault.Share = 1 }), "fault: a probe has no fault"},
 		{"drain with a fault", with(drain, func(o *Order) { o.Fault.Share = 1 }), "fault: a drain has no fault"},
 		{"no fault", drill(Fault{}), "fault.share"},
 		{"share 0", drill(Fault{Kind: FaultRefuse}), "fault.share: 0 is not above 0"},

@@ -11,6 +11,7 @@ type Question struct {
 	Provider    string `json:",omitempty"`
 	State       string `json:",omitempty"` // intent | held | succeeded | declined | not_sent
 	Limit       int    `json:",omitempty"` // default 50, at most 500
+	Order       string `json:",omitempty"` // an id, for Probe
 }
 
 // Kind is what is asked.
@@ -20,7 +21,24 @@ type Kind string
 const (
 	Transactions Kind = "transactions" // → []Transaction, newest first
 	One          Kind = "transaction"  // → Why of one transaction: row and decisions
+	Probe        Kind = "probe"        // → Probed: what an order's active checks showed
 )
+
+// Probed is what the active checks of an order showed at one agent.
+type Probed struct {
+	Known   bool // the order has come to this agent
+	Done    bool // all its checks have ended
+	Results []Check
+}
+
+// Check is what one active check showed.
+type Check struct {
+	Service string
+	Word    string // good | bad | busy (a 429) | cut (not waited for)
+	Why     string
+	At      time.Time
+	Elapsed time.Duration
+}
 
 // Transaction is a row of the ledger, for people. Keys of providers and credentials are never shown whole.
 type Transaction struct {

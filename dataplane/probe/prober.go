@@ -35,6 +35,7 @@ type Prober struct {
 
 	mu      sync.Mutex
 	running map[target]*lane
+	asked   []*asked // the newest last
 	stopped bool
 	lanes   sync.WaitGroup
 }
@@ -45,6 +46,7 @@ type target struct{ service, provider string }
 // lane is one running check.
 type lane struct {
 	candidate *policy.Candidate
+	ctx       context.Context // ends with the lane
 	cancel    context.CancelFunc
 }
 
@@ -95,7 +97,7 @@ func same(a, b *policy.Candidate) bool {
 
 func (p *Prober) start(t target, c *policy.Candidate) {
 	ctx, cancel := context.WithCancel(context.Background())
-	p.running[t] = &lane{candidate: c, cancel: cancel}
+	p.running[t] = &lane{candidate: c, ctx: ctx, cancel: cancel}
 	p.lanes.Add(1)
 	go func() { // awaited by Stop
 		defer p.lanes.Done()
@@ -131,22 +133,40 @@ func (p *Prober) run(ctx context.Context, t target, c *policy.Candidate) {
 
 // check asks once, tells the board, and returns how long the provider wants to be left alone.
 func (p *Prober) check(ctx context.Context, t target, c *policy.Candidate, timeout time.Duration) time.Duration {
+	r, leave := p.send(ctx, t, c, timeout)
+	p.tell(t, r)
+	return leave
+}
+
+// tell gives the board what says something of the provider.
+func (p *Prober) tell(t target, r Result) {
+	if r.Word == Good || r.Word == Bad {
+		p.board.Checked(t.service, t.provider, r.Word == Good, r.Why, r.At)
+	}
+}
+
+// send asks once, and tells what that showed and how long the provider wants to be left alone.
+func (p *Prober) send(ctx context.Context, t target, c *policy.Candidate, timeout time.Duration) (Result, time.Duration) {
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	begun := time.Now()
 	sample, err := p.checker.Check(bounded, c)
+	r := Result{Service: t.service, Provider: t.provider, At: time.Now(), Elapsed: time.Since(begun)}
 	switch {
 	case ctx.Err() != nil: // stopped or replaced: what came of it says nothing
-		return 0
+		r.Word, r.Why = Cut, "the agent stopped, or its policy changed"
 	case sample.Class == health.Limited: // it lives and is busy: neither good nor bad
-		return min(max(sample.RetryAfter, 0), MaxBackOff)
+		leave := min(max(sample.RetryAfter, 0), MaxBackOff)
+		r.Word, r.Why = Busy, "it asks to be left alone for "+leave.String()
+		return r, leave
 	case errors.Is(err, context.DeadlineExceeded):
-		p.board.Checked(t.service, t.provider, false, "no answer in "+timeout.String(), time.Now())
+		r.Word, r.Why = Bad, "no answer in "+timeout.String()
 	case err != nil:
-		p.board.Checked(t.service, t.provider, false, err.Error(), time.Now())
+		r.Word, r.Why = Bad, err.Error()
 	default:
-		p.board.Checked(t.service, t.provider, true, "", time.Now())
+		r.Word = Good
 	}
-	return 0
+	return r, 0
 }
 
 // pause waits; false: the lane has ended.

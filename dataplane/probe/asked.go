@@ -1,0 +1,85 @@
+package probe
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxAsked is how many orders' results are kept: an order lives a minute at most, and people wait for the newest.
+const maxAsked = 32
+
+// The words for what a check showed.
+const (
+	Good = "good"
+	Bad  = "bad"
+	Busy = "busy" // a 429: neither good nor bad
+	Cut  = "cut"  // it was not waited for: it says nothing
+)
+
+// Result is what one check showed.
+type Result struct {
+	Service, Provider string
+	Word, Why         string
+	At                time.Time // when it ended
+	Elapsed           time.Duration
+}
+
+// asked is the checks of one order.
+type asked struct {
+	order   string
+	left    int
+	results []Result
+}
+
+// Ask runs a provider's checks once, now, whatever their period; the board hears of them as of any other. The same order again does
+// nothing: an Update that brings it comes more than once. Results are kept until maxAsked newer orders have come.
+func (p *Prober) Ask(order, provider string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped || p.find(order) != nil {
+		return
+	}
+	a := &asked{order: order}
+	for t, l := range p.running {
+		if t.provider != provider {
+			continue
+		}
+		a.left++
+		p.lanes.Add(1)
+		go func() { // awaited by Stop
+			defer p.lanes.Done()
+			r, _ := p.send(l.ctx, t, l.candidate, Timeout)
+			p.tell(t, r)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			a.left--
+			a.results = append(a.results, r)
+		}()
+	}
+	if p.asked = append(p.asked, a); len(p.asked) > maxAsked {
+		p.asked = slices.Delete(p.asked, 0, 1)
+	}
+}
+
+// Asked tells what an order's checks showed so far. known: the order has come; done: all its checks have ended.
+func (p *Prober) Asked(order string) (results []Result, done, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.find(order)
+	if a == nil {
+		return nil, false, false
+	}
+	results = slices.Clone(a.results)
+	slices.SortFunc(results, func(a, b Result) int { return strings.Compare(a.Service, b.Service) })
+	return results, a.left == 0, true
+}
+
+func (p *Prober) find(order string) *asked {
+	for _, a := range p.asked {
+		if a.order == order {
+			return a
+		}
+	}
+	return nil
+}
