@@ -157,6 +157,9 @@ func (w *Web) steered(c echo.Context, body any, what func() state.Membership) er
 		}
 	}
 	ctx := c.Request().Context()
+	if err := w.matches(ctx, a); err != nil {
+		return err
+	}
 	if err := w.steer(ctx, a, what()); err != nil {
 		return err
 	}
@@ -184,6 +187,9 @@ func (w *Web) restore(c echo.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), restoreWithin)
 	defer cancel()
+	if err := w.matches(ctx, a); err != nil {
+		return err
+	}
 	err = w.cfg.Control.Restore(ctx, state.Command{Version: 1, Request: a.request, Actor: a.actor, Reason: a.reason, At: w.cfg.Now()}, c.Request().Body)
 	if err != nil {
 		return fmt.Errorf("web: restore: %w", err)

@@ -45,6 +45,7 @@ func (w *Web) routes(e *echo.Echo) {
 	v1.GET("/feed/:region", w.pull)
 	v1.POST("/reports", w.takeReport)
 	v1.GET("/cluster", w.cluster)
+	v1.GET("/cluster/agents", w.agents)
 	v1.POST("/cluster/transfer", w.transferLeader)
 	v1.POST("/cluster/nodes", w.addNode)
 	v1.DELETE("/cluster/nodes/:id", w.removeNode)

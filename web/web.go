@@ -118,6 +118,7 @@ type Web struct {
 	http    http.Handler
 
 	documented map[string]operation // by method and path, as the API's document has them
+	served     []string             // method and path of each route
 	ends       context.Context      // ends with Close: streams and the watch end with it
 	end        context.CancelFunc
 	idle       sync.WaitGroup
@@ -142,6 +143,9 @@ func New(cfg Config) (*Web, error) {
 	e.HTTPErrorHandler = w.failed
 	e.IPExtractor = echo.ExtractIPDirect() // nobody stands between: forwarded addresses are hearsay
 	w.routes(e)
+	for _, r := range e.Routes() {
+		w.served = append(w.served, r.Method+" "+r.Path)
+	}
 	w.http = guard(e, w.refuse)
 	w.idle.Go(w.keepWatch)
 	return w, nil

@@ -334,6 +334,9 @@ func (s *site) ask(method, path string, body string, headers ...string) *httptes
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	r.Header.Set("Accept", "text/html")
+	if strings.HasPrefix(path, "/api/") {
+		r.Header.Set("Accept", "*/*")
+	}
 	for i := 0; i < len(headers); i += 2 {
 		if headers[i] == "Host" {
 			r.Host = headers[i+1]
@@ -343,6 +346,15 @@ func (s *site) ask(method, path string, body string, headers ...string) *httptes
 	}
 	rec := httptest.NewRecorder()
 	s.web.Handler().ServeHTTP(rec, r)
+	if strings.HasPrefix(path, "/api/") || path == "/openapi.json" { // whatever is asked is answered as the document says
+		w, err := witness()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if err := w.Check(r, []byte(body), rec.Code, rec.Header(), rec.Body.Bytes()); err != nil {
+			s.t.Error(err)
+		}
+	}
 	return rec
 }
 
