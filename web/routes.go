@@ -20,7 +20,10 @@ func (w *Web) routes(e *echo.Echo) {
 	e.GET("/live/:page/:service", w.live)
 
 	e.GET("/openapi.json", w.document)
-	v1 := e.Group("/api/v1") // without middleware of its own: with one, echo answers a wrong method with 404
+	w.routesOfAPI(e.Group("/api/v1")) // without middleware of its own: with one, echo answers a wrong method with 404
+}
+
+func (w *Web) routesOfAPI(v1 *echo.Group) {
 	v1.GET("/policy", w.policy)
 	v1.PUT("/policy", w.putPolicy)
 	v1.POST("/policy/plan", w.planPolicy)

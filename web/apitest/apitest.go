@@ -85,7 +85,8 @@ func (w *Witness) check(r *http.Request, body []byte, status int, header http.He
 	asked.URL = &url.URL{Scheme: "http", Host: "127.0.0.1", Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	asked.Body = io.NopCloser(bytes.NewReader(body))
 	route, params, err := w.router.FindRoute(asked)
-	if err != nil {
+	if err != nil || status == http.StatusNotFound && !strings.HasPrefix(r.URL.Path, "/api/") && route.Operation.Responses.Status(status) == nil {
+		// no operation, or one of another listener than the one that was asked
 		return undocumented(r, status, header, answer)
 	}
 	in := &openapi3filter.RequestValidationInput{Request: asked, PathParams: params, Route: route, Options: w.options()}
