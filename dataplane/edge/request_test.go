@@ -47,7 +47,7 @@ func TestCall(t *testing.T) {
 		lines = append(lines, f.Name+": "+f.Value)
 	}
 	slices.Sort(lines)
-	if got := strings.Join(lines, ", "); got != "Authorization: Bearer a, User-Agent: sdk, X-Many: 1, X-Many: 2, X-Stainless-Timeout: 60" {
+	if got := strings.Join(lines, ", "); got != "Authorization: Bearer a, Te: trailers, User-Agent: sdk, X-Many: 1, X-Many: 2, X-Stainless-Timeout: 60" {
 		t.Errorf("passed on: %s", got)
 	}
 }
@@ -150,13 +150,30 @@ func TestBadInput(t *testing.T) {
 		"two hosts":            {"GET / HTTP/1.1\r\n" + host + "Host: b\r\n\r\n", "400", ""},
 		"no host":              {"GET / HTTP/1.1\r\n\r\n", "400", ""},
 		"two lengths":          {"POST / HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "400", ""},
-		"not HTTP":             {"hello\r\n\r\n", "400", ""},
+		"not HTTP":             {"hello, is this a listener?\r\n\r\n", "400", ""},
 		"absolute target":      {"GET http://localhost/x HTTP/1.1\r\n" + host + "\r\n", "400", "header-malformed"},
 		"asterisk":             {"OPTIONS * HTTP/1.1\r\n" + host + "\r\n", "", ""}, // net/http answers it itself
 		"connect":              {"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost:1\r\n\r\n", "400", "header-malformed"},
 		"unknown coding":       {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n", "501", ""},
 		"unknown expectation":  {"POST / HTTP/1.1\r\n" + host + "Expect: magic\r\n\r\n", "417", ""},
-		"length with encoding": {"POST / HTTP/1.1\r\n" + host + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n" + host + "\r\n", "200", ""},
+		"length with encoding": {"POST / HTTP/1.1\r\n" + host + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n" + host + "\r\n", "400", "header-malformed"},
+		"encoding with length": {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n" + host + "\r\n", "400", "header-malformed"},
+		"one length twice":     {"POST / HTTP/1.1\r\n" + host + "Content-Length: 2\r\nContent-Length: 2\r\n\r\nab", "400", "header-malformed"},
+		"two encodings":        {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "501", ""},
+		"encoding in HTTP/1.0": {"POST / HTTP/1.0\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", "header-malformed"},
+		"bare LF":              {"GET / HTTP/1.1\n" + host + "\r\n", "400", "header-malformed"},
+		"bare LF in a header":  {"GET / HTTP/1.1\r\n" + host + "X: 1\nX-Smuggled: 1\r\n\r\n", "400", "header-malformed"},
+		"bare CR":              {"GET / HTTP/1.1\r\n" + host + "X: 1\rX-Smuggled: 1\r\n\r\n", "400", ""},
+		"folded line":          {"GET / HTTP/1.1\r\n" + host + "X: 1\r\n Transfer-Encoding: chunked\r\n\r\n", "400", "header-malformed"},
+		"space before colon":   {"POST / HTTP/1.1\r\n" + host + "Content-Length : 3\r\n\r\nabc", "400", ""},
+		"signed length":        {"POST / HTTP/1.1\r\n" + host + "Content-Length: +3\r\n\r\nabc", "400", ""},
+		"length of zeros":      {"POST / HTTP/1.1\r\n" + host + "Content-Length: " + strings.Repeat("0", 50) + "3\r\n\r\nabc", "400", "header-malformed"},
+		"two sessions":         {"GET / HTTP/1.1\r\n" + host + "Session-Id: a\r\nSession-Id: b\r\n\r\n", "400", "header-malformed"},
+		"two credentials":      {"GET / HTTP/1.1\r\n" + host + "Authorization: a\r\nAuthorization: b\r\n\r\n", "400", "header-malformed"},
+		"many headers":         {"GET / HTTP/1.1\r\n" + host + strings.Repeat("X: 1\r\n", 300) + "\r\n", "400", "header-malformed"},
+		"endless chunk size":   {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("0", 30) + "1\r\nx\r\n0\r\n\r\n", "400", "header-malformed"},
+		"absurd chunk":         {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nx", "400", "header-malformed"},
+		"chunk with bare LF":   {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n", "400", "header-malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -165,7 +182,7 @@ func TestBadInput(t *testing.T) {
 				say = strings.Replace(say, host, host+"Connection: close\r\n", 1)
 			}
 			start := time.Now()
-			answer := w.raw(t, say)
+			answer := strings.Replace(w.raw(t, say), "HTTP/1.0 ", "HTTP/1.1 ", 1)
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("the connection was held for %v", took)
 			}

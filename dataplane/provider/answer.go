@@ -42,6 +42,9 @@ func (d *delivery) deliver(resp *http.Response) Result {
 	now := d.client.now()
 	d.result = Result{Outcome: ledger.Unknown, Kind: ledger.FromTimeout, Status: resp.StatusCode}
 	d.result.Sample = health.Sample{Class: health.Failure, Latency: now.Sub(d.start)}
+	if resp.StatusCode == http.StatusSwitchingProtocols && d.call.Request.Upgrade != "" {
+		return d.tunnel(resp)
+	}
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		return d.cut("http_protocol_error", errMalformed)
 	}
@@ -65,6 +68,9 @@ func (d *delivery) deliver(resp *http.Response) Result {
 	}
 	d.flight.release()
 	d.result.Sample.Class, d.result.Outcome, d.result.Kind = class, outcome, ledger.FromAnswer
+	if len(resp.Trailer) > 0 {
+		message.Trail(d.to, trailerOf(resp.Trailer))
+	}
 	if err := d.to.End(nil); err != nil {
 		d.result.Err = fmt.Errorf("end: %w", err)
 	}
@@ -173,7 +179,13 @@ func outcomeOf(word string) ledger.Outcome {
 // begin passes the header on.
 func (d *delivery) begin(resp *http.Response) error {
 	d.result.Begun = true
-	if err := d.to.Begin(resp.StatusCode, answerHeader(resp.Header, d.call.Candidate)); err != nil {
+	h := answerHeader(resp.Header, d.call.Candidate)
+	for name := range resp.Trailer {
+		if message.InTrailer(name) {
+			h.Add("Trailer", name)
+		}
+	}
+	if err := d.to.Begin(resp.StatusCode, h); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	return nil
@@ -192,6 +204,19 @@ func answerHeader(in http.Header, p *policy.Candidate) message.Header {
 		}
 		for _, v := range values {
 			out = append(out, message.Field{Name: name, Value: v})
+		}
+	}
+	return out
+}
+
+// trailerOf leaves out what may not stand in a trailer.
+func trailerOf(in http.Header) message.Header {
+	var out message.Header
+	for name, values := range in {
+		for _, v := range values {
+			if message.InTrailer(name) {
+				out.Add(name, v)
+			}
 		}
 	}
 	return out

@@ -24,6 +24,7 @@ type Config struct {
 	Seed     uint64                      // of the drills' draws
 	Connect  time.Duration               // for DNS, TCP and TLS together; default 5 s
 	Idle     time.Duration               // silence in an answer's body that ends it; default 30 s
+	Quiet    time.Duration               // silence both ways in a tunnel that ends it; default 5 min
 	KeepIdle time.Duration               // an unused connection is closed after; default 30 s, under the 60–75 s of most servers
 }
 
@@ -42,7 +43,9 @@ const (
 type Client struct {
 	now       func() time.Time
 	idle      time.Duration
-	transport *http.Transport
+	quiet     time.Duration
+	transport *http.Transport // HTTP/1.1
+	multiplex *multiplex      // HTTP/2
 	targets   targets
 	secrets   *secrets
 	drills    drills
@@ -58,10 +61,16 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("provider: metrics: %w", err)
 	}
+	d := &dialer{
+		timeout: c.Connect,
+		tls:     &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
+	}
 	return &Client{
 		now:       c.Clock,
 		idle:      c.Idle,
-		transport: newTransport(c),
+		quiet:     c.Quiet,
+		transport: newTransport(d, c),
+		multiplex: newMultiplex(d, c),
 		secrets:   newSecrets(c.Env, c.Logger),
 		drills:    drills{region: c.Region, seed: c.Seed, log: c.Logger},
 		metrics:   m,
@@ -82,6 +91,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Connect = orDefault(c.Connect, 5*time.Second)
 	c.Idle = orDefault(c.Idle, 30*time.Second)
+	c.Quiet = orDefault(c.Quiet, 5*time.Minute)
 	c.KeepIdle = orDefault(c.KeepIdle, 30*time.Second)
 	return c
 }
@@ -93,13 +103,9 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// newTransport speaks HTTP/1.1 only: there a send is one run of bytes on one connection, and the wire can count it. It reads no
+// newTransport speaks HTTP/1.1: there a send is one run of bytes on one connection, and the wire can count it. It reads no
 // proxy settings from the environment and decompresses nothing: what the caller asked for passes as it is.
-func newTransport(c Config) *http.Transport {
-	d := &dialer{
-		timeout: c.Connect,
-		tls:     &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
-	}
+func newTransport(d *dialer, c Config) *http.Transport {
 	return &http.Transport{
 		DialContext:            d.plain,
 		DialTLSContext:         d.secure,
@@ -111,5 +117,8 @@ func newTransport(c Config) *http.Transport {
 	}
 }
 
-// Close lets go of the unused connections. Sends under way end by themselves, bounded by their time-outs.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// Close lets go of the connections. Sends under way over HTTP/1.1 end by themselves, bounded by their time-outs; over HTTP/2 they are cut.
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+	c.multiplex.close()
+}

@@ -55,7 +55,7 @@ func TestHeaders(t *testing.T) {
 		}
 	})
 	want := http.Header{"Authorization": {"Bearer app"}, "Stripe-Version": {"1"}, "X-Many": {"a", "b"}, "Cookie": {"c=1"}, "X-Request-Id": {"req_1"},
-		"Idempotency-Key": {"key-1"}, "Content-Length": {"10"}}
+		"Idempotency-Key": {"key-1"}, "Content-Length": {"10"}, "Te": {"trailers"}}
 	if len(r.Header) != len(want) {
 		t.Errorf("arrived: %v", r.Header)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -49,8 +50,14 @@ func (t *targets) get(endpoint string) (target, error) {
 
 // outbound is what a request points to, in one piece.
 type outbound struct {
-	url  url.URL
-	body body
+	url   url.URL
+	body  body
+	large largeBody
+}
+
+// rewinder is a request's body that can be sent from its first byte again, on another connection.
+type rewinder interface {
+	rewound() (io.ReadCloser, error)
 }
 
 // body gives out the request's bytes. It has no GetBody, and the idempotency key stands under a name that net/http does not know:
@@ -58,6 +65,54 @@ type outbound struct {
 type body struct{ bytes.Reader }
 
 func (*body) Close() error { return nil }
+
+// rewound is a copy: net/http may still hold the first one.
+func (b *body) rewound() (io.ReadCloser, error) {
+	again := &body{}
+	*again = *b
+	_, err := again.Seek(0, io.SeekStart)
+	return again, err
+}
+
+// largeBody gives out a body that is kept outside memory. It has no GetBody either.
+type largeBody struct {
+	io.Reader
+	of message.Large
+}
+
+func (*largeBody) Close() error { return nil } // it is the call's: it may have to be sent again
+
+func (b *largeBody) rewound() (io.ReadCloser, error) {
+	from, err := b.of.Open()
+	return &largeBody{from, b.of}, err
+}
+
+// attach gives a request its body, and what comes after it.
+func (o *outbound) attach(r *http.Request, m *message.Request) error {
+	switch {
+	case m.Large != nil:
+		from, err := m.Large.Open()
+		if err != nil {
+			return err
+		}
+		o.large = largeBody{from, m.Large}
+		r.Body = &o.large
+	case len(m.Body) > 0 || len(m.Trailer) > 0:
+		o.body.Reset(m.Body)
+		r.Body = &o.body
+	default:
+		return nil
+	}
+	r.ContentLength = m.Size()
+	if len(m.Trailer) > 0 {
+		r.ContentLength = -1 // a trailer follows chunks only
+		r.Trailer = http.Header{}
+		for i := range m.Trailer {
+			r.Trailer.Add(m.Trailer[i].Name, m.Trailer[i].Value)
+		}
+	}
+	return nil
+}
 
 // request makes the request for a call. The second result is the RFC 9209 token of what is wrong.
 func (c *Client) request(ctx context.Context, call *Call, now time.Time) (*http.Request, string, error) {
@@ -77,9 +132,11 @@ func (c *Client) request(ctx context.Context, call *Call, now time.Time) (*http.
 	o.url = address(t, path, call.Request.RawQuery)
 	r := new(http.Request).WithContext(ctx)
 	r.Method, r.URL, r.Host, r.Header, r.Proto, r.ProtoMajor, r.ProtoMinor = call.Request.Method, &o.url, t.host, header, "HTTP/1.1", 1, 1
-	if len(call.Request.Body) > 0 {
-		o.body.Reset(call.Request.Body)
-		r.Body, r.ContentLength = &o.body, int64(len(call.Request.Body))
+	if err := o.attach(r, call.Request); err != nil {
+		return nil, "proxy_internal_error", fmt.Errorf("body: %w", err)
+	}
+	if call.Request.Upgrade != "" {
+		header["Connection"], header["Upgrade"] = []string{"Upgrade"}, []string{call.Request.Upgrade}
 	}
 	return r, "", nil
 }
@@ -137,6 +194,9 @@ func (c *Client) header(call *Call, now time.Time) (http.Header, error) {
 
 // passes tells whether a header of the application goes to providers. Length and host are written by net/http.
 func passes(name, connection string) bool {
+	if name == "Te" {
+		return true // the edge leaves nothing in it but that trailers are welcome
+	}
 	if name == "Content-Length" || name == "Host" || !message.EndToEnd(name) {
 		return false
 	}

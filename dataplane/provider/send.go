@@ -17,6 +17,9 @@ import (
 	"segue/dataplane/message"
 )
 
+// errGone is when an HTTP/2 connection ended under a call.
+var errGone = errors.New("the connection went away")
+
 // maxTries bounds the connections that one send may be offered to. Only one that took no byte is followed by another.
 const maxTries = 3
 
@@ -61,19 +64,35 @@ func (c *Client) send(ctx context.Context, call *Call, to message.Reply, start t
 // roundTrip sends the request. A warm connection that died before it took a byte is no reason to fail: the next one is tried.
 func (c *Client) roundTrip(f *flight, req *http.Request) (*http.Response, error) {
 	for try := 1; ; try++ {
-		resp, err := c.transport.RoundTrip(req)
-		if err == nil || try == maxTries || f.Err() != nil || !f.gate.again() {
+		resp, err := c.offer(f, req)
+		nothing, elsewhere := untouched(err)
+		if nothing {
+			f.gate.untouched()
+		}
+		if nothing && !elsewhere || err == nil || try == maxTries || f.Err() != nil || !f.gate.again() {
 			return resp, err
 		}
-		if b, ok := req.Body.(*body); ok {
-			again := &body{}
-			*again = *b
-			if _, err := again.Seek(0, io.SeekStart); err != nil {
+		if b, ok := req.Body.(rewinder); ok {
+			if req.Body, err = b.rewound(); err != nil {
 				return nil, fmt.Errorf("rewind: %w", err)
 			}
-			req.Body = again
 		}
 	}
+}
+
+// offer gives a request to one connection: an HTTP/2 one where the provider speaks that, but for a tunnel.
+func (c *Client) offer(f *flight, req *http.Request) (*http.Response, error) {
+	f.trace.WroteHeaderField = nil
+	if req.URL.Scheme == "https" && req.Header["Upgrade"] == nil {
+		s, err := c.multiplex.take(f, req.URL.Host)
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			return s.roundTrip(f, req)
+		}
+	}
+	return c.transport.RoundTrip(req)
 }
 
 // failed says what a send without an answer proves. The gate is sealed first: from here on nothing can be written any more, so that
@@ -104,9 +123,14 @@ func (f *flight) failed(err error) Result {
 func token(err error) (string, error) {
 	var dial *dialError
 	var network *net.OpError
+	var stream refusedStream
 	switch {
 	case errors.As(err, &dial):
 		return dial.token, dial
+	case errors.As(err, &stream):
+		return "connection_terminated", stream
+	case strings.HasPrefix(err.Error(), "http2: "):
+		return "connection_terminated", errGone
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "http_response_incomplete", io.ErrUnexpectedEOF
 	case errors.Is(err, io.EOF), strings.HasSuffix(err.Error(), "server closed idle connection"):

@@ -69,6 +69,20 @@ func (g *gate) seal() (nothing bool, refused error) {
 	return g.written == 0 && !g.writing, g.refused
 }
 
+// warm says that the connection is one of those that another may stand in for, as long as it took no byte.
+func (g *gate) warm() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.reused = true
+}
+
+// untouched takes back what was written: the provider said that it did not process it.
+func (g *gate) untouched() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.written, g.wire = 0, nil
+}
+
 // again tells whether the send may be tried on another connection: a warm one died before it took a byte.
 func (g *gate) again() bool {
 	g.mu.Lock()

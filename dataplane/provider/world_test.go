@@ -100,6 +100,7 @@ type taker struct {
 	status  int
 	header  message.Header
 	body    bytes.Buffer
+	trailer message.Header
 	biggest int
 	ends    []error
 	refuse  error            // from Write
@@ -127,6 +128,8 @@ func (r *taker) Write(p []byte) error {
 	}
 	return r.refuse
 }
+
+func (r *taker) Trail(h message.Header) { r.trailer = h }
 
 func (r *taker) End(cut error) error {
 	r.mu.Lock()
