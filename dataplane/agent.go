@@ -36,7 +36,7 @@ type Config struct {
 	Dir        string // generations and keys
 	StoreDir   string // of the agent's own store; default Dir/store
 	KeysDir    string // default Dir/keys; agents that share a store share their keys too, to replay each other's answers
-	Host       string // of the services' listeners; default 127.0.0.1, loopback only
+	Listen     Listen // how the services' listeners serve
 	PortOffset int    // added to the policy's ports
 	AnyPort    bool   // free ports instead of the policy's; Addr tells which
 	Admin      string // host:port of the agent's own listener; loopback only
@@ -48,6 +48,14 @@ type Config struct {
 	Fatal      func(error) // ends the process: the store cannot go on
 }
 
+// Listen is how an agent's listeners for applications serve. The zero value is plain HTTP with the edge's limits.
+type Listen struct {
+	Host   string // default 127.0.0.1, loopback only
+	Cert   string // PEM file with the certificate; "": no TLS
+	Key    string // PEM file with its key
+	Limits edge.Limits
+}
+
 func (c Config) withDefaults() Config {
 	if c.StoreDir == "" {
 		c.StoreDir = filepath.Join(c.Dir, "store")
@@ -55,8 +63,8 @@ func (c Config) withDefaults() Config {
 	if c.KeysDir == "" {
 		c.KeysDir = filepath.Join(c.Dir, "keys")
 	}
-	if c.Host == "" {
-		c.Host = "127.0.0.1"
+	if c.Listen.Host == "" {
+		c.Listen.Host = "127.0.0.1"
 	}
 	if c.Admin == "" {
 		c.Admin = "127.0.0.1:0"
@@ -96,6 +104,7 @@ type parts struct {
 	driver *settle.Driver
 	proxy  *proxy.Proxy
 	edge   *edge.Server
+	shown  *edge.Certificate // nil: no TLS
 	prober *probe.Prober
 }
 
@@ -181,8 +190,14 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 		return fmt.Errorf("dataplane: %w", err)
 	}
 	p.prober = probe.New(checker{p.client}, p.board, seed(cfg.ID))
+	if cfg.Listen.Cert != "" {
+		if p.shown, err = edge.OpenCertificate(cfg.Listen.Cert, cfg.Listen.Key, cfg.Log); err != nil {
+			return fmt.Errorf("dataplane: %w", err)
+		}
+	}
 	p.edge, err = edge.New(edge.Config{
-		Host: cfg.Host, PortOffset: cfg.PortOffset, AnyPort: cfg.AnyPort, Proxy: p.proxy, Own: a.serveOwn, Logger: cfg.Log, Clock: cfg.Now,
+		Host: cfg.Listen.Host, PortOffset: cfg.PortOffset, AnyPort: cfg.AnyPort, Proxy: p.proxy, Own: a.serveOwn, Logger: cfg.Log, Clock: cfg.Now,
+		Limits: cfg.Listen.Limits, Certificate: p.shown, SpoolDir: filepath.Join(cfg.Dir, "spool"),
 	})
 	if err != nil {
 		return fmt.Errorf("dataplane: %w", err)
@@ -296,6 +311,13 @@ func (a *Agent) Addrs() map[string]string {
 		}
 	}
 	return out
+}
+
+// Reload looks at the certificate's files now. Without it, they are looked at once a second while connections come.
+func (a *Agent) Reload() {
+	if a.parts.shown != nil {
+		a.parts.shown.Reload()
+	}
 }
 
 // AdminAddr is the agent's own listener.

@@ -163,7 +163,7 @@ func (w *world) admin(path string) int {
 }
 
 func TestListensOnLoopbackOnly(t *testing.T) {
-	for _, c := range []Config{{Admin: "0.0.0.0:0"}, {Admin: "192.0.2.1:0"}, {Host: "0.0.0.0"}, {Admin: "nonsense"}} {
+	for _, c := range []Config{{Admin: "0.0.0.0:0"}, {Admin: "192.0.2.1:0"}, {Listen: Listen{Host: "0.0.0.0"}}, {Admin: "nonsense"}} {
 		c.ID, c.Region, c.Dir = "a", "here", t.TempDir()
 		a, err := New(c)
 		if err == nil {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +24,7 @@ import (
 
 type agentFlags struct {
 	id, region, dir, control, store, admin, log string
+	cert, key, maxBody, memory, disk            string
 	offset                                      int
 	drain                                       time.Duration
 }
@@ -43,6 +46,12 @@ must come back to the same agent with the same key.
 Several agents on one machine count up: the second one's own listener is on port 7091
 and its services listen 100 ports higher, and so on. --port-offset says otherwise.
 
+Bodies up to 64 KiB are held in memory, larger ones in files without a name under --dir.
+What is over --max-body is refused; what finds no room now is refused as overloaded.
+
+With --tls-cert and --tls-key the services speak TLS 1.2 and up, with HTTP/2. The files are
+read again when they change, and on SIGHUP.
+
 Until certificates and application tokens come, only loopback addresses are served.`,
 		Example: `  segue agent --region eu-west --dir /var/lib/segue/agent --control 127.0.0.1:7070,127.0.0.1:7071,127.0.0.1:7072`,
 		Args:    cobra.NoArgs,
@@ -57,6 +66,11 @@ Until certificates and application tokens come, only loopback addresses are serv
 	flags.StringVar(&f.admin, "admin", "", "its own listener: /metrics /livez /readyz /version (default: the first free of 127.0.0.1:7090 and up)")
 	flags.IntVar(&f.offset, "port-offset", -1, "added to every service's port (default: 100 for each agent that counts below this one)")
 	flags.DurationVar(&f.drain, "drain", 15*time.Second, "how long calls in flight may take to finish at the end")
+	flags.StringVar(&f.cert, "tls-cert", "", "PEM file with the certificate of the services' listeners (default: plain HTTP)")
+	flags.StringVar(&f.key, "tls-key", "", "PEM file with its key")
+	flags.StringVar(&f.maxBody, "max-body", "128MiB", "the largest body of a request")
+	flags.StringVar(&f.memory, "spool-memory", "64MiB", "memory for the bodies of all requests together")
+	flags.StringVar(&f.disk, "spool-disk", "4GiB", "disk under --dir for the bodies of all requests together")
 	flags.StringVar(&f.log, "log", "info", "debug, info, warn or error")
 	_ = c.MarkFlagRequired("region")
 	_ = c.MarkFlagRequired("dir")
@@ -84,11 +98,25 @@ func runAgent(ctx context.Context, s *settings, f agentFlags) error {
 	if err := a.Start(ctx); err != nil {
 		return err
 	}
+	defer onHangup(a.Reload)()
 	s.tellAgent(ctx, cfg, a)
 	<-ctx.Done()
 	end, cancel := context.WithTimeout(context.Background(), f.drain)
 	defer cancel()
 	return a.Stop(end)
+}
+
+// onHangup calls do on each SIGHUP, which then does not end the process.
+func onHangup(do func()) (stop func()) {
+	signals, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		for range signals {
+			do()
+		}
+	}()
+	return func() { signal.Stop(signals); close(signals); <-done }
 }
 
 // collectAt is how much an agent's heap may grow, in percent of what is in use, before the collector runs. An agent holds some ten
@@ -116,13 +144,17 @@ func (s *settings) tellAgent(ctx context.Context, cfg dataplane.Config, a *datap
 		case <-tick.C:
 		}
 	}
-	fmt.Fprintf(s.io.out, "agent %s serves %s: %s\n", cfg.ID, cfg.Region, servicesOf(a.Addrs()))
+	scheme := "http"
+	if cfg.Listen.Cert != "" {
+		scheme = "https"
+	}
+	fmt.Fprintf(s.io.out, "agent %s serves %s: %s\n", cfg.ID, cfg.Region, servicesOf(scheme, a.Addrs()))
 }
 
-func servicesOf(addrs map[string]string) string {
+func servicesOf(scheme string, addrs map[string]string) string {
 	var parts []string
 	for service, addr := range addrs {
-		parts = append(parts, service+" on http://"+addr)
+		parts = append(parts, service+" on "+scheme+"://"+addr)
 	}
 	sort.Strings(parts)
 	return strings.Join(parts, ", ")
@@ -134,7 +166,11 @@ func agentConfig(f agentFlags) (dataplane.Config, error) {
 			return dataplane.Config{}, usageError{fmt.Errorf("%s is empty: name one", flag)}
 		}
 	}
-	cfg := dataplane.Config{ID: f.id, Region: f.region, Dir: f.dir, Host: "127.0.0.1", PortOffset: f.offset}
+	cfg := dataplane.Config{ID: f.id, Region: f.region, Dir: f.dir, PortOffset: f.offset}
+	var err error
+	if cfg.Listen, err = listening(f); err != nil {
+		return cfg, usageError{err}
+	}
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return cfg, fmt.Errorf("--dir: %w", err)
 	}
@@ -152,6 +188,38 @@ func agentConfig(f agentFlags) (dataplane.Config, error) {
 		cfg.Control = append(cfg.Control, strings.TrimSpace(node))
 	}
 	return cfg, countUp(&cfg, f)
+}
+
+// listening reads how the services' listeners serve.
+func listening(f agentFlags) (l dataplane.Listen, err error) {
+	l.Host, l.Cert, l.Key = "127.0.0.1", f.cert, f.key
+	if (f.cert == "") != (f.key == "") {
+		return l, errors.New("--tls-cert and --tls-key: one is of no use without the other")
+	}
+	for _, size := range []struct {
+		flag, text string
+		to         *int64
+	}{{"--max-body", f.maxBody, &l.Limits.Body}, {"--spool-memory", f.memory, &l.Limits.SpoolMemory}, {"--spool-disk", f.disk, &l.Limits.SpoolDisk}} {
+		if *size.to, err = bytesOf(size.text); err != nil {
+			return l, fmt.Errorf("%s: %w", size.flag, err)
+		}
+	}
+	return l, nil
+}
+
+// bytesOf reads 64MiB, 64KiB, 4GiB or a plain number of bytes.
+func bytesOf(text string) (int64, error) {
+	digits, unit := text, int64(1)
+	for i, suffix := range []string{"KiB", "MiB", "GiB"} {
+		if cut, ok := strings.CutSuffix(text, suffix); ok {
+			digits, unit = cut, 1<<(10*(i+1))
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n <= 0 || n > (1<<50)/unit {
+		return 0, fmt.Errorf("%q is no size: want a number with KiB, MiB or GiB, like 64MiB", text)
+	}
+	return n * unit, nil
 }
 
 // countUp gives the agent a number on this machine: that of the first free admin port. It remembers it in its directory, so that
