@@ -43,9 +43,16 @@ func (p *peers) close() {
 // follower can reach it and announce its own.
 func (s *Server) announce() {
 	self := state.Node{ID: s.cfg.ID, API: s.Addr()}
+	was := false
 	for {
 		changed := s.replica.Changed()
-		if known, ok := s.replica.State().Node(self.ID); s.replica.Member() && (!ok || known != self) {
+		member := s.replica.Member()
+		if was && !member {
+			s.cfg.Log.Warn("this node was taken out of the cluster: it serves no agents any more, stop it", "node", self.ID)
+			s.feed.Drop()
+		}
+		was = member
+		if known, ok := s.replica.State().Node(self.ID); member && (!ok || known != self) {
 			s.proposeSelf(self)
 		}
 		select {

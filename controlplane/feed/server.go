@@ -27,6 +27,7 @@ type Server struct {
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
 	closed   bool
+	dropped  chan struct{} // closed by Drop
 
 	pulls atomic.Int64 // who waits for an Update by pulling
 
@@ -36,7 +37,7 @@ type Server struct {
 
 // NewServer returns a server that sends what source has. Start it before it serves.
 func NewServer(source Source, log *slog.Logger, now func() time.Time) *Server {
-	return &Server{source: source, log: log, now: now, watchers: map[*watcher]struct{}{}, done: make(chan struct{})}
+	return &Server{source: source, log: log, now: now, watchers: map[*watcher]struct{}{}, dropped: make(chan struct{}), done: make(chan struct{})}
 }
 
 // Handler returns the path prefix and the handler of the agents' service.
@@ -64,6 +65,15 @@ func (s *Server) Stop() {
 	close(s.done)
 	s.mu.Unlock()
 	s.idle.Wait()
+}
+
+// Drop ends every connection, and the server goes on: agents go to another node. It is for a node that was taken out of the cluster, which
+// would keep its agents at what it knew last.
+func (s *Server) Drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.dropped)
+	s.dropped = make(chan struct{})
 }
 
 // publish puts each change into every slot. Changed is taken before the watchers are served, so no change is missed.
@@ -147,6 +157,7 @@ func (s *Server) join(hello *feedv1.Hello) (*watcher, error) {
 		return nil, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("%d agents are attached, the limit", maxAgents))
 	}
 	w := newWatcher(hello)
+	w.leave = s.dropped
 	w.offer(down)
 	s.watchers[w] = struct{}{}
 	s.idle.Add(1)

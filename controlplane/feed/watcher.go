@@ -21,6 +21,7 @@ type watcher struct {
 	hello     *feedv1.Hello
 	slot      chan *feedv1.Down // the newest Update that was not sent yet
 	questions chan *feedv1.Down // questions on their way down
+	leave     <-chan struct{}   // closed when the agent must go to another node
 
 	mu      sync.Mutex
 	next    uint64
@@ -50,6 +51,8 @@ func (w *watcher) serve(ctx context.Context, stream *connect.BidiStream[feedv1.U
 			down = &feedv1.Down{Kind: &feedv1.Down_Beat{Beat: &feedv1.Beat{}}}
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-w.leave:
+			return connect.NewError(connect.CodeUnavailable, errors.New("the node is in the cluster no more"))
 		case <-s.done:
 			return connect.NewError(connect.CodeUnavailable, errors.New("the node stops"))
 		}
