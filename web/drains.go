@@ -182,4 +182,40 @@ func (w *Web) resumePost(c echo.Context) error {
 }
 
 // probeForm asks agents to try it at once.
-func (w *Web) probeForm(*policy.ProviderSpec) *view.ProbeForm { return nil }
+func probeForm(spec *policy.ProviderSpec) view.ProbeForm {
+	f := view.ProbeForm{Action: "/providers/" + url.PathEscape(spec.Name) + "/probe", Request: rand.Text(), Command: "segue provider probe " + spec.Name}
+	f.Note = "The policy gives it no active check, so there is nothing to ask. Give it one: checks: {active: GET /path every 10s}"
+	if spec.Check != nil {
+		f.Ready, f.Note = true, fmt.Sprintf("Every agent sends %s %s now, beside its own rhythm.", spec.Check.Method, spec.Check.Path)
+	}
+	return f
+}
+
+// probePost has every agent ask now, and shows what each was answered. Its result is not kept, so it is the answer to the form itself:
+// sent again, it asks nobody twice.
+func (w *Web) probePost(c echo.Context) error {
+	s := w.fresh(c.Request().Context())
+	spec := s.State.Current().Policy.Provider(c.Param("provider"))
+	if spec == nil {
+		return refusal(state.NotFound, fmt.Sprintf("the policy has no provider %q", c.Param("provider")))
+	}
+	a := author{actor: localOperator + " @ loopback", reason: "probed from the provider’s page", request: requestID(c)}
+	if a.request == "" {
+		a.request = rand.Text()
+	}
+	done, err := w.probeNow(c.Request().Context(), a, spec.Name, nil)
+	if err != nil {
+		return err
+	}
+	page := w.providerView(c, w.fresh(c.Request().Context()), spec)
+	for _, r := range done.Results {
+		line := view.ProbeLine{Where: r.Region + " · " + r.Agent, Level: view.Warn, Icon: "warn", Word: r.Result, Detail: r.Why}
+		if r.Result == "good" {
+			line.Level, line.Icon, line.Detail = view.OK, "ok", view.Millis(r.ElapsedMS)
+		}
+		page.Probe.Results = append(page.Probe.Results, line)
+	}
+	page.Probe.Silent = done.Silent
+	page.Probe.Asked = true
+	return w.answer(c, http.StatusOK, done, view.ProviderPage(page))
+}

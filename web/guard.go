@@ -40,7 +40,7 @@ func limitOf(r *http.Request) int64 {
 	switch {
 	case r.Method == http.MethodPut, strings.HasPrefix(r.URL.Path, "/api/v1/policy"):
 		return maxPolicy
-	case r.URL.Path == restorePath:
+	case r.URL.Path == restorePath, r.URL.Path == restoreForm:
 		return maxBackup
 	case r.URL.Path == "/api/v1/reports":
 		return maxReport

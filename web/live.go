@@ -63,6 +63,8 @@ func (w *Web) partsOf(c echo.Context) (func(beat int) []part, error) {
 		return func(int) []part { return w.overviewParts(w.scene(), p) }, nil
 	case "regions", "providers", "changes":
 		return w.placeParts(c, p), nil
+	case "cluster":
+		return w.clusterParts(c.Request().Context(), p), nil
 	case "routing":
 		return w.routingParts(c, p), nil
 	case "transactions":

@@ -197,7 +197,7 @@ func (w *Web) providerView(c echo.Context, s scene, spec *policy.ProviderSpec) v
 	}
 	page.Contract, page.Promise = contractFacts(s.State.Current().Policy, spec)
 	page.Drain = drainForm(s, spec.Name, "30m", "")
-	page.Probe = w.probeForm(spec)
+	page.Probe = probeForm(spec)
 	return page
 }
 
@@ -221,8 +221,6 @@ func doneText(word string) string {
 		return "The drain is in force. It ends by itself; Resume ends it now."
 	case "resumed":
 		return "The drain has ended: new calls come back as the circuit and the weights allow."
-	case "probing":
-		return "Each agent asks it now; the answer shows in the lane of the active check within seconds."
 	default:
 		return ""
 	}

@@ -1,4 +1,4 @@
-// What the pages do beyond their HTML. Everything works without it but sliders, locks, the live sum and the local zone.
+// What the pages do beyond their HTML. Everything works without it but sliders, locks, the live sum, the local zone and the palette as a dialog (its page needs none).
 "use strict";
 (() => {
   const root = document.documentElement;
@@ -42,6 +42,66 @@
     let last = form.querySelector("button[data-command]");
     const follow = (e) => { last = e.target.closest("button[data-command]") || last; if (last) command(last); };
     for (const kind of ["pointerover", "focusin", "change"]) form.addEventListener(kind, follow);
+  }
+
+  // On a phone the pages' names are one line that scrolls: the one that is shown must be in sight.
+  const current = document.querySelector(".side [aria-current]"), side = current?.closest(".side");
+  if (side && side.scrollWidth > side.clientWidth) side.scrollLeft = current.offsetLeft - (side.clientWidth - current.offsetWidth) / 2;
+
+  // Palette: a dialog (the browser keeps the focus in it and closes it on Escape) with a list that the arrows walk through.
+  const palette = document.getElementById("palette"), mac = /Mac|iPhone|iPad/.test(navigator.platform);
+  for (const key of $$("[data-key]")) key.textContent = mac ? "⌘ K" : "Ctrl K";
+  if (palette) {
+    const input = palette.querySelector("[data-palette-input]"), list = palette.querySelector("#palette-list"), status = palette.querySelector("[data-palette-status]");
+    let entries = [], at = 0, asked = 0, timer = 0;
+    const say = (text) => { if (status.textContent !== text) status.textContent = text; };
+    const mark = () => {
+      [...list.children].forEach((li, i) => li.setAttribute("aria-selected", String(i === at)));
+      const now = list.children[at];
+      if (now) { input.setAttribute("aria-activedescendant", now.id); now.scrollIntoView({ block: "nearest" }); } else input.removeAttribute("aria-activedescendant");
+    };
+    const span = (name, text) => { const e = document.createElement("span"); e.className = name; e.textContent = text; return e; };
+    const draw = () => {
+      list.replaceChildren(...entries.map((e, i) => {
+        const li = document.createElement("li");
+        li.id = "palette-" + i;
+        li.setAttribute("role", "option");
+        li.append(span("kind", e.kind), span("label", e.label), e.command ? span("mono", e.command) : span("muted", e.detail || ""));
+        li.addEventListener("click", () => { at = i; go(); });
+        li.addEventListener("pointermove", () => { if (at !== i) { at = i; mark(); } });
+        return li;
+      }));
+      at = 0;
+      mark();
+      say(entries.length ? "↑ ↓ to choose, Enter to go or to copy, Esc to close" : "Nothing is called that.");
+    };
+    const ask = async () => {
+      const mine = ++asked;
+      try {
+        const answer = await fetch("/go?q=" + encodeURIComponent(input.value), { headers: { Accept: "application/json" } });
+        const found = (await answer.json()).entries || [];
+        if (mine === asked) { entries = found; draw(); }
+      } catch { if (mine === asked) { entries = []; draw(); say("The control plane does not answer."); } }
+    };
+    const go = async () => {
+      const e = entries[at];
+      if (!e) return;
+      if (e.href) { location.assign(e.href); return; }
+      try { await navigator.clipboard.writeText(e.command); say("Copied: " + e.command); } catch { say("Copy it by hand: " + e.command); }
+    };
+    const open = () => { if (palette.open) return; input.value = ""; palette.showModal(); input.focus(); ask(); };
+    document.querySelector("[data-goto]").addEventListener("click", (e) => { if (!e.ctrlKey && !e.metaKey && !e.shiftKey) { e.preventDefault(); open(); } });
+    document.addEventListener("keydown", (e) => {
+      if ((e.ctrlKey || e.metaKey) && !e.shiftKey && !e.altKey && e.key.toLowerCase() === "k") { e.preventDefault(); palette.open ? palette.close() : open(); }
+    });
+    palette.addEventListener("click", (e) => { if (e.target === palette) palette.close(); });
+    input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 60); });
+    input.addEventListener("keydown", (e) => {
+      const last = entries.length - 1;
+      const to = { ArrowDown: at < last ? at + 1 : 0, ArrowUp: at > 0 ? at - 1 : last, PageDown: Math.min(at + 8, last), PageUp: Math.max(at - 8, 0) }[e.key];
+      if (to !== undefined && last >= 0) { e.preventDefault(); at = to; mark(); }
+      if (e.key === "Enter") { e.preventDefault(); go(); }
+    });
   }
 
   // Weights: number and slider are one; moving one slider moves the others that are not locked, so that the sum stays 100.

@@ -16,6 +16,7 @@ func navGroups() []NavGroup {
 			{"overview", "Overview", "/"}, {"regions", "Regions", "/regions"}, {"providers", "Providers", "/providers"}, {"routing", "Routing", "/routing"}, {"changes", "Changes", "/changes"},
 		}},
 		{"trace", "Trace", []NavPage{{"transactions", "Transactions", "/transactions"}}},
+		{"run", "Run", []NavPage{{"cluster", "Cluster", "/cluster"}, {"api", "API", "/api"}}},
 	}
 }
 

@@ -36,7 +36,7 @@ type Provider struct {
 	Drains   []Drain
 	Drain    DrainForm
 	Review   *DrainReview
-	Probe    *ProbeForm
+	Probe    ProbeForm
 	Limits   []Pair
 	Contract []Pair
 	Promise  string
@@ -113,5 +113,19 @@ type DrainReview struct {
 	Command     string
 }
 
-// ProbeForm asks agents to try a provider at once.
-type ProbeForm struct{ Action, Request, Command, Note string }
+// ProbeForm asks agents to try a provider at once, and shows what they were answered.
+type ProbeForm struct {
+	Action, Request, Command, Note string
+	Ready                          bool // the policy says what to ask
+	Asked                          bool
+	Results                        []ProbeLine
+	Silent                         []string
+}
+
+// ProbeLine is what one agent was answered.
+type ProbeLine struct {
+	Where      string
+	Level      Level
+	Icon, Word string
+	Detail     string
+}
