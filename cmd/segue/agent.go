@@ -148,10 +148,12 @@ func (s *settings) tellAgent(ctx context.Context, cfg dataplane.Config, a *datap
 	if cfg.Listen.Cert != "" {
 		scheme = "https"
 	}
-	fmt.Fprintf(s.io.out, "agent %s serves %s: %s\n", cfg.ID, cfg.Region, servicesOf(scheme, a.Addrs()))
+	fmt.Fprintf(s.io.out, "agent %s serves %s: %s\n", cfg.ID, cfg.Region, servicesAt(scheme, a.Addrs()))
 }
 
-func servicesOf(scheme string, addrs map[string]string) string {
+func servicesOf(addrs map[string]string) string { return servicesAt("http", addrs) }
+
+func servicesAt(scheme string, addrs map[string]string) string {
 	var parts []string
 	for service, addr := range addrs {
 		parts = append(parts, service+" on "+scheme+"://"+addr)
