@@ -65,7 +65,7 @@ var libraries = []library{
 	{"twilio-go", "twilio", false, twilioGo},
 }
 
-func speakers(speaks string) (list []library) {
+func speaking(speaks string) (list []library) {
 	for _, lib := range libraries {
 		if lib.speaks == speaks {
 			list = append(list, lib)
@@ -156,15 +156,15 @@ var languages struct {
 
 func inNode(t testing.TB, a ask) ending {
 	t.Helper()
-	return speaking(t, "node", []string{node(t), "node/run.mjs"}).make(t, a)
+	return inLanguage(t, "node", []string{node(t), "node/run.mjs"}).make(t, a)
 }
 
 func inPython(t testing.TB, a ask) ending {
 	t.Helper()
-	return speaking(t, "python", []string{python(t), "python/run.py"}).make(t, a)
+	return inLanguage(t, "python", []string{python(t), "python/run.py"}).make(t, a)
 }
 
-func speaking(t testing.TB, language string, command []string) *runner {
+func inLanguage(t testing.TB, language string, command []string) *runner {
 	t.Helper()
 	l := &languages
 	l.mu.Lock()

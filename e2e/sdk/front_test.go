@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -18,6 +19,8 @@ type front struct {
 	*httptest.Server
 	header map[string]string                                      // put on each request; "" takes one away
 	before func(n int, other func(was, is string) *http.Response) // before the n-th request goes on; other sends it with another text and key
+
+	pad int64 // bytes put behind each body
 
 	mu     sync.Mutex
 	sent   int
@@ -67,9 +70,20 @@ func (f *front) pass(w http.ResponseWriter, r *http.Request, agent string, on ht
 	if f.before != nil {
 		f.before(n, func(was, is string) *http.Response { return repeat(r, agent, body, was, is) })
 	}
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	padding := io.LimitReader(spaces{}, f.pad)
+	r.Body, r.ContentLength = io.NopCloser(io.MultiReader(bytes.NewReader(body), padding)), int64(len(body))+f.pad
 	r.TransferEncoding = nil
 	on.ServeHTTP(w, r)
+}
+
+// spaces are without end.
+type spaces struct{}
+
+func (spaces) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
 }
 
 // repeat sends a request once more, as another process of the application would, with is where the text and the key have was.
@@ -100,7 +114,7 @@ func (f *front) keep(answer *http.Response) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.status, f.answer, f.body = answer.StatusCode, answer.Header.Clone(), nil
-	if answer.Header.Get("Content-Type") == "text/event-stream" {
+	if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") {
 		return nil
 	}
 	body, err := io.ReadAll(answer.Body)

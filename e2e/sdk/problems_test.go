@@ -35,7 +35,7 @@ var problems = []problem{
 	{"unknown-operation", "an object that the contract does not have", "recorder", "other", func(_ *testing.T, _ *front, _ library, a *ask) { a.Call = "unknown" }, nil},
 	{"unknown-service", "a host name that no service has", "hosted", "nobody", nil, nil},
 	{"header-malformed", "Session-Id with a space", "recorder", "header", put("Session-Id", "my session"), nil},
-	{"body-too-large", "a text of 2 MiB", "recorder", "body", func(_ *testing.T, _ *front, _ library, a *ask) { a.Text += strings.Repeat("x", 2<<20) }, nil},
+	{"body-too-large", "129 MiB put behind the SDK's body", "recorder", "body", func(_ *testing.T, f *front, _ library, _ *ask) { f.pad = 129 << 20 }, nil},
 	{"answer-not-kept", "the same key again after an answer of 300 KiB", "recorder", "large", askTwice, nil},
 }
 

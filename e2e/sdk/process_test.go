@@ -118,7 +118,7 @@ func (p *process) until(ready func() error) error {
 
 // goBuild builds one program into dir.
 func goBuild(from, pkg, to string) error {
-	cmd := exec.Command("go", "build", "-o", to, pkg)
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", to, pkg)
 	cmd.Dir = from
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
@@ -156,7 +156,10 @@ func freeOffset() (int, error) {
 }
 
 func free(offset int) bool {
-	ports := []int{booksPort, booksPort + 1, booksPort + 2, booksPort + 3}
+	var ports []int
+	for i := range 12 {
+		ports = append(ports, booksPort+i)
+	}
 	for i := range 4 {
 		ports = append(ports, uiPort+i, raftPort+i, adminPort+i)
 	}

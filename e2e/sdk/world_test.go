@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -225,7 +226,7 @@ func (w *world) stop() error {
 
 // provider is the URL of a simulated provider.
 func (w *world) provider(name string) string {
-	for i, n := range []string{"main", "backup", "legacy"} {
+	for i, n := range []string{"main", "backup", "legacy", "twilio-a", "twilio-b", "twilio-c", "openai-a", "openai-b", "openai-c"} {
 		if n == name {
 			return "http://" + addr(w.sandboxAt+booksPort+1+i)
 		}
@@ -245,5 +246,10 @@ func agentAt(offset int, service string) string {
 	panic("no service " + service)
 }
 
-// region is the URL of the plain `segue dev`'s service in its n-th region.
+// region is the URL of the plain `segue dev`'s payments in its n-th region.
 func (w *world) region(n int) string { return "http://" + addr(w.sandboxAt+servicePort+100*n) }
+
+// demo is the URL of a service of the plain `segue dev` in its first region.
+func (w *world) demo(service string) string {
+	return "http://" + addr(w.sandboxAt+servicePort+slices.Index([]string{"payments", "sms", "chat"}, service))
+}
