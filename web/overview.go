@@ -22,7 +22,9 @@ func (w *Web) overview(c echo.Context) error {
 
 // overviewValue is the same as JSON.
 func (w *Web) overviewValue(s scene) any {
+	said := headline(s, view.Prefs{})
 	value := map[string]any{
+		"headline": map[string]any{"level": said.Level, "text": textOf(said), "more": said.More},
 		"world": s.View.World, "policy": s.State.Current().Number, "leader": s.Leader, "term": s.Term,
 		"orders": s.State.InForce(s.Now), "status": statusOf(s, w.cfg.Env),
 	}
@@ -33,6 +35,15 @@ func (w *Web) overviewValue(s scene) any {
 		}
 	}
 	return value
+}
+
+// textOf is a headline without its colours.
+func textOf(h view.Headline) string {
+	var text strings.Builder
+	for _, p := range h.Parts {
+		text.WriteString(p.Text)
+	}
+	return text.String()
 }
 
 func (w *Web) overviewPage(c echo.Context, s scene) view.Overview {

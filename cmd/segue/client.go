@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os/user"
 	"strings"
+	"time"
 
 	"segue/controlplane/policy"
 	"segue/controlplane/state"
@@ -22,8 +23,18 @@ type call struct {
 	method, path string
 	body         []byte
 	kind         string // content type of body
-	match        string // If-Match: the revision that the change starts from
+	match        string // If-Match: the revision that the change starts from; * is whichever is in force
+	origin       string // Segue-Origin: where a document comes from; empty is a file
 	reason       string
+	page         bool   // one of the pages, which are JSON too, not a path of the API
+}
+
+// address is where the call goes.
+func (c call) address(api string) string {
+	if api = strings.TrimRight(api, "/"); c.page {
+		return api + c.path
+	}
+	return api + "/api/v1" + c.path
 }
 
 // request makes one call and decodes a JSON answer into out (nil: none wanted). Changes carry who, why and a request id.
@@ -41,7 +52,7 @@ func (s *settings) request(ctx context.Context, c call, out any) error {
 func (s *settings) fetch(ctx context.Context, c call, accept string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.limit())
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, c.method, strings.TrimRight(s.api, "/")+"/api/v1"+c.path, bytes.NewReader(c.body))
+	r, err := http.NewRequestWithContext(ctx, c.method, c.address(s.api), bytes.NewReader(c.body))
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--api: %w", err)}
 	}
@@ -83,6 +94,9 @@ func setChange(h http.Header, c call) {
 	h.Set("Idempotency-Key", rand.Text())
 	h.Set("Segue-Actor", whoami())
 	h.Set("Segue-Reason", c.reason)
+	if c.origin != "" {
+		h.Set("Segue-Origin", c.origin)
+	}
 }
 
 // whoami is the name that the audit shows until there is sign-in: the one the machine knows.
@@ -121,14 +135,7 @@ func explain(err error) error {
 		more = append(more, "  "+p.String())
 	}
 	if c := refused.Base; c != nil {
-		more = append(more, fmt.Sprintf("  since revision %d (theirs, now %d):", c.Base, c.Current))
-		for _, t := range c.Theirs {
-			more = append(more, "    "+t)
-		}
-		more = append(more, "  asked for (yours):")
-		for _, y := range c.Yours {
-			more = append(more, "    "+y)
-		}
+		more = append(more, bothSides(c)...)
 	}
 	if len(more) == 0 {
 		return err
@@ -136,4 +143,40 @@ func explain(err error) error {
 	told := *refused
 	told.Message += "\n" + strings.Join(more, "\n")
 	return &told
+}
+
+// bothSides shows a conflict: each field that both changed and who changed it there, or else all that either side changed.
+func bothSides(c *state.Conflict) []string {
+	var more []string
+	for _, f := range c.Fields {
+		more = append(more, fmt.Sprintf("  %s: yours %s, theirs %s, the base (revision %d) %s", f.Path, orNone(f.Yours), orNone(f.Theirs), c.Base, orNone(f.Base)))
+		more = append(more, "    theirs is "+ownerText(f.Owner))
+	}
+	more = append(more, fmt.Sprintf("  since revision %d (theirs, now %d):", c.Base, c.Current))
+	for _, t := range c.Theirs {
+		more = append(more, "    "+t)
+	}
+	more = append(more, "  asked for (yours):")
+	for _, y := range c.Yours {
+		more = append(more, "    "+y)
+	}
+	return more
+}
+
+func ownerText(o state.Owner) string {
+	if o.Revision == 0 {
+		return "of a revision that is too long ago to tell"
+	}
+	from := ""
+	if o.Origin != "" {
+		from = " (" + string(o.Origin) + ")"
+	}
+	return fmt.Sprintf("by %s in revision %d%s, %s: %q", o.Actor, o.Revision, from, o.At.UTC().Format(time.RFC3339), o.Reason)
+}
+
+func orNone(value string) string {
+	if value == "" {
+		return "none"
+	}
+	return value
 }

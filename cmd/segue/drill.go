@@ -84,14 +84,6 @@ type ordered struct {
 	Ends  time.Time `json:"ends"`
 }
 
-func (s *settings) tellResumed(provider string, ended int) {
-	if ended == 0 {
-		fmt.Fprintf(s.io.out, "%s was not drained\n", provider)
-		return
-	}
-	fmt.Fprintf(s.io.out, "%s takes calls again\n", provider)
-}
-
 func sandboxFlag(on bool) string {
 	if on {
 		return " --sandbox"
@@ -173,43 +165,4 @@ func newDrillStop(s *settings) *cobra.Command {
 	}
 	c.Flags().BoolVar(&sandbox, "sandbox", false, "a real fault (segue dev only)")
 	return c
-}
-
-func newProvider(s *settings) *cobra.Command {
-	group := &cobra.Command{Use: "provider", Short: "Drain and resume providers"}
-	var regions []string
-	var length time.Duration
-	drain := &cobra.Command{
-		Use: "drain PROVIDER", Short: "Keep new calls away from a provider, for a while", Args: cobra.ExactArgs(1),
-		Example: "  segue provider drain main --for 30m --reason maintenance",
-		RunE: func(c *cobra.Command, args []string) error {
-			body, err := json.Marshal(map[string]any{"for": length.String(), "regions": regions})
-			if err != nil {
-				return err
-			}
-			var done ordered
-			if err := s.request(c.Context(), call{method: http.MethodPost, path: "/providers/" + url.PathEscape(args[0]) + "/drain", body: body, kind: "application/json", reason: s.because("drained by command")}, &done); err != nil {
-				return explain(err)
-			}
-			return s.print(done, func() {
-				fmt.Fprintf(s.io.out, "%s is drained for %v; segue provider resume %s ends it early\n", args[0], length, args[0])
-			})
-		},
-	}
-	drain.Flags().DurationVar(&length, "for", 30*time.Minute, "how long")
-	drain.Flags().StringSliceVar(&regions, "region", nil, "regions (default: all)")
-	resume := &cobra.Command{
-		Use: "resume PROVIDER", Short: "End a drain", Args: cobra.ExactArgs(1), Example: "  segue provider resume main",
-		RunE: func(c *cobra.Command, args []string) error {
-			var done struct {
-				Ended []string `json:"ended"`
-			}
-			if err := s.request(c.Context(), call{method: http.MethodPost, path: "/providers/" + url.PathEscape(args[0]) + "/resume", reason: s.because("resumed by command")}, &done); err != nil {
-				return explain(err)
-			}
-			return s.print(done, func() { s.tellResumed(args[0], len(done.Ended)) })
-		},
-	}
-	group.AddCommand(drain, resume)
-	return group
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -52,8 +53,10 @@ func (s *settings) printYAML(v any) error {
 }
 
 // table writes rows of cells in columns.
-func (s *settings) table(rows [][]string) {
-	w := tabwriter.NewWriter(s.io.out, 2, 8, 2, ' ', 0)
+func (s *settings) table(rows [][]string) { tableTo(s.io.out, rows) }
+
+func tableTo(out io.Writer, rows [][]string) {
+	w := tabwriter.NewWriter(out, 2, 8, 2, ' ', 0)
 	for _, r := range rows {
 		fmt.Fprintln(w, strings.Join(r, "\t"))
 	}
