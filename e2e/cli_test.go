@@ -176,7 +176,7 @@ func (w *world) foreign(header, value string) told {
 	} else {
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := watched(10 * time.Second).Do(r)
 	if err != nil {
 		return told{err: err}
 	}

@@ -55,7 +55,7 @@ const (
 func newCaller(t testing.TB, base string) *caller {
 	tr := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &caller{t: t, base: base, slot: appToken, http: &http.Client{Transport: tr}}
+	return &caller{t: t, base: base, slot: appToken, http: &http.Client{Transport: seen{tr}}}
 }
 
 func (w *world) caller(region string) *caller { return newCaller(w.t, w.url(region)) }
@@ -187,7 +187,7 @@ func (w *world) segue(args ...string) ran {
 
 func (w *world) segueAt(node int, args ...string) ran {
 	w.t.Helper()
-	return command(w.t, w.dir, append(args, "--api", "http://"+w.ports.api[node])...)
+	return command(w.t, w.dir, append(args, "--api", "http://"+passage(w.ports.api[node]))...)
 }
 
 func command(t testing.TB, dir string, args ...string) ran {
@@ -289,8 +289,7 @@ func (w *world) api(node int, method, path, key, match string, body any) told {
 			r.Header.Set(name, value)
 		}
 	}
-	c := http.Client{Timeout: 10 * time.Second}
-	resp, err := c.Do(r)
+	resp, err := watched(10 * time.Second).Do(r)
 	if err != nil {
 		return told{err: err}
 	}

@@ -40,6 +40,7 @@ func TestDevPageMoves(t *testing.T) {
 			t.Errorf("segue dev listens on %v, which is not loopback", addr)
 		}
 	}
+	sandboxOperations(t, ui)
 	p.signal(syscall.SIGTERM)
 	if code := p.await(25 * time.Second); code != 0 {
 		t.Errorf("segue dev ended with %d", code)

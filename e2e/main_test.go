@@ -25,6 +25,11 @@ func TestMain(m *testing.M) {
 	}
 	workshop = dir
 	code := m.Run()
+	closePassages()
+	for _, complaint := range verdict() {
+		fmt.Fprintln(os.Stderr, "API:", complaint)
+		code = max(code, 1)
+	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }

@@ -165,7 +165,7 @@ func (p *process) ready(addr string, within time.Duration) {
 
 // wants is an error unless a GET is answered with the status.
 func wants(status int, url string) error {
-	c := http.Client{Timeout: time.Second}
+	c := watched(time.Second)
 	defer c.CloseIdleConnections()
 	resp, err := c.Get(url)
 	if err != nil {
