@@ -1,0 +1,180 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+
+	"github.com/invopop/jsonschema"
+)
+
+// Forms of texts that the parser reads as something else. They are as wide as the parser: what a schema refuses wrongly, an editor marks.
+const (
+	spanForm   = `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`
+	rateForm   = `^[0-9.eE+-]+/s$`
+	checkForm  = `^\s*\S+\s+\S+\s+every\s+\S+\s*$`
+	statusForm = `^[0-9]+(-[0-9]+)?$`
+	fieldForm  = `^(body|path|header)\..+$`
+)
+
+// Schema is the JSON Schema (draft 2020-12) of the policy document, for editors. It knows each field and its form; what only follows from
+// several fields together is Validate's. A test holds it against the parser, field by field.
+func Schema() []byte {
+	s := documentSchema()
+	s.Version = jsonschema.Version
+	s.Title = "Segue policy"
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(s); err != nil {
+		return nil // nothing in it can fail to encode; the test would see it
+	}
+	return b.Bytes()
+}
+
+func documentSchema() *jsonschema.Schema {
+	version := &jsonschema.Schema{Const: "v1"}
+	region := anyOf(&jsonschema.Schema{Type: "null"}, object(nil,
+		property{"standby", "the regions that take over, the first first", listOf(text(), maxRegions)}))
+	return object([]string{"segue", "services"},
+		property{"segue", "the version of this document's form", version},
+		property{"regions", "where agents run; without it there is one, called " + Local, byName(region, 1, maxRegions)},
+		property{"services", "what applications call, by name", byName(serviceSchema(), 1, maxServices)},
+		property{"providers", "the external systems that offer services, by name", byName(providerSchema(), 0, maxProviders)},
+		property{"contracts", "what is true of providers' APIs, beside the built-in contracts", byName(contractSchema(), 0, maxContracts)},
+	)
+}
+
+func serviceSchema() *jsonschema.Schema {
+	port := whole(65535)
+	shares := byName(&jsonschema.Schema{Type: "number", Minimum: "0", Maximum: "100"}, 1, MaxCandidates)
+	order := listOf(text(), MaxCandidates)
+	return object([]string{"speaks", "listen", "strategy"},
+		property{"speaks", "the contract that the application's code talks", text()},
+		property{"listen", "the port on which agents take calls, or {port, host}", anyOf(port, object([]string{"port"},
+			property{"port", "", port}, property{"host", "the host name, where services share a port", text()}))},
+		property{"operations", "name → match, key, semantics, follows; left out: the contract's", operationsSchema()},
+		property{"strategy", "how the provider is chosen", oneWord(Weighted.String(), Priority.String())},
+		property{"weights", "percent of new sessions by provider, for every region or by region; 0 = fallback only", anyOf(shares, byName(shares, 1, maxRegions+1))},
+		property{"priority", "providers, the preferred first, for every region or by region", anyOf(order, byName(order, 1, maxRegions+1))},
+		property{"attempts", "bounds of one call", object(nil,
+			property{"max", "providers per call", whole(maxAttempts)},
+			property{"per_try", "time to the first byte of one", spanSchema()},
+			property{"deadline", "time for the whole call", spanSchema()})},
+		property{"breaker", "when a provider is left alone, and for how long", object(nil,
+			property{"failures", "in a row that open it", whole(maxBreakerRuns)},
+			property{"successes", "of probes in a row that close it", whole(maxBreakerRuns)},
+			property{"reset", "time until it is tried again", spanSchema()})},
+	)
+}
+
+func operationsSchema() *jsonschema.Schema {
+	derived := object([]string{"derive", "within"},
+		property{"derive", "fields that are unique per intent", fieldsSchema()}, property{"within", "how long the same fields are the same intent", spanSchema()})
+	return byName(object([]string{"match"},
+		property{"match", "method and path: POST /v1/charges; * is one segment, {id} a named one, ** any number", text()},
+		property{"key", "where an effect's idempotency key comes from", anyOf(oneWord("required"), derived)},
+		property{"semantics", "GET and HEAD are reads unless said otherwise", oneWord("read", "effect")},
+		property{"follows", "where the id of the object stands that the call belongs to", fieldsSchema()},
+	), 1, maxOperations)
+}
+
+// fieldsSchema is a field of a call, or a list of them.
+func fieldsSchema() *jsonschema.Schema {
+	field := &jsonschema.Schema{Type: "string", Pattern: fieldForm}
+	return anyOf(field, listOf(field, maxFields))
+}
+
+func providerSchema() *jsonschema.Schema {
+	byRegion := anyOf(text(), byName(text(), 1, maxRegions+1))
+	return object([]string{"contract", "credential"},
+		property{"contract", "what is true of its API: a built-in contract or one of yours", text()},
+		property{"endpoint", "base URL, or by region; left out: the contract's", byRegion},
+		property{"credential", "caller, env:NAME or file:PATH, or by region", byRegion},
+		property{"account", "names the domain in which keys are unique; left out: the provider's name", text()},
+		property{"limits", "what an agent asks of it at most", object(nil,
+			property{"in_flight", "calls at once", whole(maxInFlight)},
+			property{"rate", "calls per second, like 100/s", &jsonschema.Schema{Type: "string", Pattern: rateForm}})},
+		property{"checks", "requests that show whether it is well", object(nil,
+			property{"active", "like GET /v1/balance every 10s", &jsonschema.Schema{Type: "string", Pattern: checkForm}})},
+	)
+}
+
+func contractSchema() *jsonschema.Schema {
+	status := object([]string{"status"},
+		property{"status", "429, or 500-599", anyOf(&jsonschema.Schema{Type: "integer"}, &jsonschema.Schema{Type: "string", Pattern: statusForm})},
+		property{"code", "the provider's own code in the body", text()},
+		property{"class", "what it says of the provider's health", oneWord(classes()...)},
+		property{"outcome", "what it says of the call", oneWord(outcomes()...)})
+	return object(nil,
+		property{"like", "the contract that it starts from", text()},
+		property{"dialect", "the shape of error bodies that SDKs take for errors", oneWord(dialects()...)},
+		property{"endpoint", "base URL", text()},
+		property{"credential", "where the credential goes", object(nil,
+			property{"header", "", text()}, property{"value", "with {credential} in it", text()}, property{"path", "paths that hold the user", text()})},
+		property{"keys", "the provider's idempotency keys", object(nil,
+			property{"header", "", text()},
+			property{"enforced", "does the same key execute once?", &jsonschema.Schema{Type: "boolean"}},
+			property{"life", "how long a key is remembered", spanSchema()},
+			property{"max", "the longest key, in bytes", whole(maxKeyLength)},
+			property{"in_use", "the status while the first call is in progress", whole(599)})},
+		property{"retry_after", "the header that says when to come back", text()},
+		property{"object_id", "where a created object's id stands in the body", text()},
+		property{"statuses", "what answers mean; the first match counts, what nothing matches is unknown", listOf(status, maxStatuses)},
+		property{"operations", "as for services", operationsSchema()},
+	)
+}
+
+// property is one field of an object.
+type property struct {
+	name, about string
+	form        *jsonschema.Schema
+}
+
+// object has the named fields and no others.
+func object(required []string, list ...property) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "object", Properties: jsonschema.NewProperties(), Required: required, AdditionalProperties: jsonschema.FalseSchema}
+	for _, p := range list {
+		form := *p.form
+		form.Description = p.about
+		s.Properties.Set(p.name, &form)
+	}
+	return s
+}
+
+// byName is a mapping whose keys are names.
+func byName(form *jsonschema.Schema, least, most uint64) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "object", AdditionalProperties: form, MaxProperties: &most}
+	if least > 0 {
+		s.MinProperties = &least
+	}
+	return s
+}
+
+func listOf(form *jsonschema.Schema, most uint64) *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "array", Items: form, MaxItems: &most}
+}
+
+func anyOf(forms ...*jsonschema.Schema) *jsonschema.Schema { return &jsonschema.Schema{AnyOf: forms} }
+
+func oneWord(words ...string) *jsonschema.Schema {
+	s := &jsonschema.Schema{}
+	for _, w := range words {
+		s.Enum = append(s.Enum, w)
+	}
+	return s
+}
+
+// text is any single value: the parser reads 123 and true as texts too.
+func text() *jsonschema.Schema {
+	return &jsonschema.Schema{Extras: map[string]any{"type": []string{"string", "number", "boolean"}, "minLength": 1}}
+}
+
+func whole(limit int) *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "integer", Minimum: "1", Maximum: json.Number(strconv.Itoa(limit))}
+}
+
+func spanSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Pattern: spanForm}
+}
