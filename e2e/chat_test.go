@@ -73,6 +73,11 @@ func TestChatFailsOver(t *testing.T) {
 			}
 		}
 	}
+	// The whole question goes to the next provider too, also one that is larger than what is kept in memory.
+	failsOver{w, c, direct, sandbox.Fault{Kind: sandbox.Status, Code: 503}, true, 2}.run(strings.Repeat("x", 900_000))
+	if list := w.transactions(""); len(list) != 0 {
+		t.Errorf("what may be repeated is claimed: %d transactions", len(list))
+	}
 }
 
 // failsOver is a question of which the first providers fail.

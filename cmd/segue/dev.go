@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -117,10 +118,27 @@ func (s *settings) tellDev(d *dev.Dev, cfg dev.Config, took time.Duration) {
 		return
 	}
 	fmt.Fprintf(out, "  providers' books http://%s/_books\n", d.BooksAddr())
-	fmt.Fprintf(out, "\nTry a call:\n  curl -s http://%s/v1/charges -u sk_test_any: -H 'Idempotency-Key: order-1' -d amount=1290 -d currency=eur -d source=tok_visa\n", d.Service(p.Regions[0].Name, p.Services[0].Name))
+	tellCalls(out, d)
 	api := ""
 	if d.Addr() != "127.0.0.1:7070" {
 		api = " --api http://" + d.Addr()
 	}
 	fmt.Fprintf(out, "Break something:\n  segue drill run kill-provider --provider main --for 30s --sandbox%s\n\n", api)
+}
+
+// tellCalls prints a call of each service that the first region has.
+func tellCalls(out io.Writer, d *dev.Dev) {
+	calls := map[string]string{
+		"payments": "/v1/charges -u sk_test_any: -H 'Idempotency-Key: order-1' -d amount=1290 -d currency=eur -d source=tok_visa",
+		"sms":      "/2010-04-01/Accounts/ACany/Messages.json -u ACany:any --data-urlencode To=+4915112345678 --data-urlencode From=+15550100100 -d Body=Hello",
+		"chat": "/v1/chat/completions -H 'Authorization: Bearer sk_any' -H 'Content-Type: application/json' " +
+			`-d '{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hello"}]}'`,
+	}
+	fmt.Fprint(out, "\nTry a call:\n")
+	p := d.Policy()
+	for _, s := range p.Services {
+		if call := calls[s.Name]; call != "" {
+			fmt.Fprintf(out, "  curl -sN http://%s%s\n", d.Service(p.Regions[0].Name, s.Name), call)
+		}
+	}
 }

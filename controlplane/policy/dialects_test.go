@@ -163,7 +163,7 @@ func TestOperationsOfTheDialects(t *testing.T) {
 
 func TestEffectsOfTheDialectsHaveKeys(t *testing.T) {
 	send := builtin(t, "twilio/2010").Operations[0]
-	if send.Read || len(send.Key.Derive) != 2 || send.Key.Within != 5*time.Minute {
+	if send.Read || len(send.Key.Derive) != 3 || send.Key.Within != 5*time.Minute {
 		t.Errorf("a message without the caller's key is known by what it says: %+v", send)
 	}
 	if complete := builtin(t, "openai/v1").Operations[0]; complete.Read || !complete.Key.Required {
