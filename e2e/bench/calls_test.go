@@ -33,10 +33,10 @@ providers:
 `
 
 // rivals starts every process: two upstreams' worth of providers, the plain proxy, a control node and an agent from the built binary.
-func rivals(t *testing.T) rival {
+func rivals(t *testing.T, connections int) rival {
 	t.Helper()
 	up := role(t, "upstream", "")
-	r := rival{direct: dial(t, "direct", process{addr: up.addr}, callers), plain: dial(t, "plain", role(t, "proxy", "http://"+up.addr), callers)}
+	r := rival{direct: dial(t, "direct", process{addr: up.addr}, connections), plain: dial(t, "plain", role(t, "proxy", "http://"+up.addr), connections)}
 	dir := t.TempDir()
 	control, raft, admin := free(t), free(t), free(t)
 	service := free(t)
@@ -49,7 +49,7 @@ func rivals(t *testing.T) rival {
 	p := segue(t, "agent", "--region", "local", "--dir", filepath.Join(dir, "agent"), "--control", control, "--admin", admin, "--port-offset", "0", "--log", "warn")
 	eventually(t, "the agent is ready", func() error { return ready("http://" + admin + "/readyz") })
 	p.addr = service
-	r.agent = dial(t, "agent", p, callers)
+	r.agent = dial(t, "agent", p, connections)
 	for _, s := range []*side{r.direct, r.plain, r.agent} {
 		s.prepare(t)
 	}
@@ -84,7 +84,7 @@ func through(t *testing.T, l *line) {
 
 // benchCalls compares the CPU of the proxy's process per stateless call.
 func benchCalls(t *testing.T, r *report) {
-	all := rivals(t)
+	all := rivals(t, callers)
 	reads := []struct {
 		what string
 		do   func(*line) error

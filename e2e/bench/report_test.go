@@ -53,6 +53,8 @@ type part struct{ where, name, figures string }
 type report struct {
 	machine string
 	figures []figure
+	facts   []string // a sentence each
+	peers   []peerRow
 	parts   []part
 }
 
@@ -68,12 +70,27 @@ Written by ` + "`make bench`" + `, in one run. Ratios come first: they compare w
 that they mean something elsewhere too. A ratio says what one side took as a share of the other; each is the median of its rounds.
 `
 
+const besidePeers = `
+## Beside the peers
+
+HAProxy (Debian's package) and net/http's ReverseProxy pass calls on and do nothing else; both would answer a lost reply with an error and let the caller
+charge again. CPU is that of the proxy's process; latencies are what the way adds to the provider's own, which stands in italics. Callers ask again as
+soon as they are answered, so from 32 connections on all parts share two busy processors, and a latency says how much CPU the whole way takes.
+
+`
+
 func (r *report) markdown() string {
 	var b strings.Builder
 	b.WriteString(introduction + "\n" + r.machine + "\n\n")
 	b.WriteString("| what | ratio | bar | | behind it | command |\n|---|---|---|---|---|---|\n")
 	for _, f := range r.figures {
 		fmt.Fprintf(&b, "| %s | %.2f | %s | %s | %s | `%s` |\n", f.what, f.ratio, f.bar(), f.verdict(), f.behind, f.command)
+	}
+	for _, f := range r.facts {
+		b.WriteString("\n" + f + "\n")
+	}
+	if len(r.peers) > 0 {
+		b.WriteString(besidePeers + peerTable(r.peers))
 	}
 	if len(r.parts) > 0 {
 		b.WriteString("\n## What the parts cost\n\nBy Go's own benchmarks, `go test -run '^$' -bench . -benchtime 200ms` in each package.\n\n| package | benchmark | figures |\n|---|---|---|\n")

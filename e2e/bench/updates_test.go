@@ -194,10 +194,15 @@ func (*receiver) Answer(context.Context, query.Question) ([]byte, error) {
 // join attaches agents, each to whichever node it finds first, and waits until each has the policy.
 func (c *cluster) join(t *testing.T, n int) []*receiver {
 	t.Helper()
+	return attach(t, c.feeds, n)
+}
+
+func attach(t *testing.T, nodes []string, n int) []*receiver {
+	t.Helper()
 	crowd := make([]*receiver, n)
 	for i := range crowd {
 		crowd[i] = &receiver{got: make(chan receipt, 1024)}
-		a, err := feed.NewAgent(feed.AgentConfig{Control: c.feeds, Agent: fmt.Sprintf("agent-%d", i), Region: "eu", Run: "r", Local: crowd[i], Log: slog.New(slog.DiscardHandler), Now: time.Now})
+		a, err := feed.NewAgent(feed.AgentConfig{Control: nodes, Agent: fmt.Sprintf("agent-%d", i), Region: "eu", Run: "r", Local: crowd[i], Log: slog.New(slog.DiscardHandler), Now: time.Now})
 		must(t, err)
 		a.Start()
 		t.Cleanup(a.Stop)
@@ -215,7 +220,7 @@ func (c *cluster) join(t *testing.T, n int) []*receiver {
 // out of step with reports, beats and acknowledgements: operators do not come in a loop.
 func (c *cluster) change(t *testing.T, crowd []*receiver, cmd state.Command) time.Duration {
 	t.Helper()
-	<-time.After(time.Duration(c.dice.Int64N(int64(40 * time.Millisecond))))
+	c.pause()
 	leader := c.leader(t)
 	changed, published := leader.Changed(), make(chan time.Time, 1)
 	go func() { // ends with the change, which is awaited below
@@ -239,6 +244,8 @@ func (c *cluster) change(t *testing.T, crowd []*receiver, cmd state.Command) tim
 	}
 	return last.Sub(commit)
 }
+
+func (c *cluster) pause() { <-time.After(time.Duration(c.dice.Int64N(int64(40 * time.Millisecond)))) }
 
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
