@@ -135,7 +135,9 @@ func TestEachProblemIsDocumented(t *testing.T) {
 // TestEachChangeTakesAKeyAndAMatch: what changes something says who, why, under which key and for which revision. A report is no change: it
 // has its own number.
 func TestEachChangeTakesAKeyAndAMatch(t *testing.T) {
-	var doc struct{ Paths map[string]map[string]json.RawMessage }
+	var doc struct {
+		Paths map[string]map[string]json.RawMessage
+	}
 	if err := json.Unmarshal(openAPI, &doc); err != nil {
 		t.Fatal(err)
 	}

@@ -351,7 +351,7 @@ func (s *site) ask(method, path string, body string, headers ...string) *httptes
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if err := w.Check(r, []byte(body), rec.Code, rec.Header(), rec.Body.Bytes()); err != nil {
+		if err := w.Check(r, []byte(body), rec.Code, rec.Header(), append([]byte{}, rec.Body.Bytes()...)); err != nil {
 			s.t.Error(err)
 		}
 	}
