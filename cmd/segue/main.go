@@ -15,6 +15,7 @@ import (
 const (
 	exitFine     = 0
 	exitError    = 1
+	exitChanges  = 2 // the plan has changes
 	exitUsage    = 64
 	exitNoLeader = 69
 	exitAgain    = 75
@@ -34,9 +35,15 @@ func run(ctx context.Context, args []string, io streams) int {
 	if err == nil {
 		return exitFine
 	}
+	if errors.Is(err, errChanges) {
+		return exitChanges
+	}
 	fmt.Fprintln(io.err, "segue:", err)
 	return exitCode(err)
 }
+
+// errChanges is no failure: everything was printed, and the exit code says that the plan has changes.
+var errChanges = errors.New("the plan has changes")
 
 // usageError is a mistake in the command line.
 type usageError struct{ error }

@@ -21,8 +21,11 @@ import (
 const maxPolicy = 11 << 20
 
 func newPolicy(s *settings) *cobra.Command {
-	group := &cobra.Command{Use: "policy", Short: "Check, apply and read the policy"}
-	group.AddCommand(newPolicyValidate(s), newPolicyApply(s), newPolicyGet(s))
+	group := &cobra.Command{Use: "policy", Short: "Check, plan, apply and read the policy, and go back"}
+	group.AddCommand(
+		newPolicyValidate(s), newPolicyPlan(s), newPolicyApply(s), newPolicyGet(s), newPolicyEdit(s),
+		newPolicyLog(s), newPolicyDiff(s), newPolicyRollback(s), newPolicySchema(s),
+	)
 	return group
 }
 
@@ -64,34 +67,6 @@ func (s *settings) tellValidity(file string, p *policy.Policy, problems policy.P
 	}
 }
 
-func newPolicyApply(s *settings) *cobra.Command {
-	var base string
-	c := &cobra.Command{
-		Use: "apply FILE", Short: "Put a policy file in force", Args: cobra.ExactArgs(1),
-		Long: `Puts a policy file (- for standard input) in force in all regions. With --base N it is
-refused if another revision than N is in force, and both sides are shown; without,
-it replaces what is in force now.`,
-		Example: "  segue policy apply p.yaml --base 12 --reason 'new fees'",
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkBase(base); err != nil {
-				return err
-			}
-			src, err := s.readFile(args[0])
-			if err != nil {
-				return err
-			}
-			var done changed
-			err = s.request(c.Context(), call{method: http.MethodPut, path: "/policy", body: src, kind: "application/yaml", match: base, reason: s.because("apply " + args[0])}, &done)
-			if err != nil {
-				return explain(named(err, args[0]))
-			}
-			return s.print(done, func() { s.tellRevision(done) })
-		},
-	}
-	c.Flags().StringVar(&base, "base", "", "the revision that the file was made from")
-	return c
-}
-
 // named puts the file's name into problems that the API found in it.
 func named(err error, file string) error {
 	if refused, ok := err.(*state.Error); ok {
@@ -113,25 +88,6 @@ func (s *settings) tellRevision(done changed) {
 	fmt.Fprintf(s.io.out, "revision %d is in force\n", done.Revision)
 	for _, line := range done.Summary {
 		fmt.Fprintln(s.io.out, "  "+line)
-	}
-}
-
-func newPolicyGet(s *settings) *cobra.Command {
-	return &cobra.Command{
-		Use: "get", Short: "Print the policy in force", Args: cobra.NoArgs,
-		Example: "  segue policy get > p.yaml",
-		RunE: func(c *cobra.Command, _ []string) error {
-			accept := "application/yaml"
-			if s.output == "json" {
-				accept = "application/json"
-			}
-			body, err := s.fetch(c.Context(), call{method: http.MethodGet, path: "/policy"}, accept)
-			if err != nil {
-				return err
-			}
-			_, err = s.io.out.Write(body)
-			return err
-		},
 	}
 }
 

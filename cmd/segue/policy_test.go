@@ -12,21 +12,23 @@ func changedTo(main, backup int) string {
 	return strings.Replace(document, "{main: 70, backup: 30}", fmt.Sprintf("{main: %d, backup: %d}", main, backup), 1)
 }
 
-// Without --base a file replaces what is in force; a stale base changes nothing and shows both sides.
+// Without --base a file is compared with what a file said last; a field that somebody else set otherwise is refused, and the owner is named.
 func TestApply(t *testing.T) {
 	api := control(t)
 	segue(t, api, "", "policy", "get").want(t, exitError, "no policy is in force")
 	segue(t, api, document, "policy", "apply", "-").want(t, exitFine, "revision 1 is in force")
-	segue(t, api, "", "weight", "set", "payments", "local", "main=40", "backup=60").want(t, exitFine, "revision 2", "main 70 → 40 %")
-	segue(t, api, "", "policy", "apply", file(t, changedTo(10, 90))).want(t, exitFine, "revision 3 is in force", "main 40 → 10 %")
-	segue(t, api, "", "policy", "apply", file(t, changedTo(20, 80)), "--base", "2").want(t, exitError,
-		"based on revision 2, but revision 3 is in force", "theirs, now 3", "main 40 → 10 %", "yours", "main 40 → 20 %")
-	if got := segue(t, api, "", "policy", "get").want(t, exitFine).out; got != changedTo(10, 90) {
-		t.Errorf("a stale base changed the policy:\n%s", got)
+	segue(t, api, "", "weight", "set", "payments", "local", "main=40", "backup=60", "--reason", "main is slow").want(t, exitFine, "revision 2", "main 70 → 40 %")
+	segue(t, api, "", "policy", "apply", file(t, changedTo(10, 90))).want(t, exitError,
+		"services.payments.weights.local.main: yours 10, theirs 40, the base (revision 1) 70", "in revision 2 (weights)", `"main is slow"`, "backup: yours 90", "theirs, now 2", "main 70 → 40 %")
+	if got := segue(t, api, "", "policy", "get").want(t, exitFine).out; got != changedTo(40, 60) {
+		t.Errorf("a refused file changed the policy:\n%s", got)
 	}
+	segue(t, api, "", "policy", "apply", file(t, changedTo(10, 90)), "--base", "2").want(t, exitFine, "revision 3 is in force", "main 40 → 10 %")
+	segue(t, api, "", "policy", "apply", file(t, changedTo(20, 80)), "--base", "2").want(t, exitError, "theirs, now 3", "main 40 → 10 %", "yours", "main 40 → 20 %")
 	segue(t, api, "", "policy", "apply", file(t, changedTo(20, 80)), "--base", "3").want(t, exitFine, "revision 4")
 	segue(t, api, "", "weight", "set", "payments", "local", "main=30", "backup=70", "--base", "3").want(t, exitError, "revision 4 is in force")
 	segue(t, api, "", "policy", "apply", file(t, changedTo(20, 80)), "--base", "4").want(t, exitFine, "revision 4") // nothing to change
+	segue(t, api, "", "policy", "apply", file(t, document), "--base", "4", "--replace").want(t, exitUsage, "--replace")
 }
 
 func TestApplyRefuses(t *testing.T) {

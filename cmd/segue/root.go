@@ -52,7 +52,7 @@ Start with "segue dev": it runs everything on this machine and prints what to tr
 	flags.BoolVar(&s.yes, "yes", false, "do not ask")
 	root.AddCommand(
 		newDev(s), newControl(s), newAgent(s),
-		newConnect(s), newPolicy(s), newWeight(s), newProvider(s), newDrill(s), newTx(s), newCluster(s), newDoctor(s), newVersion(s),
+		newInit(s), newConnect(s), newPolicy(s), newWeight(s), newProvider(s), newDrill(s), newTx(s), newCluster(s), newDoctor(s), newVersion(s),
 	)
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.checkOutput() } // before a change is made, not after
 	root.Args = cobra.ArbitraryArgs                                                          // else cobra itself answers an unknown command, and not as a usage error
