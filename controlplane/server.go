@@ -87,6 +87,9 @@ func (s *Server) assemble() error {
 	if err := s.cfg.Metrics.Register(s.twins); err != nil {
 		return fmt.Errorf("controlplane: %w", err)
 	}
+	if err := s.cfg.Metrics.Register(newMeasures(s)); err != nil {
+		return errors.Join(fmt.Errorf("controlplane: metrics: %w", err), s.replica.Stop(context.Background()))
+	}
 	s.up = newUplink(s)
 	s.feed = feed.NewServer(s, s.cfg.Log, s.cfg.Now)
 	s.handle(s.feed.Handler())

@@ -34,6 +34,7 @@ type watch struct {
 	view     View
 	seen     bool
 	revision uint64
+	life     string // the incarnation that revision belongs to: a restored backup begins another, and counts from where it was
 	acked    map[string]time.Time
 	changed  chan struct{}
 }
@@ -80,14 +81,21 @@ func (k *watch) keep(st *state.State, v View, seen bool) {
 
 // note remembers each agent's first acknowledgement of the newest revision.
 func (k *watch) note() {
+	if k.state != nil && k.state.Incarnation != k.life {
+		k.life, k.revision = k.state.Incarnation, 0
+		clear(k.acked)
+	}
 	for _, a := range k.view.Acks {
+		if a.Incarnation != "" && a.Incarnation != k.life {
+			continue
+		}
 		if a.Revision > k.revision {
 			k.revision = a.Revision
 			clear(k.acked)
 		}
 	}
 	for _, a := range k.view.Acks {
-		if _, known := k.acked[a.Agent]; !known && a.Revision == k.revision && a.Reason == "" {
+		if _, known := k.acked[a.Agent]; !known && a.Revision == k.revision && a.Reason == "" && (a.Incarnation == "" || a.Incarnation == k.life) {
 			k.acked[a.Agent] = a.At
 		}
 	}

@@ -1,0 +1,70 @@
+package controlplane
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// measures are what every control node shows of policy and agents, beside its replica's own gauges. Every node answers, a follower too: who
+// scrapes one of them misses nothing.
+type measures struct {
+	server   *Server
+	revision *prometheus.Desc
+	age      *prometheus.Desc
+
+	mu    sync.Mutex
+	heard map[string]time.Time // region → when its agent that was silent longest was heard last
+}
+
+// viewFor bounds a scrape's question to the leader.
+const viewFor = time.Second
+
+func newMeasures(s *Server) *measures {
+	return &measures{
+		server: s, heard: map[string]time.Time{},
+		revision: prometheus.NewDesc("segue_policy_revision", "Revision of the policy in force, as this node has it.", nil, nil),
+		age:      prometheus.NewDesc("segue_feed_age_seconds", "Time since the control plane heard of the region's agent that was silent longest.", []string{"region"}, nil),
+	}
+}
+
+// Describe names the measures.
+func (m *measures) Describe(out chan<- *prometheus.Desc) {
+	out <- m.revision
+	out <- m.age
+}
+
+// Collect reads them. Where no leader answers, what was known grows older: that is what it would show.
+func (m *measures) Collect(out chan<- prometheus.Metric) {
+	st := m.server.replica.State()
+	out <- prometheus.MustNewConstMetric(m.revision, prometheus.GaugeValue, float64(st.Current().Number))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.look()
+	for _, region := range st.Current().Policy.Regions.Names() {
+		if at, ok := m.heard[region]; ok {
+			age := max(m.server.cfg.Now().Sub(at), 0)
+			out <- prometheus.MustNewConstMetric(m.age, prometheus.GaugeValue, age.Seconds(), region)
+		}
+	}
+}
+
+func (m *measures) look() {
+	ctx, cancel := context.WithTimeout(m.server.ends, viewFor)
+	defer cancel()
+	view, err := m.server.View(ctx)
+	if err != nil {
+		m.server.cfg.Log.Debug("no leader answered a scrape", "error", err)
+		return
+	}
+	now, seen := m.server.cfg.Now(), map[string]bool{}
+	for _, a := range view.World.Agents {
+		at := now.Add(-time.Duration(a.AgeMS) * time.Millisecond)
+		if !seen[a.Region] || at.Before(m.heard[a.Region]) {
+			m.heard[a.Region] = at
+		}
+		seen[a.Region] = true
+	}
+}
