@@ -17,6 +17,7 @@ import (
 
 func newConnect(s *settings) *cobra.Command {
 	var name, region string
+	var https bool
 	c := &cobra.Command{
 		Use: "connect [SERVICE]", Short: "Print the program that points an SDK at a service", Args: cobra.MaximumNArgs(1),
 		Long: `Prints a whole program, ready to run, that makes one call to a service through an
@@ -29,7 +30,7 @@ Without SERVICE: the services.`,
   segue connect payments --sdk stripe-node > pay.mjs && npm install stripe && node pay.mjs
   segue connect payments --sdk curl --region eu-west | sh`,
 		RunE: func(c *cobra.Command, args []string) error {
-			doc, services, err := s.connections(c.Context())
+			doc, services, err := s.connections(c.Context(), scheme(https))
 			if err != nil {
 				return err
 			}
@@ -54,7 +55,15 @@ Without SERVICE: the services.`,
 	}
 	c.Flags().StringVar(&name, "sdk", "", "the SDK: "+strings.Join(sdkNames(sdks), ", "))
 	c.Flags().StringVar(&region, "region", "", "the region whose agent is called (default: the first that serves)")
+	c.Flags().BoolVar(&https, "https", false, "the agents serve with --tls-cert")
 	return c
+}
+
+func scheme(https bool) string {
+	if https {
+		return "https"
+	}
+	return "http"
 }
 
 // connection is a service as an application needs to know it.
@@ -74,7 +83,7 @@ type place struct {
 }
 
 // connections puts the policy and what the agents tell together.
-func (s *settings) connections(ctx context.Context) (*policy.Policy, []connection, error) {
+func (s *settings) connections(ctx context.Context, scheme string) (*policy.Policy, []connection, error) {
 	var got struct {
 		Revision uint64 `json:"revision"`
 		Source   string `json:"source"`
@@ -103,6 +112,7 @@ func (s *settings) connections(ctx context.Context) (*policy.Policy, []connectio
 		list[i] = connection{Service: svc.Name, Speaks: svc.Speaks, SDKs: sdkNames(speakers(doc, svc.Speaks))}
 		for _, region := range doc.Regions.Names() {
 			p, err := placeOf(doc, svc, region, agents[region])
+			p.URL = scheme + "://" + p.URL
 			if err != nil {
 				return nil, nil, err
 			}
@@ -132,7 +142,7 @@ func placeOf(doc *policy.Policy, svc *policy.ServiceSpec, region string, agents 
 	if svc.Listen.Host != "" {
 		host = svc.Listen.Host
 	}
-	p.URL = "http://" + net.JoinHostPort(host, port)
+	p.URL = net.JoinHostPort(host, port)
 	return p, nil
 }
 
@@ -203,7 +213,8 @@ func (s *settings) printProgram(doc *policy.Policy, one connection, name, region
 		return err
 	}
 	p := one.pick(region)
-	host, port, err := net.SplitHostPort(strings.TrimPrefix(p.URL, "http://"))
+	protocol, address, _ := strings.Cut(p.URL, "://")
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Errorf("connect: %s: %w", p.URL, err)
 	}
@@ -212,7 +223,7 @@ func (s *settings) printProgram(doc *policy.Policy, one connection, name, region
 		return fmt.Errorf("connect: %s: %w", p.URL, err)
 	}
 	text, err := lib.render(filled{
-		Notes: notes(doc, one, lib, p), URL: p.URL, Protocol: "http", Host: host, Port: number, HostPort: net.JoinHostPort(host, port), Caller: p.Caller,
+		Notes: notes(doc, one, lib, p), URL: p.URL, Protocol: protocol, Host: host, Port: number, HostPort: net.JoinHostPort(host, port), Caller: p.Caller,
 	})
 	if err != nil {
 		return err

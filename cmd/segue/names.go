@@ -27,7 +27,7 @@ func (s *settings) regionNames(ctx context.Context) ([]string, error) {
 }
 
 func (s *settings) serviceNames(ctx context.Context) ([]string, error) {
-	doc, _, err := s.connections(ctx)
+	doc, _, err := s.connections(ctx, "http")
 	if err != nil {
 		return nil, err
 	}

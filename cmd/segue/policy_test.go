@@ -99,7 +99,7 @@ func TestForms(t *testing.T) {
 	}
 	segue(t, api, "", "tx", "show", "tx_nothing").want(t, exitError, "tx_nothing")
 	segue(t, api, "", "tx", "why", "tx_nothing").want(t, exitError, "tx_nothing")
-	segue(t, api, "", "tx", "list", "--state", "lost").want(t, exitError, "held")
+	segue(t, api, "", "tx", "list", "--state", "lost").want(t, exitUsage, "held")
 	segue(t, api, "", "drill", "stop", "o_1").want(t, exitError, "o_1")
 	segue(t, api, "", "drill", "list", "--sandbox").want(t, exitError)
 	segue(t, api, "", "drill", "run", "refuse", "--provider", "main", "--share", "0").want(t, exitError, "share")

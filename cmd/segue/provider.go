@@ -115,7 +115,6 @@ func checkWord(c health.Cell) string {
 func newProviderShow(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use: "show PROVIDER", Short: "One provider, region by region", Args: cobra.ExactArgs(1), Example: "  segue provider show main",
-		ValidArgsFunction: s.completes(0, s.providerNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			var p providerRow
 			if err := s.request(c.Context(), call{method: http.MethodGet, path: "/providers/" + url.PathEscape(args[0])}, &p); err != nil {
@@ -164,8 +163,7 @@ func newProviderDrain(s *settings) *cobra.Command {
 		Use: "drain PROVIDER", Short: "Keep new calls away from a provider, for a while", Args: cobra.ExactArgs(1),
 		Long: `Keeps calls away from a provider, but those about objects that it owns. Every drain ends by
 itself; a drain that would leave a service without a provider is refused.`,
-		Example:           "  segue provider drain main --for 30m --reason maintenance\n  segue provider drain main --region eu-west --for 2h",
-		ValidArgsFunction: s.completes(0, s.providerNames),
+		Example: "  segue provider drain main --for 30m --reason maintenance\n  segue provider drain main --region eu-west --for 2h",
 		RunE: func(c *cobra.Command, args []string) error {
 			body, err := json.Marshal(map[string]any{"for": length.String(), "regions": regions})
 			if err != nil {
@@ -188,7 +186,6 @@ itself; a drain that would leave a service without a provider is refused.`,
 func newProviderResume(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use: "resume PROVIDER", Short: "End a drain", Args: cobra.ExactArgs(1), Example: "  segue provider resume main",
-		ValidArgsFunction: s.completes(0, s.providerNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			var done struct {
 				Ended []string `json:"ended"`
@@ -234,8 +231,7 @@ func newProviderProbe(s *settings) *cobra.Command {
 		Long: `Has every agent run the provider's active check (checks: {active: …} in the policy) once, now,
 and waits for what they saw. A good check closes no circuit: calls do. Exit code 1 if a check
 is bad, 75 if an agent did not tell.`,
-		Example:           "  segue provider probe main\n  segue provider probe main --region eu-west -o json",
-		ValidArgsFunction: s.completes(0, s.providerNames),
+		Example: "  segue provider probe main\n  segue provider probe main --region eu-west -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			body, err := json.Marshal(map[string]any{"regions": regions})
 			if err != nil {
@@ -285,5 +281,4 @@ func (p probed) verdict() error {
 
 func (s *settings) regionsFlag(c *cobra.Command, regions *[]string) {
 	c.Flags().StringSliceVar(regions, "region", nil, "regions, comma-separated (default: all)")
-	_ = c.RegisterFlagCompletionFunc("region", s.completes(-1, s.regionNames)) // the flag is there
 }

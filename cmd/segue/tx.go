@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,15 +26,27 @@ key that was used at one agent is not known at another.`,
 
 func newTxList(s *settings) *cobra.Command {
 	q := query.Question{}
+	var since string
 	c := &cobra.Command{
 		Use: "list", Short: "The newest transactions", Args: cobra.NoArgs,
-		Example: "  segue tx list --state held\n  segue tx list --service payments --key order-88121",
+		Example: "  segue tx list --state held --since 1h\n  segue tx list --service payments --key order-88121",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if q.State != "" && !slices.Contains(states, q.State) {
+				return usageError{fmt.Errorf("--state %q is no state%s; want %s", q.State, guess(q.State, states), strings.Join(states, ", "))}
+			}
+			if err := checkSince(since); err != nil {
+				return err
+			}
 			var found struct {
 				Transactions []query.Transaction `json:"transactions"`
+				Partial      string              `json:"partial"`
 			}
 			if err := s.request(c.Context(), call{method: http.MethodGet, path: "/transactions?" + txFilter(q)}, &found); err != nil {
-				return err
+				return explain(err)
+			}
+			found.Transactions = newer(found.Transactions, since)
+			if found.Partial != "" {
+				fmt.Fprintln(s.io.err, "segue: not all is shown:", found.Partial)
 			}
 			return s.print(found.Transactions, func() { s.tellTransactions(found.Transactions) })
 		},
@@ -42,8 +55,24 @@ func newTxList(s *settings) *cobra.Command {
 	c.Flags().StringVar(&q.Key, "key", "", "with this idempotency key")
 	c.Flags().StringVar(&q.Provider, "provider", "", "that were sent to this provider")
 	c.Flags().StringVar(&q.State, "state", "", "intent, held (outcome unknown), succeeded, declined or not_sent")
+	c.Flags().StringVar(&since, "since", "", "that began in the last 15m (a length of time), or since a time (2026-11-21T14:02:31Z)")
 	c.Flags().IntVar(&q.Limit, "limit", 50, "at most so many, up to 500")
 	return c
+}
+
+// states are those of a transaction.
+var states = []string{"intent", "held", "succeeded", "declined", "not_sent"}
+
+// newer keeps the transactions that began since then; checkSince has passed it.
+func newer(list []query.Transaction, since string) []query.Transaction {
+	if since == "" {
+		return list
+	}
+	from, err := time.Parse(time.RFC3339, since)
+	if ago, e := time.ParseDuration(since); e == nil {
+		from, err = time.Now().Add(-ago), nil
+	}
+	return slices.DeleteFunc(list, func(t query.Transaction) bool { return err == nil && t.Created.Before(from) })
 }
 
 func txFilter(q query.Question) string {
