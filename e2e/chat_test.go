@@ -93,13 +93,8 @@ func (o failsOver) run(text string) {
 	t, w := o.w.t, o.w
 	t.Helper()
 	what := fmt.Sprintf("%d × %s %d (executed %t), streamed %t", o.broken, o.fault.Kind, o.fault.Code, o.fault.Executed, o.streamed)
-	// A provider that said when to come back is not asked before.
-	eventually(t, 10*time.Second, chatters[0]+" is asked again", func() error {
-		if ready := o.c.do(question("Ready?", false)).must(t); ready.via() != chatters[0] {
-			return fmt.Errorf("%s answers", ready.via())
-		}
-		return nil
-	})
+	o.ready(0)
+	o.ready(1)
 	a := question(text, o.streamed)
 	want, whole := o.direct.do(a).must(t).spoken()
 	if !whole || want == "" {
@@ -118,6 +113,24 @@ func (o failsOver) run(text string) {
 	}
 	if hops := strings.Count(got.header.Get("Segue-Route"), "attempt="); hops != o.broken+1 || got.via() != chatters[o.broken] {
 		t.Errorf("%s: route %s", what, got.header.Get("Segue-Route"))
+	}
+}
+
+// ready waits until a provider is asked when those before it are gone: one that said when to come back is not asked before.
+func (o failsOver) ready(n int) {
+	t := o.w.t
+	t.Helper()
+	for _, name := range chatters[:n] {
+		o.w.faults(name, sandbox.Fault{Kind: sandbox.Refuse})
+	}
+	eventually(t, 10*time.Second, chatters[n]+" is asked", func() error {
+		if got := o.c.do(question("Ready?", false)).must(t); got.via() != chatters[n] {
+			return fmt.Errorf("%s answers", got.via())
+		}
+		return nil
+	})
+	for _, name := range chatters[:n] {
+		o.w.faults(name)
 	}
 }
 
