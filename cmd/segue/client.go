@@ -26,7 +26,7 @@ type call struct {
 	match        string // If-Match: the revision that the change starts from; * is whichever is in force
 	origin       string // Segue-Origin: where a document comes from; empty is a file
 	reason       string
-	page         bool   // one of the pages, which are JSON too, not a path of the API
+	page         bool // one of the pages, which are JSON too, not a path of the API
 }
 
 // address is where the call goes.

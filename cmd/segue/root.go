@@ -52,11 +52,12 @@ Start with "segue dev": it runs everything on this machine and prints what to tr
 	flags.BoolVar(&s.yes, "yes", false, "do not ask")
 	root.AddCommand(
 		newDev(s), newControl(s), newAgent(s),
-		newInit(s), newConnect(s), newPolicy(s), newWeight(s), newProvider(s), newDrill(s), newTx(s), newCluster(s), newDoctor(s), newVersion(s),
+		newInit(s), newConnect(s), newStatus(s), newEvents(s), newRegion(s), newPolicy(s), newWeight(s), newProvider(s), newDrill(s), newTx(s), newCluster(s), newDoctor(s), newCompletion(s), newMan(s), newVersion(s),
 	)
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.checkOutput() } // before a change is made, not after
 	root.Args = cobra.ArbitraryArgs                                                          // else cobra itself answers an unknown command, and not as a usage error
 	strictArgs(root)
+	s.offerNames(root)
 	return root
 }
 
@@ -74,7 +75,7 @@ func strictArgs(c *cobra.Command) {
 	if c.HasSubCommands() && c.RunE == nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("%q is no command of %q; see %s --help", args[0], c.CommandPath(), c.CommandPath())}
+				return usageError{fmt.Errorf("%q is no command of %q%s; see %s --help", args[0], c.CommandPath(), guess(args[0], commandNames(c)), c.CommandPath())}
 			}
 			return c.Help()
 		}
@@ -82,6 +83,16 @@ func strictArgs(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		strictArgs(sub)
 	}
+}
+
+func commandNames(c *cobra.Command) []string {
+	var names []string
+	for _, sub := range c.Commands() {
+		if !sub.Hidden {
+			names = append(names, sub.Name())
+		}
+	}
+	return names
 }
 
 func envOr(name, otherwise string) string {
