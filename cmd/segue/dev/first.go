@@ -33,9 +33,13 @@ func (d *Dev) firstPolicy(ctx context.Context) error {
 	if d.policy, err = parse(d.cfg.File, source); err != nil {
 		return err
 	}
+	origin := state.FromFile
+	if d.sandbox != nil && st.Current().Number > 0 {
+		origin = state.FromEdit // nobody's file says where this life has its providers
+	}
 	result, err := d.nodes.Propose(ctx, state.Command{
 		Version: 1, Request: rand.Text(), Actor: self, Reason: reason, At: time.Now(),
-		ApplyPolicy: &state.ApplyPolicy{Base: st.Current().Number, Source: source},
+		ApplyPolicy: &state.ApplyPolicy{Base: st.Current().Number, Source: source, Origin: origin},
 	})
 	if err != nil {
 		return fmt.Errorf("the policy was refused: %w", err)
