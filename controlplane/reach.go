@@ -219,7 +219,7 @@ func (s *Server) Leader() (id string, term uint64) { return s.replica.Leader() }
 // Update implements feed.Source.
 func (s *Server) Update(region string) (state.Update, error) {
 	if !s.replica.Ready() {
-		return state.Update{}, errors.New("this node is still replaying its log")
+		return state.Update{}, &state.Error{Code: state.NoLeader, Message: "this node is still replaying its log: ask another"}
 	}
 	u, err := s.replica.State().Update(region, s.cfg.Now())
 	if err != nil {
