@@ -14,6 +14,9 @@ import (
 // Add takes a node into the cluster as a learner: it gets everything and has no vote. Only the leader can. A learner that is there at that
 // address stays as it is.
 func (r *Replica) Add(ctx context.Context, id, addr string) error {
+	if r.reign.Load() == nil {
+		return r.noLeader()
+	}
 	for _, sv := range r.servers() {
 		switch {
 		case string(sv.ID) == id && string(sv.Address) == addr:
