@@ -298,7 +298,7 @@ func TestSpoolIsBounded(t *testing.T) {
 			t.Errorf("after it: %v", got)
 		}
 	}
-	if got := upload(t, client, url, "huge", 9<<20, false); got.status != 413 || got.problem() != "body-too-large" {
+	if got := upload(t, client, url, "huge", 9<<20, true); got.status != 413 || got.problem() != "body-too-large" {
 		t.Errorf("over the cap: %v", got)
 	}
 	about := strings.Replace(url, "files", "about", 1)

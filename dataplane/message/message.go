@@ -140,7 +140,7 @@ type Switcher interface {
 // Send plays a whole answer into a reply. It says how long the body is, where the header does not.
 func (a *Answer) Send(to Reply) error {
 	h := a.Header
-	if len(a.Body) > 0 && !h.Has("Content-Length") {
+	if len(a.Body) > 0 && len(a.Trailer) == 0 && !h.Has("Content-Length") {
 		h = append(h[:len(h):len(h)], Field{"Content-Length", strconv.Itoa(len(a.Body))})
 	}
 	if err := to.Begin(a.Status, h); err != nil {

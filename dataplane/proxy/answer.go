@@ -51,7 +51,7 @@ func (x *Exchange) dress(h message.Header) message.Header {
 
 // send gives a whole answer.
 func (x *Exchange) send(a *message.Answer) error {
-	if a.Header.Get("Content-Length") == "" && len(a.Body) > 0 {
+	if a.Header.Get("Content-Length") == "" && len(a.Body) > 0 && len(a.Trailer) == 0 { // over HTTP/1 a trailer follows chunks only
 		a.Header.Add("Content-Length", strconv.Itoa(len(a.Body)))
 	}
 	if err := x.pass(a.Status, a.Header); err != nil {
