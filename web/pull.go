@@ -88,8 +88,10 @@ func (w *Web) takeReport(c echo.Context) error {
 	if err := readJSON(c, &r); err != nil {
 		return err
 	}
-	if err := r.Check(); err != nil {
-		return refusal(state.Invalid, err.Error())
+	if field, why := r.Check(); field != "" {
+		e := refusal(state.Invalid, field+": "+why)
+		e.Problems = policy.Problems{{Path: field, Message: why}}
+		return e
 	}
 	st := w.scene().State
 	if _, ok := st.Current().Policy.Regions.Find(r.Region); !ok {

@@ -6,7 +6,6 @@ import (
 	"go/token"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +215,3 @@ func merged(base, piece object) object {
 	}
 	return base
 }
-
-// sorted names, for complaints.
-func sorted[V any](m map[string]V) []string { return slices.Sorted(keys(m)) }
