@@ -66,9 +66,10 @@ func (c *cluster) writes(nodes ...int) *writer {
 	budget, cancel := context.WithTimeout(context.Background(), time.Minute)
 	c.t.Cleanup(cancel)
 	for _, i := range nodes {
+		s := c.nodes[i]
 		w.idle.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
-				_, err := c.nodes[i].Propose(budget, weights("eu", float64(n%100), float64(100-n%100)))
+				_, err := s.Propose(budget, weights("eu", float64(n%100), float64(100-n%100)))
 				if err != nil {
 					w.fails.Add(1)
 					c.t.Logf("a write by node %d: %v", i+1, err)
