@@ -99,6 +99,7 @@ func TestMergeTakesWhatOneSideChanged(t *testing.T) {
 			edited(t, filed, "max: 2", "max: 3"), []string{"spare: {contract: stripe/v1, credential: 'env:SPARE'} # of theirs", "{main: 70, backup: 30, spare: 0}", "max: 3"}},
 		{"a breaker of theirs", filed, edited(t, filed, "attempts: {max: 2}", "attempts: {max: 2}\n    breaker: {reset: 9s}"), filed, []string{"breaker: {reset: 9s}", "# kept in git", "# the end"}},
 		{"attempts of theirs, where the file says none", edited(t, filed, "    attempts: {max: 2}\n", ""), filed, edited(t, filed, "    attempts: {max: 2}\n", "", "# ours", "# x"), []string{"# x"}},
+		{"a default that they wrote out", edited(t, filed, "    attempts: {max: 2}\n", ""), filed, edited(t, filed, "max: 2", "max: 4"), []string{"max: 4"}},
 		{"both the same", filed, edited(t, filed, "max: 2", "max: 4"), edited(t, filed, "max: 2", "max: 4", "# ours", "# x"), []string{"max: 4", "# x"}},
 	} {
 		m := merged(t, c.base, c.theirs, c.yours)
