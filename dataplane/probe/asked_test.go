@@ -62,7 +62,7 @@ func TestAskOfOneThatHangs(t *testing.T) {
 		if _, done, _ := p.Asked("o1"); done {
 			t.Error("done before its time-out")
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		if r, done, _ := p.Asked("o1"); !done || r[0].Word != Bad || r[0].Why != "no answer in 5s" {
 			t.Errorf("%+v", r)
