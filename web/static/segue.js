@@ -53,7 +53,7 @@
   for (const key of $$("[data-key]")) key.textContent = mac ? "⌘ K" : "Ctrl K";
   if (palette) {
     const input = palette.querySelector("[data-palette-input]"), list = palette.querySelector("#palette-list"), status = palette.querySelector("[data-palette-status]");
-    let entries = [], at = 0, asked = 0, timer = 0;
+    let entries = [], at = 0, asked = 0, timer = 0, found = null;
     const say = (text) => { if (status.textContent !== text) status.textContent = text; };
     const mark = () => {
       [...list.children].forEach((li, i) => li.setAttribute("aria-selected", String(i === at)));
@@ -76,11 +76,11 @@
       say(entries.length ? "↑ ↓ to choose, Enter to go or to copy, Esc to close" : "Nothing is called that.");
     };
     const ask = async () => {
-      const mine = ++asked;
+      const mine = ++asked, q = input.value;
       try {
-        const answer = await fetch("/go?q=" + encodeURIComponent(input.value), { headers: { Accept: "application/json" } });
-        const found = (await answer.json()).entries || [];
-        if (mine === asked) { entries = found; draw(); }
+        const answer = await fetch("/go?q=" + encodeURIComponent(q), { headers: { Accept: "application/json" } });
+        const list = (await answer.json()).entries || [];
+        if (mine === asked) { entries = list; found = q; draw(); }
       } catch { if (mine === asked) { entries = []; draw(); say("The control plane does not answer."); } }
     };
     const go = async () => {
@@ -89,7 +89,7 @@
       if (e.href) { location.assign(e.href); return; }
       try { await navigator.clipboard.writeText(e.command); say("Copied: " + e.command); } catch { say("Copy it by hand: " + e.command); }
     };
-    const open = () => { if (palette.open) return; input.value = ""; palette.showModal(); input.focus(); ask(); };
+    const open = () => { if (palette.open) return; input.value = ""; found = null; palette.showModal(); input.focus(); ask(); };
     document.querySelector("[data-goto]").addEventListener("click", (e) => { if (!e.ctrlKey && !e.metaKey && !e.shiftKey) { e.preventDefault(); open(); } });
     document.addEventListener("keydown", (e) => {
       if ((e.ctrlKey || e.metaKey) && !e.shiftKey && !e.altKey && e.key.toLowerCase() === "k") { e.preventDefault(); palette.open ? palette.close() : open(); }
@@ -100,7 +100,11 @@
       const last = entries.length - 1;
       const to = { ArrowDown: at < last ? at + 1 : 0, ArrowUp: at > 0 ? at - 1 : last, PageDown: Math.min(at + 8, last), PageUp: Math.max(at - 8, 0) }[e.key];
       if (to !== undefined && last >= 0) { e.preventDefault(); at = to; mark(); }
-      if (e.key === "Enter") { e.preventDefault(); go(); }
+      if (e.key === "Enter") { // of what is typed, not of what was found for half of it
+        e.preventDefault();
+        clearTimeout(timer);
+        found === input.value ? go() : ask().then(go);
+      }
     });
   }
 
