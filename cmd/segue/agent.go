@@ -151,8 +151,6 @@ func (s *settings) tellAgent(ctx context.Context, cfg dataplane.Config, a *datap
 	fmt.Fprintf(s.io.out, "agent %s serves %s: %s\n", cfg.ID, cfg.Region, servicesAt(scheme, a.Addrs()))
 }
 
-func servicesOf(addrs map[string]string) string { return servicesAt("http", addrs) }
-
 func servicesAt(scheme string, addrs map[string]string) string {
 	var parts []string
 	for service, addr := range addrs {
