@@ -320,7 +320,9 @@ func TestPalette(t *testing.T) {
 	} {
 		wants(t, s.get("/go?q="+url.QueryEscape(q), 200), want, "!<script>\"")
 	}
-	var value struct{ Entries []struct{ Kind, Label, Href string } }
+	var value struct {
+		Entries []struct{ Kind, Label, Href string }
+	}
 	s.json(http.MethodGet, "/go?q=main", "", 200, &value)
 	if len(value.Entries) == 0 || value.Entries[0].Href != "/providers/main" {
 		t.Errorf("%+v", value.Entries)

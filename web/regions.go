@@ -103,7 +103,7 @@ func regionRow(s scene, current state.Revision, r regions.Region) view.RegionRow
 	f := flowOf(s.View.World, r.Name)
 	heard, known := agentsOf(s.View.World, r.Name)
 	row := view.RegionRow{
-		Name: r.Name, Href: "/regions/" + url.PathEscape(r.Name), Level: view.OK, Icon: "ok", Word: "serves",
+		Name: r.Name, Href: "/regions/" + url.PathEscape(r.Name), Stands: view.Lane{Level: view.OK, Icon: "ok", Word: "serves"},
 		Agents: fmt.Sprintf("%d heard", heard), Policy: fmt.Sprintf("%d in force", current.Number), PolicyLevel: view.Off,
 		Rate: view.Number(f.Rate, digits(f.Rate)), Success: percentText(f.After), SuccessLevel: successLevel(f), Added: view.Millis(f.AddedP99), Standby: r.Standby,
 		Spark: history(f, 1, r.Name+": calls per second", func(p health.Point) float64 { return p.Rate }),
@@ -122,10 +122,9 @@ func regionRow(s scene, current state.Revision, r regions.Region) view.RegionRow
 	}
 	switch why := regionLags(s, r.Name, current.Number); {
 	case heard == 0:
-		row.Level, row.Icon, row.Word, row.Rate = view.Bad, "bad", "not heard", "–"
-		row.Policy = "–"
+		row.Stands, row.Rate, row.Policy = view.Lane{Level: view.Bad, Icon: "bad", Word: "not heard"}, "–", "–"
 	case why != "":
-		row.Level, row.Icon, row.Word, row.Note = view.Warn, "under-way", "behind", why
+		row.Stands = view.Lane{Level: view.Warn, Icon: "under-way", Word: "behind", Evidence: why}
 		row.Policy, row.PolicyLevel = "waiting for "+fmt.Sprint(current.Number), view.Warn
 	}
 	return row

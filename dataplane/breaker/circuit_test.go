@@ -78,9 +78,8 @@ func TestTransitionCarriesItsEvidence(t *testing.T) {
 // TestSinceIsTheFirstOpening: probes that fail do not make an hour of trouble look like ten seconds.
 func TestSinceIsTheFirstOpening(t *testing.T) {
 	c := opened(t)
-	now := t0
 	for range 4 {
-		now = c.Until()
+		now := c.Until()
 		held, _, _ := c.Enter(now, 0)
 		if c.State() != HalfOpen || !c.Since().Equal(t0) {
 			t.Fatalf("%v since %v, the trouble began at %v", c.State(), c.Since(), t0)
@@ -90,7 +89,8 @@ func TestSinceIsTheFirstOpening(t *testing.T) {
 			t.Fatalf("%v since %v after a failed probe, the trouble began at %v", c.State(), c.Since(), t0)
 		}
 	}
-	for now = c.Until(); c.State() != Closed; now = now.Add(Spacing) {
+	now := c.Until()
+	for ; c.State() != Closed; now = now.Add(Spacing) {
 		held, _, _ := c.Enter(now, 0)
 		c.Step(Success, held, now, 0)
 	}

@@ -10,9 +10,7 @@ type Regions struct {
 // RegionRow is one region in the list.
 type RegionRow struct {
 	Name, Href   string
-	Level        Level
-	Icon, Word   string
-	Note         string // why it does not serve as it should
+	Stands       Lane // with why it does not serve as it should
 	Agents       string
 	Age          string // of the newest report
 	Policy       string
