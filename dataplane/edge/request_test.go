@@ -239,6 +239,8 @@ func FuzzHeaders(f *testing.F) {
 	f.Add("Prefer", "wait=8", "X-Stainless-Timeout", "1e9")
 	f.Add("Connection", "X-A, close", "X-A", "1")
 	f.Add("Segue-Dry-Run", "?1", "X-Forwarded-For", "1")
+	f.Add("Upgrade", "websocket", "Connection", "Upgrade")
+	f.Add("Te", "trailers", "Session-Id", "s\x00")
 	f.Fuzz(func(t *testing.T, n1, v1, n2, v2 string) {
 		in := http.Header{}
 		in.Add(n1, v1)
@@ -249,6 +251,9 @@ func FuzzHeaders(f *testing.F) {
 			t.Errorf("time-out %v", c.Timeout)
 		}
 		for _, h := range c.Request.Header {
+			if h.Name == "Te" && h.Value == "trailers" {
+				continue
+			}
 			if !message.EndToEnd(h.Name) || message.Listed(strings.Join(in["Connection"], ","), h.Name) {
 				t.Errorf("%s passed", h.Name)
 			}
