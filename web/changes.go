@@ -348,4 +348,17 @@ func clashes(theirs, yours []policy.Change) []view.ConflictField {
 	return list
 }
 
+// owned are the same as the State tells them, with who made theirs.
+func owned(fields []state.Clash) []view.ConflictField {
+	var list []view.ConflictField
+	for _, f := range fields {
+		one := view.ConflictField{Path: f.Path, Base: orNone(f.Base), Theirs: orNone(f.Theirs), Yours: orNone(f.Yours)}
+		if f.Owner.Revision > 0 {
+			one.Who = fmt.Sprintf("by %s, revision %d", f.Owner.Actor, f.Owner.Revision)
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
 func orNone(text string) string { return cmp.Or(text, "none") }

@@ -77,7 +77,8 @@ func (d *draft) check(s scene) {
 		if p, err := withWeights(from.Source, d); err == nil {
 			yours = policy.Diff(from.Policy, p)
 		}
-		d.conflict = &view.Conflict{Base: d.base, Current: current.Number, Theirs: texts(policy.Diff(from.Policy, current.Policy)), Yours: texts(yours)}
+		theirs := policy.Diff(from.Policy, current.Policy)
+		d.conflict = &view.Conflict{Base: d.base, Current: current.Number, Theirs: texts(theirs), Yours: texts(yours), Fields: clashes(theirs, yours)}
 	}
 }
 
@@ -256,7 +257,7 @@ func (w *Web) notApplied(c echo.Context, svc *policy.ServiceSpec, d *draft, err 
 	switch {
 	case refused.Code == state.Stale && refused.Base != nil:
 		b := refused.Base
-		d.conflict = &view.Conflict{Base: b.Base, Current: b.Current, Theirs: b.Theirs, Yours: b.Yours}
+		d.conflict = &view.Conflict{Base: b.Base, Current: b.Current, Theirs: b.Theirs, Yours: b.Yours, Fields: owned(b.Fields)}
 		return w.showDraft(c, http.StatusConflict, s, svc, d)
 	case refused.Code == state.Invalid && len(refused.Problems) > 0:
 		d.refused(refused.Problems)
