@@ -20,14 +20,23 @@ const named = 100 // orders that a verdict names of each sort
 // Audit compares what the shopper was told with what the books hold. It may run at any time, also under load: what was told is read before
 // the books are, and an execution is in the books before anybody can be told of it.
 func Audit(s *Shopper, books ...*Books) Verdict {
+	return audit(s, func(page) bool { return true }, books)
+}
+
+// Audit holds the shopper against the books of all providers. What the naive client did in them is not the shopper's, and left out.
+func (s *Sandbox) Audit(shopper *Shopper) Verdict {
+	return audit(shopper, func(p page) bool { return !s.naive.owns(p) }, s.Books())
+}
+
+func audit(s *Shopper, wanted func(page) bool, books []*Books) Verdict {
 	var v Verdict
 	for _, m := range []*memory{s.memory, s.texts, s.chats} {
 		for n, told := range m.recall(books) {
 			v.weigh(m, n, told, books)
 		}
 	}
-	twice := Twice(books...)
-	v.Twice, v.TwiceOrders = len(twice), twice[:min(len(twice), named)]
+	found := twice(wanted, books)
+	v.Twice, v.TwiceOrders = len(found), found[:min(len(found), named)]
 	return v
 }
 

@@ -186,14 +186,13 @@ type Duplicate struct {
 
 // Twice lists the orders for which one operation was executed more than once across all the given books. It is right over the whole life,
 // also for entries that are no longer kept in full.
-func Twice(books ...*Books) []Duplicate {
-	suspects := map[page]*[pageSize]uint16{}
-	for _, b := range books {
-		b.sum(suspects)
-	}
+func Twice(books ...*Books) []Duplicate { return twice(func(page) bool { return true }, books) }
+
+// twice lists them among the orders that are wanted.
+func twice(wanted func(page) bool, books []*Books) []Duplicate {
 	out := []Duplicate{}
-	for p, sums := range suspects {
-		for slot, n := range sums {
+	for p, counts := range sums(wanted, books) {
+		for slot, n := range counts {
 			if n > 1 {
 				out = append(out, duplicate(p, slot, books))
 			}
@@ -205,11 +204,20 @@ func Twice(books ...*Books) []Duplicate {
 	return out
 }
 
-func (b *Books) sum(into map[page]*[pageSize]uint16) {
+// sums adds up how often each operation of the wanted orders was executed across the books.
+func sums(wanted func(page) bool, books []*Books) map[page]*[pageSize]uint16 {
+	all := map[page]*[pageSize]uint16{}
+	for _, b := range books {
+		b.sum(wanted, all)
+	}
+	return all
+}
+
+func (b *Books) sum(wanted func(page) bool, into map[page]*[pageSize]uint16) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for p, counts := range b.orders {
-		if p.operation == OpChat {
+		if p.operation == OpChat || !wanted(p) {
 			continue
 		}
 		sums := into[p]

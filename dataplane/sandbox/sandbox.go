@@ -50,6 +50,7 @@ type Config struct {
 	Port      int    // the sandbox's own listener; providers on Port+1 and up. 0 means any free ports
 	Seed      uint64
 	Providers []ProviderConfig
+	Naive     NaiveConfig
 	Keep      int              // how many executions, objects and stored answers each provider keeps in full; 0 means 100,000
 	Now       func() time.Time // time.Now if none is given
 	Log       *slog.Logger     // discarded if none is given
@@ -101,6 +102,7 @@ func (c Config) check() (netip.Addr, error) {
 // Sandbox is the set of simulated providers of one process, with the listener at which their books are read.
 type Sandbox struct {
 	providers []*Provider
+	naive     *Naive
 	listener  net.Listener
 	server    *http.Server
 	log       *slog.Logger
@@ -114,7 +116,7 @@ func New(c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{log: c.Log}
+	s := &Sandbox{log: c.Log, naive: newNaive(c, nil)} // Stop ends it, also where a provider cannot be opened
 	s.server = newServer(s.controls(), c.Log)
 	if s.listener, err = net.Listen("tcp", netip.AddrPortFrom(host, uint16(c.Port)).String()); err != nil {
 		return nil, fmt.Errorf("sandbox: books: %w", err)
@@ -130,6 +132,7 @@ func New(c Config) (*Sandbox, error) {
 		}
 		s.providers = append(s.providers, p)
 	}
+	s.naive = newNaive(c, s.providers)
 	return s, nil
 }
 
@@ -149,6 +152,7 @@ func (s *Sandbox) Start() error {
 // Stop ends every connection, and returns when no goroutine is left or ctx is over.
 func (s *Sandbox) Stop(ctx context.Context) error {
 	var errs []error
+	s.naive.stop()
 	for _, p := range s.providers {
 		errs = append(errs, p.stop(ctx))
 	}
@@ -183,6 +187,9 @@ func (s *Sandbox) Provider(name string) *Provider {
 	}
 	return nil
 }
+
+// Naive is the naive client of these providers; it is off until it is switched on.
+func (s *Sandbox) Naive() *Naive { return s.naive }
 
 // Providers are all of them, in their order.
 func (s *Sandbox) Providers() []*Provider { return slices.Clone(s.providers) }
