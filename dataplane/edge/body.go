@@ -27,12 +27,9 @@ func (x *exchange) Fetch(small bool) *proxy.Problem {
 	}
 	x.unread = false
 	limits := &x.port.edge.config.Limits
-	until := time.Now().Add(limits.ReadBody)
-	x.limit(until)
-	in := intake{from: x.in.Body, length: x.in.ContentLength, limit: limits.Body, small: small, came: func() {
-		until = until.Add(inMemory * time.Second / slowest)
-		x.limit(until)
-	}}
+	x.until = time.Now().Add(limits.ReadBody)
+	x.limit(x.until)
+	in := intake{from: x.in.Body, length: x.in.ContentLength, limit: limits.Body, small: small, pace: x}
 	err := x.port.edge.spool.take(in, &x.held)
 	if err == nil {
 		err = x.takeTrailer()
@@ -48,6 +45,12 @@ func (x *exchange) Fetch(small bool) *proxy.Problem {
 		x.request.Large = x.held.large
 	}
 	return nil
+}
+
+// came gives a body that comes fast enough more time.
+func (x *exchange) came() {
+	x.until = x.until.Add(inMemory * time.Second / slowest)
+	x.limit(x.until)
 }
 
 // takeTrailer takes what came after the body, in the order of names: net/http keeps none.

@@ -47,6 +47,10 @@ func FuzzScreen(f *testing.F) {
 	})
 }
 
+type anyPace struct{}
+
+func (anyPace) came() {}
+
 // FuzzSpool: a body of any length, told or not, whole or cut, comes out as it went in or is refused, and the budgets are whole afterwards.
 func FuzzSpool(f *testing.F) {
 	f.Add(uint32(0), true, uint32(1<<20), false, uint32(0))
@@ -63,7 +67,7 @@ func FuzzSpool(f *testing.F) {
 		for i := range content {
 			content[i] = byte(i * 7 >> 2)
 		}
-		in := intake{from: bytes.NewReader(content), length: -1, limit: int64(limit), small: small, came: func() {}}
+		in := intake{from: bytes.NewReader(content), length: -1, limit: int64(limit), small: small, pace: anyPace{}}
 		if told {
 			in.length = int64(size)
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"segue/controlplane/policy"
 	"segue/dataplane/message"
@@ -31,6 +32,7 @@ type exchange struct {
 	conn    *conn // nil over HTTP/2
 	unread  bool  // there is a body, and nobody asked for it yet
 	held    held
+	until   time.Time // until when the body may be read
 }
 
 // ServeHTTP answers one request. A panic ends this request, with a log, and nothing else.

@@ -105,8 +105,8 @@ type intake struct {
 	from   io.Reader
 	length int64 // -1: not said
 	limit  int64
-	small  bool   // into memory, whatever its size
-	came   func() // a piece came
+	small  bool                // into memory, whatever its size
+	pace   interface{ came() } // told each piece of a large body that came
 }
 
 // take reads a body. What it holds must be released, after an error too.
@@ -216,7 +216,7 @@ func (s *spool) file(in intake, piece *[inMemory]byte, h *held) error {
 		case err != nil:
 			return err
 		}
-		in.came()
+		in.pace.came()
 		n, err = fill(in.from, piece[:])
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 
 	"segue/dataplane/session"
 )
@@ -29,9 +28,12 @@ func (s sessions) Load(_ context.Context, k session.Key) (*session.Session, erro
 	if found == nil {
 		return nil, session.ErrNotFound
 	}
-	mine := *found // who loads a session may write to it
-	mine.Pins = slices.Clone(found.Pins)
-	return &mine, nil
+	mine := &struct { // who loads a session may write to it: a copy, in one piece of memory
+		session.Session
+		room [2]session.Pin
+	}{Session: *found}
+	mine.Pins = append(mine.room[:0:len(mine.room)], found.Pins...)
+	return &mine.Session, nil
 }
 
 // settled reads a session from the files, and returns when what it read is on the disk.

@@ -15,7 +15,7 @@ var errLate = errors.New("no answer in time")
 // flight is one send under way: its gate, its wire, and who may end it early. It is the context of its request: made for that, it costs
 // a third of what the context package would.
 type flight struct {
-	context.Context // for its values: the trace
+	context.Context
 	gate            gate
 	trace           httptrace.ClientTrace
 	timer           *time.Timer // to the first byte of the answer, then between two reads
@@ -38,12 +38,40 @@ func newFlight(ctx context.Context, call *Call, idle time.Duration) *flight {
 	f := &flight{idle: idle, done: make(chan struct{})}
 	f.gate.guard = call.Guard
 	f.trace.GotConn = f.hold
-	f.Context = httptrace.WithClientTrace(context.Background(), &f.trace)
+	f.Context = context.Background()
 	f.timer = time.AfterFunc(firstByteLimit(ctx, call.PerTry), f.expire)
 	if ctx.Done() != nil {
 		f.unwatch = context.AfterFunc(ctx, func() { f.callerDone(ctx.Err()) })
 	}
 	return f
+}
+
+// traceKey is the name under which net/http looks for a trace. It is nobody's but httptrace's, which says it when it is asked to add one: a
+// flight that answers to it itself needs no context around it.
+var traceKey = func() any {
+	c := &catcher{Context: context.Background()}
+	httptrace.ContextClientTrace(c)
+	return c.key
+}()
+
+// catcher keeps the key that it is asked for.
+type catcher struct {
+	context.Context
+	key any
+}
+
+// Value is asked by httptrace, once.
+func (c *catcher) Value(key any) any {
+	c.key = key
+	return nil
+}
+
+// Value is the flight's trace, and nothing else.
+func (f *flight) Value(key any) any {
+	if key == traceKey {
+		return &f.trace
+	}
+	return nil
 }
 
 func (f *flight) expire() { f.cancel(errLate) }

@@ -244,12 +244,13 @@ func (e refusedStream) Error() string { return "the stream was refused" }
 // untouched tells whether a provider said that it did not process a call: that it refused the stream, or that it goes away and did
 // not come to it. again: another connection may take it.
 func untouched(err error) (untouched, again bool) {
-	const refused = 7
-	var stream refusedStream
-	switch {
-	case err == nil:
+	if err == nil {
 		return false, false
-	case errors.As(err, &stream):
+	}
+	const refused = 7
+	stream := new(refusedStream) // here, and not before: most calls end well
+	switch {
+	case errors.As(err, stream):
 		return stream.Code == refused, false
 	default:
 		return strings.HasSuffix(err.Error(), "http2: Transport received Server's graceful shutdown GOAWAY"), true

@@ -31,22 +31,28 @@ func (x *Exchange) ready() {
 
 // dress puts Segue's headers to an answer's.
 func (x *Exchange) dress(h message.Header) message.Header {
-	var room [512]byte // most answers' headers fit: one piece of memory each
+	var room [768]byte // most answers' headers fit: one piece of memory for all three
+	b := room[:0]
 	if x.work.tx != nil {
 		h = append(h, message.Field{Name: "Segue-Transaction", Value: x.work.tx.ID})
 	}
 	if x.talk.key.ID != "" {
 		h = append(h, message.Field{Name: "Session-Id", Value: x.talk.key.ID})
 	}
-	if len(x.trail) > 0 {
-		h = append(h, message.Field{Name: "Segue-Route", Value: string(appendRoute(room[:0], x.trail))})
-	}
+	b = appendRoute(b, x.trail)
+	route := len(b)
 	if x.talk.now != "" && x.decision.Winner >= 0 { // a choice was made for this call
-		b := appendDecision(room[:0], x.winner().Provider, x.view.snap.Region, x.view.snap.Revision, x.decision.Why(x.svc.Service))
-		h = append(h, message.Field{Name: "Segue-Decision", Value: string(b)})
+		b = appendDecision(b, x.winner().Provider, x.view.snap.Region, x.view.snap.Revision, x.decision.Why(x.svc.Service))
 	}
-	t := timing{own: x.overhead() - x.clock.claim, claim: x.clock.claim}
-	return append(h, message.Field{Name: "Server-Timing", Value: string(appendTiming(room[:0], t, x.trail))})
+	decision := len(b)
+	text := string(appendTiming(b, timing{own: x.overhead() - x.clock.claim, claim: x.clock.claim}, x.trail))
+	if route > 0 {
+		h = append(h, message.Field{Name: "Segue-Route", Value: text[:route]})
+	}
+	if decision > route {
+		h = append(h, message.Field{Name: "Segue-Decision", Value: text[route:decision]})
+	}
+	return append(h, message.Field{Name: "Server-Timing", Value: text[decision:]})
 }
 
 // send gives a whole answer.
