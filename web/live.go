@@ -80,15 +80,19 @@ func (w *Web) statusParts(s scene) []part {
 }
 
 func (w *Web) overviewParts(s scene, p view.Prefs) []part {
-	running := view.Break{Running: w.running(s)}
-	return append(w.statusParts(s),
+	running, band := view.Break{Running: w.running(s)}, w.band()
+	parts := append(w.statusParts(s),
 		part{"headline", view.HeadlinePart(headline(s, p))},
 		part{"tiles", view.TilesPart(tiles(s))},
-		part{"band", view.BandPart(w.band())},
+		part{"band", view.BandPart(band)},
 		part{"matrix", view.MatrixPart(matrix(s, p), p)},
 		part{"running", view.RunningPart(running, p)},
 		part{"happened", view.HappenedPart(happened(s), p)},
 	)
+	if naive := w.naiveCard(band); naive != nil {
+		parts = append(parts, part{"naive-switch", view.NaiveSwitch(naive, p)}, part{"naive-counts", view.NaiveCounts(naive)})
+	}
+	return parts
 }
 
 // routingParts are the effective shares and the acknowledgements: nothing that is typed into.

@@ -25,11 +25,11 @@ func (w *Web) overviewValue(s scene) any {
 	said := headline(s, view.Prefs{})
 	value := map[string]any{
 		"headline": map[string]any{"level": said.Level, "text": textOf(said), "more": said.More},
-		"world": s.View.World, "policy": s.State.Current().Number, "leader": s.Leader, "term": s.Term,
+		"world":    s.View.World, "policy": s.State.Current().Number, "leader": s.Leader, "term": s.Term,
 		"orders": s.State.InForce(s.Now), "status": statusOf(s, w.cfg.Env),
 	}
 	if w.cfg.Sandbox != nil {
-		value["faults"] = w.cfg.Sandbox.Faults()
+		value["faults"], value["naive"] = w.cfg.Sandbox.Faults(), w.cfg.Sandbox.Naive()
 		if v, err := w.cfg.Sandbox.Books(); err == nil {
 			value["books"] = v
 		}
@@ -52,8 +52,9 @@ func (w *Web) overviewPage(c echo.Context, s scene) view.Overview {
 	if w.cfg.Sandbox != nil {
 		f.Command += " --sandbox"
 	}
+	band := w.band()
 	return view.Overview{
-		Frame: f, Headline: headline(s, f.Prefs), Tiles: tiles(s), Band: w.band(), Matrix: matrix(s, f.Prefs),
+		Frame: f, Headline: headline(s, f.Prefs), Tiles: tiles(s), Band: band, Naive: w.naiveCard(band), Matrix: matrix(s, f.Prefs),
 		Break: w.breakPanel(s), Happened: happened(s),
 	}
 }

@@ -34,6 +34,7 @@ func (w *Web) routes(e *echo.Echo) {
 	e.GET("/transactions/:id", w.transaction)
 	e.POST("/break", w.breakForm)
 	e.POST("/break/:id/stop", w.stopForm)
+	e.POST("/naive", w.naiveForm)
 	e.POST("/preferences", w.preferences)
 	e.GET("/live/:page", w.live)
 	e.GET("/live/:page/:service", w.live)
@@ -80,5 +81,8 @@ func (w *Web) routesOfAPI(v1 *echo.Group) {
 		v1.POST("/sandbox/faults", w.runFault)
 		v1.DELETE("/sandbox/faults/:id", w.stopFault)
 		v1.GET("/sandbox/books", w.books)
+		v1.GET("/sandbox/naive", w.naive)
+		v1.POST("/sandbox/naive", w.naiveOn)
+		v1.DELETE("/sandbox/naive", w.naiveOff)
 	}
 }

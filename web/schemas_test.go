@@ -23,7 +23,7 @@ type object = map[string]any
 // shown are the types behind the API's answers and requests; what they hold follows.
 func shown() []any {
 	return []any{
-		changed{}, provider{}, region{}, Fault{}, Verdict{}, found{}, query.Why{}, occurrence{}, update{}, health.Report{}, health.World{}, problem{},
+		changed{}, provider{}, region{}, Fault{}, Verdict{}, Naive{}, found{}, query.Why{}, occurrence{}, update{}, health.Report{}, health.World{}, problem{},
 		planned{}, revisionLine{}, revisionShown{}, probed{}, nodeView{}, agentShown{}, view.Status{}, state.Ack{},
 	}
 }

@@ -80,6 +80,8 @@ type Sandbox interface {
 	Run(ctx context.Context, name, provider string, length time.Duration) (Fault, error)
 	Stop(id string) error
 	Books() (Verdict, error)
+	Naive() Naive
+	SwitchNaive(on bool) error // on, it ends by itself after 10 minutes
 }
 
 // Fault is a real fault that runs. It always ends.

@@ -248,6 +248,9 @@ type box struct {
 	verdict Verdict
 	err     error
 	now     func() time.Time
+
+	naive    Naive
+	switched int
 }
 
 func (b *box) Providers() []string { return []string{"main", "backup", "legacy"} }

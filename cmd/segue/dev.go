@@ -20,6 +20,7 @@ type devFlags struct {
 	seed                 uint64
 	offset               int
 	rate                 float64
+	naive                bool
 }
 
 func newDev(s *settings) *cobra.Command {
@@ -49,16 +50,20 @@ share one store.`,
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the load and the faults (default: a random one, printed)")
 	flags.IntVar(&f.offset, "port-offset", 0, "added to every port, to run beside another")
 	flags.Float64Var(&f.rate, "rate", 5, "new sessions a second and region that the shopper makes; 0: none")
+	flags.BoolVar(&f.naive, "naive", false, "start with the naive client on: beside Segue, it charges again elsewhere when no answer comes")
 	flags.StringVar(&f.log, "log", "warn", "debug, info, warn or error")
 	return c
 }
 
 func runDev(ctx context.Context, s *settings, f devFlags) error {
+	if f.naive && f.policy != "" {
+		return usageError{errors.New("--naive charges at the simulated providers, and --policy brings your own: leave one out")}
+	}
 	log, err := newLog(s.io.err, f.log)
 	if err != nil {
 		return err
 	}
-	cfg := dev.Config{Dir: f.dir, File: f.policy, UI: f.ui, Seed: f.seed, Rate: f.rate, Log: log, Ports: dev.DefaultPorts(f.offset)}
+	cfg := dev.Config{Dir: f.dir, File: f.policy, UI: f.ui, Seed: f.seed, Rate: f.rate, Naive: f.naive, Log: log, Ports: dev.DefaultPorts(f.offset)}
 	cfg.Fatal = func(err error) { log.Error("segue dev cannot go on", "error", err); os.Exit(exitError) }
 	if cfg.Seed == 0 {
 		var b [8]byte
@@ -123,7 +128,8 @@ func (s *settings) tellDev(d *dev.Dev, cfg dev.Config, took time.Duration) {
 	if d.Addr() != "127.0.0.1:7070" {
 		api = " --api http://" + d.Addr()
 	}
-	fmt.Fprintf(out, "Break something:\n  segue drill run kill-provider --provider main --for 30s --sandbox%s\n\n", api)
+	fmt.Fprintf(out, "Break something:\n  segue drill run kill-provider --provider main --for 30s --sandbox%s\n", api)
+	fmt.Fprintf(out, "See what a naive retry does then (also a switch on the overview):\n  curl -X POST -H 'Segue-Reason: to see' http://%s/api/v1/sandbox/naive\n\n", d.Addr())
 }
 
 // tellCalls prints a call of each service that the first region has.

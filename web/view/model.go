@@ -101,6 +101,7 @@ type Overview struct {
 	Band     *Band
 	Matrix   Matrix
 	Break    Break
+	Naive    *Naive // nil: no simulated providers
 	Happened []Happening
 }
 

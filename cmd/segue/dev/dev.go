@@ -42,6 +42,7 @@ type Config struct {
 	Ports  Ports
 	Seed   uint64
 	Rate   float64 // new sessions a second and region of the shopper; 0: none
+	Naive  bool    // the naive client is on from the start
 	Log    *slog.Logger
 	Fatal  func(error)
 }
@@ -142,7 +143,15 @@ func (d *Dev) start(ctx context.Context) error {
 	if err := d.awaitServices(ctx); err != nil {
 		return err
 	}
-	if d.sandbox == nil || d.cfg.Rate <= 0 {
+	if d.sandbox == nil {
+		return nil
+	}
+	if d.cfg.Naive {
+		if err := d.sandbox.Naive().On(naiveFor); err != nil {
+			return err
+		}
+	}
+	if d.cfg.Rate <= 0 {
 		return nil
 	}
 	return d.startShopper()

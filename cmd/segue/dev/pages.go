@@ -12,7 +12,6 @@ import (
 	"segue/controlplane/health"
 	"segue/controlplane/query"
 	"segue/controlplane/state"
-	"segue/dataplane/sandbox"
 	"segue/web"
 )
 
@@ -124,12 +123,29 @@ func (t trials) Run(ctx context.Context, name, provider string, length time.Dura
 
 func (t trials) Stop(id string) error { return t.d.faults.Stop(id) }
 
+// naiveFor is how long the naive client stays on: whoever switched it on may have gone home.
+const naiveFor = 10 * time.Minute
+
+func (t trials) Naive() web.Naive {
+	n := t.d.sandbox.Naive()
+	st := n.State()
+	return web.Naive{On: st.On, Ends: st.Ends, Charges: st.Orders, Twice: st.Twice, Providers: n.Providers()}
+}
+
+func (t trials) SwitchNaive(on bool) error {
+	if on {
+		return t.d.sandbox.Naive().On(naiveFor)
+	}
+	t.d.sandbox.Naive().Off()
+	return nil
+}
+
 // Books audits what the shopper was told against what the providers executed.
 func (t trials) Books() (web.Verdict, error) {
 	load := t.d.load()
 	if load == nil {
 		return web.Verdict{}, nil
 	}
-	v := sandbox.Audit(load, t.d.sandbox.Books()...)
+	v := t.d.sandbox.Audit(load)
 	return web.Verdict{Operations: v.Operations, Twice: v.Twice, Lost: v.Lost, Unknown: v.Unknown, Guessed: v.Guessed}, nil
 }

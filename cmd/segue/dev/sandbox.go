@@ -41,7 +41,7 @@ func (d *Dev) prepareSandbox() error {
 			return fmt.Errorf("the credential of %s: %w", p.Name, err)
 		}
 	}
-	box, err := sandbox.New(sandbox.Config{Port: d.cfg.Ports.Sandbox, Seed: d.cfg.Seed, Log: d.cfg.Log, Providers: providers})
+	box, err := sandbox.New(sandbox.Config{Port: d.cfg.Ports.Sandbox, Seed: d.cfg.Seed, Log: d.cfg.Log, Providers: providers, Naive: sandbox.NaiveConfig{Rate: d.cfg.Rate}})
 	if err != nil {
 		return err
 	}
