@@ -57,7 +57,7 @@ func badRequests() map[string]badRequest {
 
 // TestBadRequests sends what applications should not: each is told what is wrong, no provider hears of it, and the agent goes on.
 func TestBadRequests(t *testing.T) {
-	w := newWorld(t, alone())
+	w := prepare(t, alone()).begin("--max-body", "1MiB")
 	c := w.caller("local")
 	c.charge("o-good", "").must(t)
 	heard := w.heard()

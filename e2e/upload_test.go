@@ -112,7 +112,12 @@ func filesWorld(t testing.TB, flags []string, endpoints ...string) *world {
 		doc = strings.Replace(doc, "speaks: stripe/v1", "speaks: files/v1", 1)
 		return regexp.MustCompile(`  keyless/v1:.*\n`).ReplaceAllString(doc, filesAPI)
 	}
-	w := prepare(t, p)
+	return prepare(t, p).begin(flags...)
+}
+
+// begin starts the smallest world, with flags for its agent.
+func (w *world) begin(flags ...string) *world {
+	w.t.Helper()
 	w.agents["local"].args = append(w.agents["local"].args, flags...)
 	w.nodes[0].start()
 	w.nodes[0].ready(w.ports.api[0], 20*time.Second)
