@@ -23,7 +23,7 @@ test: browser lint fresh ## every test: unit, race, layout, end to end, the real
 	$(MAKE) sdk
 
 check: lint ## while you work: vet, lint, layout, unit, race
-	$(GO) test -run 'TestLayout|TestDocumentation|TestStyle' ./e2e
+	$(GO) test -run 'TestLayout|TestDocumentation|TestStyle|TestDocs' ./e2e
 	$(GO) test -short -race -timeout 5m $(PKGS)
 
 lint:
