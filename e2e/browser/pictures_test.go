@@ -3,6 +3,7 @@ package browser
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -64,9 +65,9 @@ func TestPictures(t *testing.T) {
 	b.open("/cluster")
 	b.shoot("cluster", 1280)
 	stop()
-	h.weights(t, "eu-west", map[string]float64{"main": 20, "backup": 70, "legacy": 10})
+	h.apiFor(t, http.MethodPatch, "/services/payments/weights/eu-west", "fees of May", map[string]float64{"main": 20, "backup": 70, "legacy": 10})
 	before := h.revision(t)
-	h.weights(t, "eu-west", map[string]float64{"main": 0, "backup": 90, "legacy": 10})
+	h.apiFor(t, http.MethodPatch, "/services/payments/weights/eu-west", "main rests", map[string]float64{"main": 0, "backup": 90, "legacy": 10})
 	b.open(fmt.Sprintf("/changes/%d?rollback=1", before))
 	b.shoot("changes", 1280)
 	h.restore(t)
