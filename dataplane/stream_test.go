@@ -156,6 +156,27 @@ func TestChunkedReadCutMidway(t *testing.T) {
 	}
 }
 
+// A header alone is no answer yet: whoever sends one and then breaks off, or ends a promised body at once, is followed by the next provider.
+func TestReadCutBehindItsHeader(t *testing.T) {
+	for name, length := range map[string]string{"chunked": "", "with a length": "100"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, at(t, func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Content-Type", "text/event-stream")
+				if length != "" {
+					rw.Header().Set("Content-Length", length)
+				}
+				rw.WriteHeader(200)
+				_ = http.NewResponseController(rw).Flush()
+				panic(http.ErrAbortHandler)
+			}))
+			a := w.do("GET", "/v1/balance", "")
+			if route := a.header.Get("Segue-Route"); a.status != 200 || !strings.Contains(route, "main;attempt=1;outcome=unknown") || !strings.Contains(route, "backup;attempt=2;outcome=succeeded") {
+				t.Errorf("got %d %q by %q", a.status, a.body, route)
+			}
+		})
+	}
+}
+
 // A hanging provider leaves a read with a short deadline enough time for the next.
 func TestShortDeadlineIsShared(t *testing.T) {
 	w := newWorld(t)

@@ -60,10 +60,16 @@ func (d *delivery) deliver(resp *http.Response) Result {
 		return d.cut("http_response_incomplete", ErrCut)
 	}
 	class, outcome := d.classify(resp, prefix, now)
+	b := stream{from: resp, prefix: prefix, ended: ended || resp.Body == http.NoBody}
+	b.room, _ = d.client.buffers.Get().(*[bufferSize]byte)
+	defer d.client.buffers.Put(b.room)
+	if d.call.Read && !b.starts() {
+		return d.cut("http_response_incomplete", ErrCut)
+	}
 	if err := d.begin(resp); err != nil {
 		return d.unwanted(class, err)
 	}
-	if err := d.pass(resp, prefix, ended); err != nil {
+	if err := d.pass(&b); err != nil {
 		return d.broken(class, err)
 	}
 	d.flight.release()
@@ -222,32 +228,54 @@ func trailerOf(in http.Header) message.Header {
 	return out
 }
 
+// stream is an answer's body on its way.
+type stream struct {
+	from   *http.Response
+	prefix []byte // was read before
+	ended  bool   // nothing comes after the prefix
+	room   *[bufferSize]byte
+	n      int // bytes in room
+	err    error
+}
+
+// starts waits for the first bytes of a read's answer: as long as the caller has nothing, another provider can be asked. false: the answer
+// was cut before them.
+func (b *stream) starts() bool {
+	if b.ended || len(b.prefix) > 0 {
+		return true
+	}
+	b.read()
+	return b.n > 0 || b.err == nil || b.clean()
+}
+
+func (b *stream) read() { b.n, b.err = b.from.Body.Read(b.room[:]) }
+
+// clean tells an end from a cut.
+func (b *stream) clean() bool { return b.err == io.EOF && !endless(b.from) }
+
 // pass streams the body. Each read is written before the next: events pass one by one, and memory is one buffer. The clock of silence
 // stands still while the taker takes.
-func (d *delivery) pass(resp *http.Response, prefix []byte, ended bool) error {
-	if len(prefix) > 0 {
-		if err := d.to.Write(prefix); err != nil {
+func (d *delivery) pass(b *stream) error {
+	if len(b.prefix) > 0 {
+		if err := d.to.Write(b.prefix); err != nil {
 			return errors.Join(errNotWanted, err)
 		}
 	}
-	if ended || resp.Body == http.NoBody {
+	if b.ended {
 		return nil
 	}
-	room, _ := d.client.buffers.Get().(*[bufferSize]byte)
-	defer d.client.buffers.Put(room)
-	for {
-		n, err := resp.Body.Read(room[:])
-		if n > 0 {
+	for ; ; b.read() {
+		if b.n > 0 {
 			d.flight.timer.Stop()
-			if err := d.to.Write(room[:n]); err != nil {
+			if err := d.to.Write(b.room[:b.n]); err != nil {
 				return errors.Join(errNotWanted, err)
 			}
 			d.flight.timer.Reset(d.flight.idle)
 		}
 		switch {
-		case err == io.EOF && !endless(resp):
+		case b.clean():
 			return nil
-		case err != nil:
+		case b.err != nil:
 			return ErrCut
 		}
 	}
