@@ -50,6 +50,9 @@ func (s *settings) request(ctx context.Context, c call, out any) error {
 }
 
 func (s *settings) fetch(ctx context.Context, c call, accept string) ([]byte, error) {
+	if err := s.checkAPI(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.limit())
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, c.method, c.address(s.api), bytes.NewReader(c.body))

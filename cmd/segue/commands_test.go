@@ -274,3 +274,24 @@ func TestFigures(t *testing.T) {
 		t.Error("an agent that did not tell is exit 75")
 	}
 }
+
+// A service that goes by an order has no weights: 0 % would say that each of its providers is a fallback.
+func TestNoWeightsOfAnOrder(t *testing.T) {
+	cell := func(service, provider string, weight float64) health.Cell {
+		c := health.Cell{Region: "local", Service: service, Provider: provider}
+		c.Weight = weight
+		return c
+	}
+	cells := []health.Cell{cell("payments", "main", 100), cell("payments", "backup", 0), cell("sms", "main", 0), cell("sms", "other", 0)}
+	want := []string{"100 %", "0 %", nothing, nothing}
+	for i, c := range onlyWeights(cells) {
+		if got := percentText(c.Weight); got != want[i] {
+			t.Errorf("%s of %s: %s, want %s", c.Provider, c.Service, got, want[i])
+		}
+	}
+	main := providerRow{Name: "main", Cells: []health.Cell{cells[0], cells[2]}}
+	main.unweigh([]providerRow{{Cells: []health.Cell{cells[0], cells[2]}}, {Cells: cells[1:2]}, {Cells: cells[3:]}})
+	if main.Cells[0].Weight != 100 || main.Cells[1].Weight != health.None64 {
+		t.Errorf("%+v", main.Cells)
+	}
+}

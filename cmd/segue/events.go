@@ -130,6 +130,9 @@ func (s *settings) stream(ctx context.Context, since string, follow bool, last *
 
 // openEvents asks for the stream, behind the event that was last told.
 func (s *settings) openEvents(ctx context.Context, c call, last string) (io.ReadCloser, error) {
+	if err := s.checkAPI(); err != nil {
+		return nil, err
+	}
 	r, err := http.NewRequestWithContext(ctx, c.method, c.address(s.api), nil)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--api: %w", err)}

@@ -74,7 +74,9 @@ func (s *settings) unknownName(ctx context.Context, err error, name string, of n
 	if errors.As(err, &refused) && refused.Code == state.NotFound {
 		if known, e := of(ctx); e == nil && !slices.Contains(known, name) {
 			told := *refused
-			told.Message += guess(name, known) + "; there are: " + strings.Join(known, ", ")
+			if told.Message += guess(name, known); len(known) > 0 {
+				told.Message += "; there are: " + strings.Join(known, ", ")
+			}
 			return &told
 		}
 	}

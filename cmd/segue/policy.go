@@ -55,7 +55,7 @@ func validity(problems policy.Problems) any {
 	return struct {
 		Valid    bool            `json:"valid"`
 		Problems policy.Problems `json:"problems"`
-	}{len(problems) == 0, problems}
+	}{len(problems) == 0, append(policy.Problems{}, problems...)}
 }
 
 func (s *settings) tellValidity(file string, p *policy.Policy, problems policy.Problems) {

@@ -54,7 +54,7 @@ func (s *settings) edit(ctx context.Context, from documented) error {
 	d := &draft{base: from.Revision, path: filepath.Join(dir, "policy.yaml"), text: []byte(from.Source)}
 	done, changed, err := s.editUntilApplied(ctx, d)
 	if err != nil {
-		return fmt.Errorf("%w\nnothing was applied; your text is in %s", err, d.path)
+		return fmt.Errorf("%w\n%syour text is in %s", err, ended(err), d.path)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("edit: %w", err)
@@ -64,6 +64,15 @@ func (s *settings) edit(ctx context.Context, from documented) error {
 		return nil
 	}
 	return s.print(done, func() { s.tellRevision(done) })
+}
+
+// ended says what is sure. Where nobody answered, the text may be in force.
+func ended(err error) string {
+	var refused *state.Error
+	if errors.As(err, &refused) && refused.Code == state.Unknown {
+		return ""
+	}
+	return "nothing was applied; "
 }
 
 // editUntilApplied opens the editor again and again while what it leaves can be mended.
@@ -123,8 +132,16 @@ func (s *settings) open(ctx context.Context, d *draft, wrong []string) ([]byte, 
 	if err != nil {
 		return nil, fmt.Errorf("edit: %w", err)
 	}
-	for bytes.HasPrefix(text, []byte(note)) {
+	return withoutNotes(text, bytes.Count(b.Bytes(), []byte("\n"))-bytes.Count(d.text, []byte("\n"))), nil
+}
+
+// withoutNotes takes away as many notes as were put above. What looks like one and stands below them is the document's own comment.
+func withoutNotes(text []byte, notes int) []byte {
+	for range notes {
+		if !bytes.HasPrefix(text, []byte(strings.TrimSpace(note))) { // editors cut blanks at the ends of lines
+			break
+		}
 		_, text, _ = bytes.Cut(text, []byte("\n"))
 	}
-	return text, nil
+	return text
 }

@@ -62,7 +62,7 @@ nothing to change, 2 when there is, and 1 when apply would refuse the file.`,
 				return explain(named(err, args[0]))
 			}
 			if len(p.Changes) > 0 {
-				p.Next = nextCommand(args[0], b, p)
+				p.Next = nextCommand(args[0], b, p) + s.there()
 			}
 			if err := s.print(p, func() { s.tellPlan(p) }); err != nil {
 				return err
@@ -99,7 +99,15 @@ func nextCommand(file string, b basis, p planned) string {
 	}
 }
 
-// quoted is a file's name as a shell takes it.
+// there sends a command that is printed to where this one was sent: elsewhere it would change another control plane.
+func (s *settings) there() string {
+	if !s.elsewhere {
+		return ""
+	}
+	return " --api " + quoted(s.api)
+}
+
+// quoted is a word as a shell takes it.
 func quoted(name string) string {
 	if strings.ContainsFunc(name, func(r rune) bool {
 		return !strings.ContainsRune("-_./+:@%,", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')

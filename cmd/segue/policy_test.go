@@ -137,3 +137,19 @@ func TestExitCodes(t *testing.T) {
 	segue(t, cut.URL, "", args...).want(t, exitAgain, "not known whether the change was made")
 	segue(t, cut.URL, "", "drill", "list").want(t, exitNoLeader)
 }
+
+// A reason of several lines is one in the audit. What no header can carry, and an address that nothing can be sent to, are mistakes in the
+// command line: nothing was sent.
+func TestReasonsAndAddresses(t *testing.T) {
+	api := control(t)
+	segue(t, api, document, "policy", "apply", "-", "--reason", "fees\n\n\tof the quarter\n").want(t, exitFine)
+	segue(t, api, "", "policy", "log").want(t, exitFine, "fees of the quarter")
+	for _, reason := range []string{"\x1b[31mred", "a\x00b", "\xff"} {
+		segue(t, api, changedTo(60, 40), "policy", "apply", "-", "--reason", reason).want(t, exitUsage, "--reason")
+	}
+	for _, wrong := range []string{"foo", "127.0.0.1:7070", "ftp://127.0.0.1", "http://"} {
+		segue(t, wrong, "", "status").want(t, exitUsage, "http://127.0.0.1:7070")
+		segue(t, wrong, "", "events").want(t, exitUsage, "http://127.0.0.1:7070")
+	}
+	segue(t, api, "", "policy", "validate", file(t, document), "-o", "json").want(t, exitFine, `"problems": []`)
+}

@@ -2,6 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,12 +38,14 @@ func TestAFileKeepsTheWeightsOfTheNight(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	api := control(t)
-	segue(t, api, document, "policy", "plan", "-").want(t, exitChanges, "service payments is new", "segue policy apply -\n")
+	segue(t, api, document, "policy", "plan", "-").want(t, exitChanges, "service payments is new", "segue policy apply - --api "+api+"\n")
 	segue(t, api, document, "policy", "apply", "-").want(t, exitFine)
 	path := file(t, changedTo(100, 0))
 	segue(t, api, "", "policy", "plan", path).want(t, exitChanges, "payments / local   main 70 → 100 %   backup 30 → 0 %\n",
-		"mind: provider backup is left with nothing", "1 to change. segue policy apply "+path+" --base 1\n")
-	segue(t, api, "", "policy", "plan", path, "--replace").want(t, exitChanges, "--replace\n")
+		"mind: provider backup is left with nothing", "1 to change. segue policy apply "+path+" --base 1 --api "+api+"\n")
+	t.Setenv("SEGUE_API", api)
+	segue(t, "", "", "policy", "plan", path).want(t, exitChanges, "1 to change. segue policy apply "+path+" --base 1\n")
+	segue(t, api, "", "policy", "plan", path, "--replace").want(t, exitChanges, "--replace --api ")
 	segue(t, api, "", "policy", "plan", path, "--base", "7").want(t, exitError, "revision 7 is not kept")
 	segue(t, api, "", "policy", "plan", path, "--base", "x").want(t, exitUsage)
 	segue(t, api, "", "policy", "plan", file(t, document)).want(t, exitFine, "nothing to change")
@@ -159,6 +165,38 @@ func TestEdit(t *testing.T) {
 	}
 	script(t, "exit 3")
 	segue(t, api, "", "policy", "edit").want(t, exitError, "failed", "your text is in")
+
+	segue(t, api, "# segue: our own comment\n"+changedTo(50, 50), "policy", "apply", "-", "--replace", "--yes").want(t, exitFine)
+	script(t, "true")
+	segue(t, api, "", "policy", "edit").want(t, exitFine, "nothing was changed")
+	script(t, `if [ $n = 1 ]; then sed -i 's/weights:/wieghts:/' "$1"; else sed -i 's/wieghts:/weights:/; s/{main: 50, backup: 50}/{main: 40, backup: 60}/' "$1"; fi`)
+	segue(t, api, "", "policy", "edit").want(t, exitFine, "main 50 → 40 %")
+	if got := segue(t, api, "", "policy", "get").want(t, exitFine).out; got != "# segue: our own comment\n"+changedTo(40, 60) {
+		t.Errorf("in force:\n%s", got)
+	}
+}
+
+// Whoever does not hear the end of an edit is not told that nothing was applied.
+func TestEditUnanswered(t *testing.T) {
+	api := control(t)
+	segue(t, api, document, "policy", "apply", "-").want(t, exitFine)
+	at, err := url.Parse(api)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass := httputil.NewSingleHostReverseProxy(at)
+	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host = at.Host; r.Method == http.MethodPut {
+			panic(http.ErrAbortHandler)
+		}
+		pass.ServeHTTP(w, r)
+	}))
+	defer cut.Close()
+	script(t, `sed -i 's/{main: 70, backup: 30}/{main: 60, backup: 40}/' "$1"`)
+	said := segue(t, cut.URL, "", "policy", "edit").want(t, exitAgain, "not known whether the change was made", "your text is in ")
+	if strings.Contains(said.err, "nothing was applied") {
+		t.Error(said.err)
+	}
 }
 
 // What somebody else changes while the editor is open is merged; the same field is not, and the editor opens again with both values.

@@ -120,8 +120,26 @@ func newProviderShow(s *settings) *cobra.Command {
 			if err := s.request(c.Context(), call{method: http.MethodGet, path: "/providers/" + url.PathEscape(args[0])}, &p); err != nil {
 				return s.unknownName(c.Context(), err, args[0], s.providerNames)
 			}
+			var all []providerRow // whether a service goes by weights shows in all its providers only
+			if err := s.request(c.Context(), call{method: http.MethodGet, path: "/providers"}, &all); err != nil {
+				return explain(err)
+			}
+			p.unweigh(all)
 			return s.print(p, func() { s.tellProvider(&p) })
 		},
+	}
+}
+
+// unweigh takes away the weights of services that do not go by weights.
+func (p *providerRow) unweigh(all []providerRow) {
+	var cells []health.Cell
+	for i := range all {
+		cells = append(cells, all[i].Cells...)
+	}
+	for i := range p.Cells {
+		if c := &p.Cells[i]; !weighted(cells, c.Region, c.Service) {
+			c.Weight = health.None64
+		}
 	}
 }
 

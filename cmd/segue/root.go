@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -24,6 +27,8 @@ type settings struct {
 	output string
 	reason string
 	yes    bool
+
+	elsewhere bool // api was given in the command line
 }
 
 func newRoot(io streams) *cobra.Command {
@@ -54,8 +59,11 @@ Start with "segue dev": it runs everything on this machine and prints what to tr
 		newDev(s), newControl(s), newAgent(s),
 		newInit(s), newConnect(s), newStatus(s), newEvents(s), newRegion(s), newPolicy(s), newWeight(s), newProvider(s), newDrill(s), newTx(s), newCluster(s), newDoctor(s), newCompletion(s), newMan(s), newVersion(s),
 	)
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.checkOutput() } // before a change is made, not after
-	root.Args = cobra.ArbitraryArgs                                                          // else cobra itself answers an unknown command, and not as a usage error
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { // before a change is made, not after
+		s.elsewhere = c.Flags().Changed("api")
+		return errors.Join(s.checkOutput(), s.checkReason())
+	}
+	root.Args = cobra.ArbitraryArgs // else cobra itself answers an unknown command, and not as a usage error
 	strictArgs(root)
 	s.offerNames(root)
 	return root
@@ -93,6 +101,23 @@ func commandNames(c *cobra.Command) []string {
 		}
 	}
 	return names
+}
+
+// checkAPI refuses an address that nothing can be sent to.
+func (s *settings) checkAPI() error {
+	if u, err := url.Parse(s.api); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return usageError{fmt.Errorf("--api %q: want an address like http://127.0.0.1:7070", s.api)}
+	}
+	return nil
+}
+
+// checkReason puts a reason on one line, as the audit shows it (a commit's message has several), and refuses what no header can carry.
+func (s *settings) checkReason() error {
+	s.reason = strings.Join(strings.Fields(s.reason), " ")
+	if !utf8.ValidString(s.reason) || strings.ContainsFunc(s.reason, unicode.IsControl) {
+		return usageError{fmt.Errorf("--reason %q: want text without control characters", s.reason)}
+	}
+	return nil
 }
 
 func envOr(name, otherwise string) string {

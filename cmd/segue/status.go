@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -116,7 +117,7 @@ func (s *settings) status(ctx context.Context) (statusView, error) {
 		In: got.Status.In, Of: got.Status.Of, Lagging: got.Status.Lagging, Alarm: got.Status.Alarm,
 		Providers: []providerCell{}, Agents: []agentSeen{}, Orders: append([]policy.Order{}, got.Orders...),
 	}
-	for _, c := range got.World.Cells {
+	for _, c := range onlyWeights(got.World.Cells) {
 		v.Providers = append(v.Providers, providerCell{
 			Region: c.Region, Service: c.Service, Provider: c.Provider, PerSecond: c.Rate, Success: c.Success, P99: c.P99, Share: c.Share,
 			Weight: c.Weight, Breaker: c.Breaker, Stands: breakerText(c),
@@ -126,6 +127,22 @@ func (s *settings) status(ctx context.Context) (statusView, error) {
 		v.Agents = append(v.Agents, agentSeen{a.ID, a.Region, a.Revision, a.AgeMS, a.Heard})
 	}
 	return v, nil
+}
+
+// onlyWeights takes away the weights of services that do not go by weights: there each provider would have 0 %, as if it were a fallback.
+func onlyWeights(cells []health.Cell) []health.Cell {
+	cells = slices.Clone(cells)
+	for i := range cells {
+		if !weighted(cells, cells[i].Region, cells[i].Service) {
+			cells[i].Weight = health.None64
+		}
+	}
+	return cells
+}
+
+// weighted tells whether any provider of a service has a weight in a region.
+func weighted(cells []health.Cell, region, service string) bool {
+	return slices.ContainsFunc(cells, func(c health.Cell) bool { return c.Region == region && c.Service == service && c.Weight > 0 })
 }
 
 func (s *settings) tellStatus(w io.Writer, v statusView) {
