@@ -112,19 +112,49 @@ func overlay(under, over Contract) Contract {
 	set(&under.Endpoint, over.Endpoint)
 	set(&under.Credential, over.Credential)
 	set(&under.Keys.Header, over.Keys.Header)
+	set(&under.Keys.Scope, over.Keys.Scope)
 	set(&under.Keys.Life, over.Keys.Life)
 	set(&under.Keys.Max, over.Keys.Max)
 	set(&under.Keys.InUse, over.Keys.InUse)
+	set(&under.Keys.Replay, over.Keys.Replay)
 	if over.Keys.Enforced || over.Keys.Ignored {
 		under.Keys.Enforced, under.Keys.Ignored = over.Keys.Enforced, over.Keys.Ignored
 	}
 	set(&under.RetryAfter, over.RetryAfter)
+	set(&under.RateLimit.Limit, over.RateLimit.Limit)
+	set(&under.RateLimit.Remaining, over.RateLimit.Remaining)
+	set(&under.RateLimit.Reset, over.RateLimit.Reset)
 	set(&under.ObjectID, over.ObjectID)
+	under.Recourse = under.Recourse.under(&over.Recourse)
+	under.Sources = sourcesOver(under.Sources, over)
 	under.Statuses = slices.Concat(over.Statuses, under.Statuses)
 	if len(over.Operations) > 0 {
 		under.Operations = over.Operations
 	}
 	return under
+}
+
+// under lays what is stated of an aid over what was: each aid is one fact, for its parts make sense together only.
+func (r Recourse) under(over *Recourse) Recourse {
+	if over.Lookup.Match != "" {
+		r.Lookup = over.Lookup
+	}
+	if over.Cancel.Match != "" {
+		r.Cancel = over.Cancel
+	}
+	set(&r.Refund, over.Refund)
+	set(&r.Settle, over.Settle)
+	return r
+}
+
+// sourcesOver are the pages of both. A fact that is stated anew is not what the page of the contract underneath says.
+func sourcesOver(under []Source, over Contract) []Source {
+	stated := over.stated()
+	kept := slices.DeleteFunc(slices.Clone(under), func(s Source) bool { return slices.Contains(stated, s.Fact) })
+	if kept = append(kept, over.Sources...); len(kept) == 0 {
+		return nil
+	}
+	return kept
 }
 
 // set replaces a value by one that was said.

@@ -86,8 +86,8 @@ func (c *Contract) names(code string) bool {
 	return false
 }
 
-// Digest names what the contract says. It is recorded with each attempt, so that later evidence is read by the rules under
-// which the attempt was sent. Fields at their zero value do not count: a field that is added later changes no old digest.
+// Digest names what the contract says, without the pages that say so too. It is recorded with each attempt, so that later evidence is
+// read by the rules under which the attempt was sent. Fields at their zero value do not count: a field that is added later changes no old digest.
 func (c *Contract) Digest() [32]byte {
 	d := digest{sha256.New()}
 	d.text("contract", c.Name)
@@ -103,8 +103,12 @@ func (c *Contract) Digest() [32]byte {
 	d.number("keys.life", int64(c.Keys.Life))
 	d.number("keys.max", int64(c.Keys.Max))
 	d.number("keys.in_use", int64(c.Keys.InUse))
+	d.text("keys.scope", string(c.Keys.Scope))
+	d.text("keys.replay", string(c.Keys.Replay))
 	d.text("retry_after", c.RetryAfter)
 	d.text("object_id", c.ObjectID)
+	d.text("rate_limit", c.RateLimit.text())
+	c.Recourse.digest(d)
 	for _, r := range c.Statuses {
 		d.text("status", fmt.Sprintf("%d-%d %q %s %s", r.From, r.To, r.Code, r.Class, r.Outcome))
 	}

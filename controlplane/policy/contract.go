@@ -11,9 +11,12 @@ type Contract struct {
 	Credential Slot
 	Keys       Keys
 	RetryAfter string // header that says when to come back; default Retry-After
+	RateLimit  RateHeaders
 	ObjectID   string // where the id of a created object stands in an answer: "id"
 	Statuses   []StatusRule
+	Recourse   Recourse
 	Operations []OperationSpec // what a service that speaks this contract offers unless it lists its own
+	Sources    []Source        // where the vendor says so
 }
 
 // Dialect is the shape of error bodies that the SDKs of an API take for errors.
@@ -41,10 +44,77 @@ type Keys struct {
 	Header   string        // Idempotency-Key
 	Enforced bool          // the same key executes once per account
 	Ignored  bool          // enforced: false, said outright: it overrides what like brings along
+	Scope    Scope         // how far a key is one key; "": not stated
 	Life     time.Duration // how long it remembers
 	Max      int           // longest key it takes, bytes
 	InUse    int           // status while the first is in progress (409); always unknown
+	Replay   Stored        // which answers are stored under a key and told again; "": not stated
 }
+
+// Scope says how far a key is one key.
+type Scope string
+
+// The scopes.
+const (
+	PerAccount  Scope = "account"  // at every endpoint of the provider
+	PerEndpoint Scope = "endpoint" // at one regional endpoint: another one executes it again
+)
+
+func scopes() []string { return []string{string(PerAccount), string(PerEndpoint)} }
+
+// Stored says which answers a provider stores under a key.
+type Stored string
+
+// What is stored.
+const (
+	StoredAll  Stored = "all"  // of each request that began to execute, a 500 too
+	Stored2xx  Stored = "2xx"  // successes only: after an error the same key executes again
+	StoredNone Stored = "none" // the key is known, its answer is not
+)
+
+func storeds() []string { return []string{string(StoredAll), string(Stored2xx), string(StoredNone)} }
+
+// RateHeaders name the headers in which a provider tells of its limits; "": it does not.
+type RateHeaders struct{ Limit, Remaining, Reset string }
+
+// Recourse is what a provider offers after an outcome that is not known. What is not stated counts as not there.
+type Recourse struct {
+	Lookup Lookup
+	Cancel Cancel
+	Refund string        // the operation that gives back what was executed
+	Settle time.Duration // the longest time after a send in which it may still begin to execute
+}
+
+// Lookup is a read that finds a request by our reference.
+type Lookup struct {
+	Match   string // GET /v1/payments
+	By      Field  // where a request carries the reference
+	Of      []string
+	Horizon time.Duration // how long it finds what is there
+	Strong  bool          // it shows each request as soon as that began to execute
+}
+
+// Cancel is a call that ends a request by our reference.
+type Cancel struct {
+	Match  string
+	Of     []string // operations; none: every effect
+	State  CancelState
+	Blocks bool // a create that comes after it is refused
+}
+
+// CancelState says what an answered cancel means.
+type CancelState string
+
+// What an answered cancel means.
+const (
+	CancelFinal  CancelState = "final"  // it is cancelled
+	CancelQueued CancelState = "queued" // it will be tried
+)
+
+func cancelStates() []string { return []string{string(CancelFinal), string(CancelQueued)} }
+
+// Source is the page on which a vendor states a fact.
+type Source struct{ Fact, Page string }
 
 // StatusRule maps answers to what they prove. Rules are tried in order; the first that matches decides. Class and
 // Outcome hold the words of health.Class and ledger.Outcome (those packages import this one).

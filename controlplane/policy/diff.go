@@ -231,12 +231,20 @@ func contractFacts(c *Contract) []fact {
 		{"credential", strings.TrimSpace(c.Credential.Header + " " + c.Credential.Value + " " + c.Credential.Path)},
 		{"keys.header", c.Keys.Header},
 		{"keys.enforced", enforced},
+		{"keys.scope", string(c.Keys.Scope)},
 		{"keys.life", spanText(c.Keys.Life)},
 		{"keys.max", limitText(float64(c.Keys.Max), "")},
 		{"keys.in_use", limitText(float64(c.Keys.InUse), "")},
+		{"keys.replay", string(c.Keys.Replay)},
 		{"retry_after", c.RetryAfter},
+		{"rate_limit", c.RateLimit.text()},
 		{"object_id", c.ObjectID},
 		{"statuses", statusesText(c.Statuses)},
+		{"lookup", c.Recourse.Lookup.text()},
+		{"cancel", c.Recourse.Cancel.text()},
+		{"refund", c.Recourse.Refund},
+		{"settle", spanText(c.Recourse.Settle)},
+		{"sources", sourcesText(c.Sources)},
 	} {
 		list = append(list, fact{path: join(path, f[0]), label: c.Name + " " + f[0], value: f[1]})
 	}

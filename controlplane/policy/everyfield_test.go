@@ -20,7 +20,7 @@ type spot struct {
 func namesBelow(path string) bool {
 	parts := strings.Split(path, ".")
 	switch last := parts[len(parts)-1]; last {
-	case "regions", "services", "providers", "contracts", "operations":
+	case "regions", "services", "providers", "contracts", "operations", "sources":
 		return true
 	case "weights", "priority", "endpoint", "credential":
 		return len(parts) == 3 && (parts[0] != "contracts")

@@ -66,7 +66,32 @@ func contracts(t *rapid.T, name string) Contract {
 		c.Statuses = append(c.Statuses, StatusRule{from, rapid.IntRange(from, 599).Draw(t, "to"), text("code", "a: b", "é", "429"),
 			rapid.SampledFrom(classes()).Draw(t, "class"), rapid.SampledFrom(outcomes()).Draw(t, "outcome")})
 	}
+	recourses(t, &c)
 	return c
+}
+
+// recourses draws the facts that are not acted on. The operations are those of stripe/v1.
+func recourses(t *rapid.T, c *Contract) {
+	if c.Keys.Enforced {
+		c.Keys.Scope = Scope(rapid.SampledFrom(append(scopes(), "")).Draw(t, "scope"))
+		c.Keys.Replay = Stored(rapid.SampledFrom(append(storeds(), "")).Draw(t, "replay"))
+	}
+	if c.Keys.Ignored {
+		c.Keys.Life, c.Keys.InUse = 0, 0
+	}
+	c.RateLimit = rapid.SampledFrom([]RateHeaders{{}, {"X-L", "X-Rem", "X-Res"}, {Remaining: "x-left"}}).Draw(t, "rate limit")
+	of := rapid.SampledFrom([][]string{nil, {"charge"}, {"intent", "refund"}})
+	if rapid.Bool().Draw(t, "lookup") {
+		c.Recourse.Lookup = Lookup{"GET /v1/found/{id}", Field{"body", "metadata.ref"}, of.Draw(t, "found"), 48 * time.Hour, rapid.Bool().Draw(t, "strong")}
+	}
+	if rapid.Bool().Draw(t, "cancel") {
+		c.Recourse.Cancel = Cancel{"POST /v1/cancel", of.Draw(t, "cancelled"), CancelFinal, rapid.Bool().Draw(t, "blocks")}
+	}
+	if rapid.Bool().Draw(t, "settle") {
+		c.Recourse.Settle = spans(t, "settle", maxSettle)
+		c.Sources = []Source{{"settle", "https://docs.example.com/a?b=c#d"}}
+	}
+	c.Recourse.Refund = rapid.SampledFrom([]string{"", "refund"}).Draw(t, "refund")
 }
 
 func services(t *rapid.T, p *Policy, n int) ServiceSpec {

@@ -33,6 +33,8 @@ const (
 	maxWithin      = 24 * time.Hour
 	maxKeyLife     = 35 * 24 * time.Hour // the ledger keeps its rows no longer
 	maxKeyLength   = 1024
+	maxSettle      = 24 * time.Hour // a call that may still begin a day later has no settle window
+	maxHorizon     = 10 * 365 * 24 * time.Hour
 	minCheckEvery  = time.Second // an active check is load on somebody else's system
 	maxCheckEvery  = time.Hour
 	maxOrder       = 24 * time.Hour

@@ -74,6 +74,12 @@ func (w writer) count(key string, n int) {
 	}
 }
 
+func (w writer) yes(key string, v bool) {
+	if v {
+		w.add(key, plain("!!bool", "true"))
+	}
+}
+
 func (w writer) texts(key string, list []string) {
 	if len(list) > 0 {
 		w.add(key, sequence(list))
@@ -253,9 +259,44 @@ func writeContract(w writer, c *Contract) {
 		writeKeys(w.below("keys", yaml.FlowStyle), k)
 	}
 	w.text("retry_after", c.RetryAfter)
+	if h := c.RateLimit; h != (RateHeaders{}) {
+		m := w.below("rate_limit", yaml.FlowStyle)
+		m.text("limit", h.Limit)
+		m.text("remaining", h.Remaining)
+		m.text("reset", h.Reset)
+	}
 	w.text("object_id", c.ObjectID)
 	writeStatuses(w, c.Statuses)
+	writeRecourse(w, &c.Recourse)
 	writeOperations(w, c.Operations)
+	if len(c.Sources) > 0 {
+		m := w.below("sources", 0)
+		for _, s := range c.Sources {
+			m.text(s.Fact, s.Page)
+		}
+	}
+}
+
+func writeRecourse(w writer, r *Recourse) {
+	if l := &r.Lookup; l.Match != "" {
+		m := w.below("lookup", yaml.FlowStyle)
+		m.text("match", l.Match)
+		if l.By != (Field{}) {
+			m.text("by", l.By.String())
+		}
+		m.texts("of", l.Of)
+		m.span("horizon", l.Horizon)
+		m.yes("strong", l.Strong)
+	}
+	if c := &r.Cancel; c.Match != "" {
+		m := w.below("cancel", yaml.FlowStyle)
+		m.text("match", c.Match)
+		m.texts("of", c.Of)
+		m.text("state", string(c.State))
+		m.yes("blocks_late_create", c.Blocks)
+	}
+	w.text("refund", r.Refund)
+	w.span("settle", r.Settle)
 }
 
 func writeKeys(w writer, k Keys) {
@@ -263,9 +304,19 @@ func writeKeys(w writer, k Keys) {
 	if k.Enforced || k.Ignored {
 		w.add("enforced", plain("!!bool", strconv.FormatBool(k.Enforced)))
 	}
+	w.text("scope", string(k.Scope))
 	w.span("life", k.Life)
 	w.count("max", k.Max)
 	w.count("in_use", k.InUse)
+	w.text("replay", string(k.Replay))
+}
+
+// rangeText is 429, or 500-599.
+func rangeText(from, to int) string {
+	if from == to {
+		return strconv.Itoa(from)
+	}
+	return strconv.Itoa(from) + "-" + strconv.Itoa(to)
 }
 
 func writeStatuses(w writer, rules []StatusRule) {
@@ -279,7 +330,7 @@ func writeStatuses(w writer, rules []StatusRule) {
 		if r.From == r.To {
 			m.count("status", r.From)
 		} else {
-			m.text("status", strconv.Itoa(r.From)+"-"+strconv.Itoa(r.To))
+			m.text("status", rangeText(r.From, r.To))
 		}
 		m.text("code", r.Code)
 		m.text("class", r.Class)

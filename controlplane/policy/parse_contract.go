@@ -23,11 +23,17 @@ func (r *reader) contract(name string, v value) Contract {
 			"credential":  func(v value) { c.Credential = r.slot(v) },
 			"keys":        func(v value) { c.Keys = r.keys(v) },
 			"retry_after": func(v value) { c.RetryAfter = r.text(v) },
+			"rate_limit":  func(v value) { c.RateLimit = r.rateHeaders(v) },
 			"object_id":   func(v value) { c.ObjectID = r.text(v) },
 			"statuses":    func(v value) { c.Statuses = r.statuses(v) },
+			"lookup":      func(v value) { c.Recourse.Lookup = r.lookup(v) },
+			"cancel":      func(v value) { c.Recourse.Cancel = r.cancel(v) },
+			"refund":      func(v value) { c.Recourse.Refund = r.text(v) },
+			"settle":      func(v value) { c.Recourse.Settle = r.duration(v) },
 			"operations":  func(v value) { c.Operations = r.operations(v) },
+			"sources":     func(v value) { c.Sources = r.sources(v) },
 		},
-		later: []string{"lookup", "cancel", "refund", "webhooks", "mapping", "session", "settle", "fees", "rate_limit", "replay", "scope"},
+		later: []string{"webhooks", "mapping", "session", "fees"},
 	})
 	return c
 }
@@ -54,11 +60,66 @@ func (r *reader) keys(v value) Keys {
 			yes, ok := r.boolean(v)
 			k.Enforced, k.Ignored = ok && yes, ok && !yes
 		},
+		"scope":  func(v value) { k.Scope = Scope(r.word(v, scopes(), nil)) },
 		"life":   func(v value) { k.Life = r.duration(v) },
 		"max":    func(v value) { k.Max = r.positive(v, maxKeyLength) },
 		"in_use": func(v value) { k.InUse = r.positive(v, 599) },
-	}, later: []string{"scope", "replay", "syntax"}})
+		"replay": func(v value) { k.Replay = Stored(r.word(v, storeds(), nil)) },
+	}, later: []string{"syntax"}})
 	return k
+}
+
+func (r *reader) rateHeaders(v value) RateHeaders {
+	var h RateHeaders
+	r.object(v, fields{known: map[string]func(value){
+		"limit":     func(v value) { h.Limit = r.text(v) },
+		"remaining": func(v value) { h.Remaining = r.text(v) },
+		"reset":     func(v value) { h.Reset = r.text(v) },
+	}})
+	return h
+}
+
+func (r *reader) lookup(v value) Lookup {
+	var l Lookup
+	r.object(v, fields{known: map[string]func(value){
+		"match":   func(v value) { l.Match = r.text(v) },
+		"by":      func(v value) { l.By = r.oneField(v) },
+		"of":      func(v value) { l.Of = r.texts(v, maxOperations) },
+		"horizon": func(v value) { l.Horizon = r.duration(v) },
+		"strong":  func(v value) { l.Strong, _ = r.boolean(v) },
+	}})
+	return l
+}
+
+func (r *reader) oneField(v value) Field {
+	text := r.text(v)
+	if text == "" {
+		return Field{}
+	}
+	f, err := ParseField(text)
+	if err != nil {
+		r.problem(v, strconv.Quote(clip(text))+" is "+err.Error(), "write one, like body.reference")
+	}
+	return f
+}
+
+func (r *reader) cancel(v value) Cancel {
+	var c Cancel
+	r.object(v, fields{known: map[string]func(value){
+		"match":              func(v value) { c.Match = r.text(v) },
+		"of":                 func(v value) { c.Of = r.texts(v, maxOperations) },
+		"state":              func(v value) { c.State = CancelState(r.word(v, cancelStates(), nil)) },
+		"blocks_late_create": func(v value) { c.Blocks, _ = r.boolean(v) },
+	}})
+	return c
+}
+
+func (r *reader) sources(v value) []Source {
+	var found []Source
+	for _, p := range r.pairs(v, len(factNames())) {
+		found = append(found, Source{p.name, r.text(p.value)})
+	}
+	return found
 }
 
 func (r *reader) statuses(v value) []StatusRule {

@@ -95,8 +95,8 @@ func didYouMean(word string, known []string) string {
 	if len(known) == 0 {
 		return ""
 	}
-	if len(known) > 12 {
-		known = append(slices.Clone(known[:12]), "…")
+	if len(known) > 16 {
+		known = append(slices.Clone(known[:16]), "…")
 	}
 	return "known: " + strings.Join(known, ", ")
 }

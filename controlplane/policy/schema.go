@@ -116,14 +116,38 @@ func contractSchema() *jsonschema.Schema {
 		property{"keys", "the provider's idempotency keys", object(nil,
 			property{"header", "", text()},
 			property{"enforced", "does the same key execute once?", &jsonschema.Schema{Type: "boolean"}},
+			property{"scope", "how far a key is one key", oneWord(scopes()...)},
 			property{"life", "how long a key is remembered", spanSchema()},
 			property{"max", "the longest key, in bytes", whole(maxKeyLength)},
-			property{"in_use", "the status while the first call is in progress", whole(599)})},
+			property{"in_use", "the status while the first call is in progress", whole(599)},
+			property{"replay", "which answers are stored under a key and told again", oneWord(storeds()...)})},
 		property{"retry_after", "the header that says when to come back", text()},
+		property{"rate_limit", "the headers that tell of its limits", object(nil,
+			property{"limit", "", text()}, property{"remaining", "", text()}, property{"reset", "", text()})},
 		property{"object_id", "where a created object's id stands in the body", text()},
 		property{"statuses", "what answers mean; the first match counts, what nothing matches is unknown", listOf(status, maxStatuses)},
+		property{"lookup", "a read that finds a request by our reference", object([]string{"match"},
+			property{"match", "method and path", text()},
+			property{"by", "where a request carries the reference", &jsonschema.Schema{Type: "string", Pattern: fieldForm}},
+			property{"of", "the operations that it finds; left out: every effect", listOf(text(), maxOperations)},
+			property{"horizon", "how long it finds what is there", spanSchema()},
+			property{"strong", "it shows each request as soon as that began to execute", &jsonschema.Schema{Type: "boolean"}})},
+		property{"cancel", "a call that ends a request by our reference", object([]string{"match"},
+			property{"match", "method and path", text()},
+			property{"of", "the operations that it ends; left out: every effect", listOf(text(), maxOperations)},
+			property{"state", "what an answered cancel means", oneWord(cancelStates()...)},
+			property{"blocks_late_create", "a create that comes after it is refused", &jsonschema.Schema{Type: "boolean"}})},
+		property{"refund", "the operation that gives back what was executed", text()},
+		property{"settle", "the longest time after a send in which it may still begin to execute", spanSchema()},
 		property{"operations", "as for services", operationsSchema()},
+		property{"sources", "fact → the page on which the vendor states it", sourcesSchema()},
 	)
+}
+
+func sourcesSchema() *jsonschema.Schema {
+	most := uint64(len(factNames()))
+	return &jsonschema.Schema{Type: "object", MaxProperties: &most, PropertyNames: oneWord(factNames()...),
+		AdditionalProperties: &jsonschema.Schema{Type: "string", Pattern: "^https?://"}}
 }
 
 // property is one field of an object.

@@ -110,6 +110,9 @@ var objects = map[string]string{
 	"contracts.c.credential":       "contracts: {c: {credential: {%s}}}",
 	"contracts.c.keys":             "contracts: {c: {keys: {%s}}}",
 	"contracts.c.statuses[0]":      "contracts: {c: {statuses: [{%s}]}}",
+	"contracts.c.rate_limit":       "contracts: {c: {rate_limit: {%s}}}",
+	"contracts.c.lookup":           "contracts: {c: {lookup: {%s}}}",
+	"contracts.c.cancel":           "contracts: {c: {cancel: {%s}}}",
 	"contracts.c.operations.o":     "contracts: {c: {operations: {o: {%s}}}}",
 	"contracts.c.operations.o.key": "contracts: {c: {operations: {o: {key: {%s}}}}}",
 }

@@ -31,6 +31,8 @@ func (c *checker) contract(own *Contract) {
 	}
 	c.slot(path+".credential", own.Credential)
 	c.texts(path, own)
+	c.recourse(path, &own.Recourse)
+	c.sources(path+".sources", own)
 	for i, s := range own.Statuses {
 		c.status(fmt.Sprintf("%s.statuses[%d]", path, i), s)
 	}
@@ -58,6 +60,8 @@ func (c *checker) texts(path string, own *Contract) {
 		c.problem(path+".keys.enforced", "write true or false", "is both enforced and not")
 	}
 	c.keyNumbers(path+".keys", own.Keys)
+	c.keyFacts(path+".keys", own.Keys)
+	c.rateHeaders(path+".rate_limit", own.RateLimit)
 }
 
 func (c *checker) keyNumbers(path string, k Keys) {
@@ -130,6 +134,7 @@ func (c *checker) resolved(path string, own, full *Contract) {
 	if full.Keys.Header != "" && strings.EqualFold(full.Keys.Header, full.Credential.Header) {
 		c.problem(path+".keys.header", "write another", "is the header of the credential")
 	}
+	c.recourseOf(path, full)
 }
 
 // operations checks a list of operations, of a service or of a contract.

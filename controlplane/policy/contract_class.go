@@ -1,0 +1,92 @@
+package policy
+
+import "fmt"
+
+// Class is what can be promised of an operation at a provider after an outcome that is not known. It is derived from the contract, never
+// written into it.
+type Class string
+
+// The classes, the strongest first.
+const (
+	Guarded Class = "G"    // enforces keys: the same request again executes once
+	Fenced  Class = "F"    // a cancel can rule out that a request still executes
+	Traced  Class = "T"    // a lookup shows whether it executed
+	Nothing Class = "N"    // sent at most once; what is unknown waits for a person
+	Free    Class = "read" // no effect: nothing to promise, it may be sent again
+)
+
+// built are the classes that the data plane acts on. What a contract would allow beyond them is told, and not promised.
+func built() []Class { return []Class{Guarded, Nothing, Free} }
+
+// offer is a class that a contract allows, and what the provider has to offer for it.
+type offer struct {
+	class Class
+	has   string
+}
+
+// ClassOf says what is promised of an operation at a provider, and why. It is what agents do now.
+func ClassOf(o *OperationSpec, c *Contract) (class Class, why string) {
+	return classOf(o, c, built())
+}
+
+func classOf(o *OperationSpec, c *Contract, acted []Class) (class Class, why string) {
+	if o.Read {
+		return Free, "It changes nothing there: it may be sent again, there or elsewhere."
+	}
+	missed := ""
+	for _, one := range offers(o.Name, c) {
+		for _, a := range acted {
+			if a == one.class {
+				return one.class, promise(one.class, c) + missed
+			}
+		}
+		if missed == "" {
+			missed = fmt.Sprintf(" It has %s: that would be class %s, and nothing makes use of it yet.", one.has, one.class)
+		}
+	}
+	return Nothing, promise(Nothing, c) + missed
+}
+
+// offers are the classes that the contract allows for an effect, the strongest first.
+func offers(operation string, c *Contract) []offer {
+	var list []offer
+	r := &c.Recourse
+	cancels := r.Cancel.State == CancelFinal && meant(r.Cancel.Of, operation)
+	shows := r.Lookup.Strong && meant(r.Lookup.Of, operation) && r.Settle > 0
+	if c.Keys.Enforced {
+		list = append(list, offer{Guarded, "keys that are enforced"})
+	}
+	switch {
+	case cancels && r.Cancel.Blocks:
+		list = append(list, offer{Fenced, "a final cancel that blocks late creates"})
+	case cancels && shows: // what comes after the cancel comes within the settle window, and the lookup shows it
+		list = append(list, offer{Fenced, "a final cancel, a settle window and a lookup that shows the end of both"})
+	}
+	if shows {
+		list = append(list, offer{Traced, "a lookup that shows each request, and a settle window"})
+	}
+	return list
+}
+
+// meant tells whether an aid is for an operation; one without a list is for every effect.
+func meant(of []string, operation string) bool {
+	for _, name := range of {
+		if name == operation {
+			return true
+		}
+	}
+	return len(of) == 0
+}
+
+func promise(class Class, c *Contract) string {
+	switch class {
+	case Guarded:
+		return "It executes a key once: what is unknown is sent there again with the same key and bytes, and nowhere else while the key lives (" + span(c.Keys.Life) + ")."
+	case Fenced:
+		return "What is unknown is cancelled there for good, and only then sent elsewhere."
+	case Traced:
+		return "What is unknown is looked up there until it can no longer begin; once, as long as the provider keeps its settle window."
+	default:
+		return "It heeds no key: what is unknown there is never sent again, so it is executed once at most. What stays unknown waits for a person."
+	}
+}
