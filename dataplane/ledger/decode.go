@@ -9,9 +9,10 @@ import (
 
 // reader takes a row apart. After the first mistake it returns zero values only; end tells.
 type reader struct {
-	b      []byte
-	at     int
-	failed bool
+	b       []byte
+	at      int
+	version byte
+	failed  bool
 }
 
 // open checks the version, which stands first in every row.
@@ -19,10 +20,10 @@ func open(b []byte) (*reader, error) {
 	switch {
 	case len(b) == 0 || len(b) > MaxRow || b[0] == 0:
 		return nil, fmt.Errorf("%w: %d bytes without a version", ErrCorrupt, len(b))
-	case b[0] != rowVersion:
+	case b[0] > rowVersion:
 		return nil, fmt.Errorf("%w: version %d; this one reads up to %d", ErrNewer, b[0], rowVersion)
 	}
-	return &reader{b: b, at: 1}, nil
+	return &reader{b: b, at: 1, version: b[0]}, nil
 }
 
 func (r *reader) fail() { r.failed = true }

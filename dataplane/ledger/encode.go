@@ -10,7 +10,8 @@ import (
 )
 
 // rowVersion is the form in which rows are written. A reader refuses newer ones: it would drop what it does not know at the next write.
-const rowVersion = 1
+// Older ones are read for ever.
+const rowVersion = 2 // 1 had neither Course nor Fence
 
 // MaxRow bounds an encoded row: the largest answer that is kept, its headers and sixteen attempts fit in well.
 const MaxRow = 1 << 20
@@ -39,6 +40,7 @@ func Encode(t *Transaction) ([]byte, error) {
 	w.b = append(w.b, t.Token[:]...)
 	w.count(t.Epoch)
 	w.texts(t.Run, t.Region, t.Session)
+	w.course(&t.Course)
 	w.count(len(t.Attempts))
 	for i := range t.Attempts {
 		w.attempt(&t.Attempts[i])
@@ -62,11 +64,12 @@ func Decode(b []byte) (*Transaction, error) {
 	r.texts(&t.ID, &t.Key.App, &t.Key.Service, &t.Key.Key, &t.Operation)
 	copy(t.Fingerprint[:], r.take(len(t.Fingerprint)))
 	t.FingerprintV = r.byte()
-	t.State = State(r.within(byte(Intent), byte(Refused)))
+	t.State = State(r.within(byte(Intent), byte(lastState)))
 	t.Version = r.number()
 	copy(t.Token[:], r.take(len(t.Token)))
 	t.Epoch = r.count()
 	r.texts(&t.Run, &t.Region, &t.Session)
+	r.course(&t.Course)
 	n := r.count()
 	if n > MaxAttempts {
 		r.fail()
@@ -148,6 +151,31 @@ func (w *writer) attempt(a *Attempt) {
 	w.texts(a.Error)
 	w.count(a.Status)
 	w.duration(a.Elapsed)
+	w.fence(&a.Fence)
+}
+
+func (w *writer) course(c *Course) {
+	w.flag(c.Told)
+	w.flag(c.Kept)
+	w.maybe(c.ExecuteBy)
+	w.count(c.Adopted)
+	w.texts(c.Compensates)
+}
+
+func (w *writer) fence(f *Fence) {
+	w.byte(byte(f.How))
+	w.flag(f.Cancel)
+	w.flag(f.Late)
+	w.maybe(f.Quiet)
+	w.maybe(f.Absent)
+}
+
+// maybe writes a time that may not be set.
+func (w *writer) maybe(t time.Time) {
+	w.flag(!t.IsZero())
+	if !t.IsZero() {
+		w.time(t)
+	}
 }
 
 func (w *writer) answer(a *StoredAnswer) {
@@ -179,7 +207,31 @@ func (r *reader) attempt() Attempt {
 	r.texts(&a.Error)
 	a.Status = r.count()
 	a.Elapsed = r.duration()
+	a.Fence = r.fence()
 	return a
+}
+
+func (r *reader) course(c *Course) {
+	if r.version < 2 {
+		return
+	}
+	c.Told, c.Kept, c.ExecuteBy, c.Adopted = r.flag(), r.flag(), r.maybe(), r.count()
+	r.texts(&c.Compensates)
+}
+
+func (r *reader) fence() Fence {
+	if r.version < 2 {
+		return Fence{}
+	}
+	return Fence{How: Closed(r.within(0, byte(ByPolicy))), Cancel: r.flag(), Late: r.flag(), Quiet: r.maybe(), Absent: r.maybe()}
+}
+
+// maybe reads a time that may not be set.
+func (r *reader) maybe() time.Time {
+	if !r.flag() {
+		return time.Time{}
+	}
+	return r.time()
 }
 
 func (r *reader) answer() *StoredAnswer {

@@ -23,6 +23,8 @@ func full() *Transaction {
 		{ID: "at_2", Provider: "adyen", IntentAt: noon.Add(time.Second + 7), Outcome: Succeeded, Sends: 2, Status: 201, Elapsed: -1},
 	}
 	t.Answer = &StoredAnswer{Status: 201, Header: message.Header{{Name: "A", Value: "b"}, {Name: "A", Value: ""}}, Sealed: []byte{0, 1}, KeyID: "k", Hash: [32]byte{5}, Kept: true, ObjectID: "ch_1"}
+	t.Attempts[0].Fence = Fence{How: ByWindow, Cancel: true, Late: true, Quiet: noon.Add(3), Absent: noon.Add(time.Hour)}
+	t.Told, t.Kept, t.ExecuteBy, t.Adopted, t.Compensates = true, true, noon.Add(9), 1, "at_0"
 	t.Updated = noon.Add(time.Minute)
 	return t
 }
@@ -60,14 +62,56 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// TestFormat holds the bytes of version 1: rows that are on disks today must be read for ever.
+// TestFormat holds the bytes of the present version.
 func TestFormat(t *testing.T) {
-	want, err := os.ReadFile("testdata/row-v1.hex")
+	want, err := os.ReadFile("testdata/row-v2.hex")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := hex.EncodeToString(encoded(t, full())); got != strings.TrimSpace(string(want)) {
 		t.Errorf("version %d is written as\n%s", rowVersion, got)
+	}
+}
+
+// TestOldRows reads what earlier versions wrote: rows that are on disks must be read for ever.
+func TestOldRows(t *testing.T) {
+	b, err := os.ReadFile("testdata/row-v1.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := hex.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || old[0] != 1 {
+		t.Fatalf("the stored row: %v", err)
+	}
+	want := full()
+	want.Course = Course{Epoch: want.Epoch}
+	for i := range want.Attempts {
+		want.Attempts[i].Fence = Fence{}
+	}
+	got, err := Decode(old)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("%v\n%+v\n%+v", err, got, want)
+	}
+	again := encoded(t, got)
+	if again[0] != rowVersion {
+		t.Errorf("written again it has version %d", again[0])
+	}
+	if back, err := Decode(again); err != nil || !reflect.DeepEqual(back, want) {
+		t.Errorf("written again it reads %v\n%+v", err, back)
+	}
+	for cut := range old {
+		if err := errOf(Decode(old[:cut])); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("%d of %d bytes were read as a row", cut, len(old))
+		}
+	}
+	o := Object{"default", "payments", "ch_1", "stripe", "acct", "tx_1"}
+	ob, err := EncodeObject(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ob[0] = 1 // objects look the same in both
+	if got, err := DecodeObject(ob); err != nil || got != o {
+		t.Errorf("an old object: %+v %v", got, err)
 	}
 }
 
@@ -79,7 +123,7 @@ func TestEncodeRoundTrip(t *testing.T) {
 		}
 		tx := &Transaction{
 			ID: text("id"), Key: Key{text("app"), text("service"), text("key")}, State: State(rapid.IntRange(1, 5).Draw(rt, "state")),
-			Version: rapid.Uint64().Draw(rt, "version"), Epoch: rapid.IntRange(0, 1<<20).Draw(rt, "epoch"), Run: text("run"), Created: when("created"), Updated: when("updated"),
+			Version: rapid.Uint64().Draw(rt, "version"), Course: Course{Epoch: rapid.IntRange(0, 1<<20).Draw(rt, "epoch"), Told: rapid.Bool().Draw(rt, "told"), Adopted: rapid.IntRange(0, 9).Draw(rt, "adopted"), Compensates: text("compensates")}, Run: text("run"), Created: when("created"), Updated: when("updated"),
 		}
 		for range rapid.IntRange(0, MaxAttempts).Draw(rt, "attempts") {
 			tx.Attempts = append(tx.Attempts, Attempt{
@@ -114,13 +158,13 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s as an object: %v", name, err)
 		}
 	}
-	if err := errOf(Decode(newer)); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "version 2") {
+	if err := errOf(Decode(newer)); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "version 3") {
 		t.Errorf("a newer row: %v", err)
 	}
 	if _, err := DecodeObject(newer); !errors.Is(err, ErrNewer) {
 		t.Errorf("a newer object: %v", err)
 	}
-	for _, bad := range []*Transaction{{State: 0}, {State: Refused + 1}, {State: Intent, Epoch: -1}, {State: Intent, Attempts: []Attempt{{Outcome: Unknown + 1}}}, {State: Intent, Attempts: []Attempt{{Sends: -1}}}} {
+	for _, bad := range []*Transaction{{State: 0}, {State: lastState + 1}, {State: Intent, Course: Course{Epoch: -1}}, {State: Intent, Attempts: []Attempt{{Outcome: Unknown + 1}}}, {State: Intent, Attempts: []Attempt{{Sends: -1}}}} {
 		if err := errOf(Decode(encoded(t, bad))); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%+v was read", bad)
 		}

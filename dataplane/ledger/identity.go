@@ -88,8 +88,8 @@ func checkKey(key string) error {
 		return errors.New("it is empty")
 	case len(key) > MaxKey:
 		return fmt.Errorf("it has %d bytes; at most %d are taken", len(key), MaxKey)
-	case strings.HasPrefix(key, derivedPrefix):
-		return fmt.Errorf("keys that begin with %s are made by Segue", derivedPrefix)
+	case strings.HasPrefix(key, derivedPrefix), strings.HasPrefix(key, compensationPrefix):
+		return fmt.Errorf("keys that begin with %s or %s are made by Segue", derivedPrefix, compensationPrefix)
 	}
 	for i := range len(key) {
 		if key[i] < ' ' || key[i] > '~' {
@@ -228,12 +228,12 @@ func Reference(t *Transaction, provider, account string) string {
 }
 
 // definite counts the attempts at a provider whose outcome is certain. Only they raise n: after an unknown outcome the same key must
-// meet what may have been executed.
+// meet what may have been executed. A settle window that passed is no definite result of the provider's.
 func (t *Transaction) definite(provider, account string) int {
 	n := 0
 	for i := range t.Attempts {
 		a := &t.Attempts[i]
-		if a.Provider == provider && a.Account == account && a.Outcome.Definite() {
+		if a.Provider == provider && a.Account == account && a.Outcome.Definite() && a.How != ByWindow {
 			n++
 		}
 	}

@@ -305,11 +305,11 @@ func TestSettleAndClose(t *testing.T) {
 
 func TestTakeOver(t *testing.T) {
 	tx := &Transaction{State: Intent, Run: "a", Attempts: []Attempt{{ID: "1"}}}
-	if tx.TakeOver("b"); tx.Run != "b" || tx.State != Held || tx.Current().Outcome != Unknown {
+	if tx.TakeOver("b", noon); tx.Run != "b" || tx.State != Held || tx.Current().Outcome != Unknown {
 		t.Errorf("taken over: %+v", tx)
 	}
 	done := &Transaction{State: DoneSucceeded, Attempts: []Attempt{{Outcome: Succeeded}}}
-	if done.TakeOver("b"); done.State != DoneSucceeded || done.Current().Outcome != Succeeded {
+	if done.TakeOver("b", noon); done.State != DoneSucceeded || done.Current().Outcome != Succeeded {
 		t.Errorf("a final row: %+v", done)
 	}
 }

@@ -143,7 +143,7 @@ func TestModel(t *testing.T) {
 		w := newWorld(rt)
 		rt.Repeat(map[string]func(*rapid.T){
 			"hear":   w.hear,
-			"crash":  func(*rapid.T) { w.runs++; w.live = false; w.t.TakeOver(w.run()) },
+			"crash":  func(*rapid.T) { w.runs++; w.live = false; w.t.TakeOver(w.run(), w.now) },
 			"caller": func(rt *rapid.T) { w.retry(rt) },
 			"later":  func(*rapid.T) { w.now = w.now.Add(keyLife / 20) },
 			"late": func(rt *rapid.T) {

@@ -2,55 +2,27 @@ package ledger
 
 import "time"
 
-// Evidence proves or suggests the outcome of one send of the current attempt.
-type Evidence struct {
-	Attempt string
-	Kind    EvidenceKind
-	Outcome Outcome
-	Error   string // RFC 9209 token
-	Status  int
-	Redrive bool // the send was a same-key re-drive: its not_sent says nothing of the first send
-}
-
-// EvidenceKind is where evidence comes from.
-type EvidenceKind uint8
-
-// The kinds of evidence that are built.
-const (
-	FromAnswer    EvidenceKind = iota + 1 // the provider answered (or refused the connection)
-	FromTimeout                           // nothing came in time, or the connection died after the first byte
-	FromStaleSend                         // the sender was paused past send_by: no byte left
-)
-
-// Circumstances are what Next must know beside row and evidence.
-type Circumstances struct {
-	Now      time.Time
-	Live     bool          // a caller's exchange is live: the body is here
-	Deadline time.Time     // when the caller must have an answer
-	Enforced bool          // the attempt's provider enforces keys, by the contract
-	KeyLife  time.Duration // how long it remembers them
-	MaxTries int           // providers per call, by the policy
-	Before   int           // attempts that earlier calls under the key made: they count for none of this call's tries
-	MaxSends int           // sends of one attempt
-	Run      string        // who asks
-}
-
 // StepKind is what to do next.
 type StepKind uint8
 
 // The steps.
 const (
-	Finish    StepKind = iota + 1 // write the final state, then answer
-	Elsewhere                     // proven not executed: a new epoch at another provider
-	Redrive                       // the same request again: same provider, key and bytes
-	Hold                          // record unknown; answer outcome-unknown
-	Refuse                        // proven not executed and nowhere or no time to go: write Refused, tell the caller
+	Finish     StepKind = iota + 1 // write the final state, then answer
+	Elsewhere                      // proven not executed: a new epoch at another provider
+	Redrive                        // the same request again: same provider, key and bytes
+	Hold                           // record unknown; answer outcome-unknown
+	Refuse                         // proven not executed and nowhere or no time to go: write Refused, tell the caller
+	LookUp                         // ask the provider by our reference
+	Cancel                         // write Cancelling, and only then cancel by our reference
+	Wait                           // until Step.Until, then ask again
+	Compensate                     // the evidence's attempt was executed beside the outcome: take it back, by a transaction of its own
 )
 
 // Step is the next step and why.
 type Step struct {
-	Kind StepKind
-	Why  string
+	Kind  StepKind
+	Why   string
+	Until time.Time // Wait
 }
 
 // keyLifePart is how much of a key's life a re-drive may use, in tenths: the rest is for clocks that differ and for the way there.
@@ -59,29 +31,34 @@ const keyLifePart = 9
 // skew is how far ahead of our clock an INTENT may be before its key's age is not believed.
 const skew = time.Second
 
+// LookSpacing lies between two lookups of one attempt.
+const LookSpacing = time.Second
+
 // Next says what to do now that e is known of t. It does not guess: only evidence of an outcome leads to a final state, and only
 // evidence that nothing was executed leads to another provider or to a refusal. Evidence is taken from anybody; the way is changed by
 // the row's driver alone. It does not change t.
 func Next(t *Transaction, e Evidence, c Circumstances) Step {
 	switch {
 	case len(t.Attempts) == 0:
-		return Step{Hold, "the row has no attempt"}
+		return Step{Kind: Hold, Why: "the row has no attempt"}
+	case t.cameToLight(e):
+		return late(t, e, c)
 	case t.Final():
-		return Step{Finish, "the transaction has its outcome: " + t.State.String()}
+		return Step{Kind: Finish, Why: "the transaction has its outcome: " + t.State.String()}
 	case e.Attempt != t.Current().ID:
-		return Step{standing(t), "the evidence is about another attempt than the current one"}
+		return Step{Kind: standing(t), Why: "the evidence is about another attempt than the current one"}
 	}
-	switch o := meaning(t, e); o {
+	switch o := meaning(t, e, c); o {
 	case Succeeded, Declined:
-		return Step{Finish, t.Current().Provider + " showed that the attempt " + o.String()}
+		return Step{Kind: Finish, Why: t.Current().Provider + " showed that the attempt " + o.String()}
 	case NotSent:
 		return unsent(t, c)
 	case Unknown:
 		return unknown(t, e, c)
 	case Open:
-		return Step{standing(t), "the evidence shows nothing"}
+		return Step{Kind: standing(t), Why: "the evidence shows nothing"}
 	default:
-		return Step{standing(t), "the evidence is of a kind that nobody knows"}
+		return Step{Kind: standing(t), Why: "the evidence is of a kind that nobody knows"}
 	}
 }
 
@@ -95,25 +72,86 @@ func standing(t *Transaction) StepKind {
 
 // meaning is what e shows of the whole attempt. That one send was not sent says nothing of the sends before it; and what says
 // nothing takes no proof back.
-func meaning(t *Transaction, e Evidence) Outcome {
+func meaning(t *Transaction, e Evidence, c Circumstances) Outcome {
+	a := t.Current()
+	if o := found(t, e, c); o != Open {
+		return o
+	}
 	switch e.Outcome {
 	case Declined:
-		if !e.Redrive && t.Current().Sends <= 1 || !beforeTheKey(e.Status) {
+		if once(a, e) || !c.Forgets && !beforeTheKey(e.Status) {
 			return Declined
 		}
-	case Succeeded, Open:
-		return e.Outcome
+	case Succeeded:
+		if !a.Cancel || e.Kind == FromOperator {
+			return Succeeded
+		} // a cancel that has left may still void what was executed
+	case Open:
+		return Open
 	case NotSent, Unknown:
 	default: // a word that nobody knows proves nothing: it is read as unknown
 	}
 	switch {
 	case t.State == Refused:
 		return NotSent
-	case e.Outcome == NotSent && !e.Redrive && t.Current().Sends <= 1:
+	case e.Outcome == NotSent && (once(a, e) || e.Kind == FromOperator):
 		return NotSent
 	default:
 		return Unknown
 	}
+}
+
+// once tells whether the send that e speaks of is the attempt's only one.
+func once(a *Attempt, e Evidence) bool { return !e.Redrive && a.Sends <= 1 }
+
+// found is the outcome that a finding proves, or Open.
+func found(t *Transaction, e Evidence, c Circumstances) Outcome {
+	switch e.Finding {
+	case TooLate:
+		return Succeeded
+	case Voided:
+		if e.Kind != FromCancel { // a cancel's own answer is no fence: a lookup must show it
+			return NotSent
+		}
+	case Absent:
+		if windowed(t, e, c) {
+			return NotSent
+		}
+	case NoFinding, InProgress:
+	default: // a finding that nobody knows proves nothing
+	}
+	return Open
+}
+
+// windowed tells whether a lookup that found nothing closes the attempt: it is the second one, it was begun after the settle window had passed,
+// within the lookup's horizon, no cancel can have left, and the policy or the contract makes that a proof.
+func windowed(t *Transaction, e Evidence, c Circumstances) bool {
+	a := t.Current()
+	switch {
+	case a.How == ByWindow:
+		return true
+	case e.Kind != FromLookup, a.Cancel, !c.Traced && !c.Expires, c.Settle <= 0, a.Absent.IsZero():
+		return false
+	}
+	return !e.Begun.Before(a.Absent.Add(LookSpacing)) && !e.Begun.Before(t.quiet().Add(c.Settle)) && !beyond(a, e.Begun, c)
+}
+
+// beyond tells whether a lookup at that time is past the time for which the provider remembers.
+func beyond(a *Attempt, at time.Time, c Circumstances) bool {
+	return c.Horizon > 0 && at.Sub(a.IntentAt) >= c.Horizon
+}
+
+// quiet is when the last send of the current attempt may have begun. Rows that do not say so were last written after it.
+func (t *Transaction) quiet() time.Time {
+	a := t.Current()
+	q := a.Quiet
+	if q.IsZero() {
+		q = t.Updated
+	}
+	if q.Before(a.IntentAt) {
+		q = a.IntentAt
+	}
+	return q
 }
 
 // beforeTheKey tells the refusals that a provider gives before it looks at the key: who asks, what may be asked, where. To a re-drive they
@@ -131,43 +169,31 @@ func unsent(t *Transaction, c Circumstances) Step {
 	where := t.Current().Provider + " executed nothing, which is proven; "
 	switch {
 	case c.Run != t.Run:
-		return Step{standing(t), where + "only the row's driver goes on from here"}
+		return Step{Kind: standing(t), Why: where + "only the row's driver goes on from here"}
+	case t.lateOne() >= 0:
+		return Step{Kind: Finish, Why: where + "an earlier attempt was executed late: it is the outcome"}
 	case t.State == Refused:
-		return Step{Refuse, where + "the caller was told"}
-	case !c.Live:
-		return Step{Refuse, where + "no caller waits, so that nothing is sent elsewhere"}
-	case !c.Now.Before(c.Deadline):
-		return Step{Refuse, where + "the caller's deadline has passed"}
-	case len(t.Attempts) >= MaxAttempts:
-		return Step{Refuse, where + "the key has had all the attempts that one key may have"}
-	case len(t.Attempts)-c.Before >= c.MaxTries:
-		return Step{Refuse, where + "the call has had all its tries"}
+		return Step{Kind: Refuse, Why: where + "the caller was told"}
 	}
-	return Step{Elsewhere, where + "another provider may be asked"}
+	if why := stay(t, c); why != "" {
+		return Step{Kind: Refuse, Why: where + why}
+	}
+	return Step{Kind: Elsewhere, Why: where + "another provider may be asked"}
 }
 
-func unknown(t *Transaction, e Evidence, c Circumstances) Step {
-	a := t.Current()
-	what := "whether " + a.Provider + " executed it is not known; "
-	if e.Outcome == NotSent {
-		what = "a re-drive that was not sent says nothing of the sends before it; "
-	}
-	age := c.Now.Sub(a.IntentAt)
+// stay is why no other provider may be asked now, or empty.
+func stay(t *Transaction, c Circumstances) string {
 	switch {
-	case c.Run != t.Run:
-		return Step{Hold, what + "only the row's driver may send again"}
-	case !c.Enforced:
-		return Step{Hold, what + "it does not enforce keys, so that a second send could execute twice"}
 	case !c.Live:
-		return Step{Hold, what + "no caller waits, and the body is gone"}
+		return "no caller waits, so that nothing is sent elsewhere"
 	case !c.Now.Before(c.Deadline):
-		return Step{Hold, what + "the caller's deadline has passed"}
-	case age < -skew:
-		return Step{Hold, what + "the attempt's INTENT lies in the future, so that its key's age is not known"}
-	case age >= c.KeyLife/10*keyLifePart:
-		return Step{Hold, what + "its key is too old to be relied on there"}
-	case a.Sends >= c.MaxSends:
-		return Step{Hold, what + "the attempt has had all its sends"}
+		return "the caller's deadline has passed"
+	case c.Skewed:
+		return "this machine's clock is too far off for guarded work"
+	case len(t.Attempts) >= MaxAttempts:
+		return "the key has had all the attempts that one key may have"
+	case len(t.Attempts)-c.Before >= c.MaxTries:
+		return "the call has had all its tries"
 	}
-	return Step{Redrive, what + "it enforces keys, so that the same request is sent again"}
+	return ""
 }

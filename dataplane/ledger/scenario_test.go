@@ -86,7 +86,7 @@ func (s *story) order(t *testing.T, words []string) string {
 		s.c.Deadline, s.c.Before = s.c.Now.Add(10*time.Second), len(s.t.Attempts)
 	case "run": // run NAME takes over | run NAME speaks
 		if s.c.Run = words[1]; words[2] == "takes" {
-			s.t.TakeOver(words[1])
+			s.t.TakeOver(words[1], s.c.Now)
 		}
 	case "evidence": // evidence N OUTCOME
 		return s.evidence(t, words[1], words[2])

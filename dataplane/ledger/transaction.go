@@ -32,7 +32,11 @@ const (
 	DoneSucceeded                  // final; Answer is stored
 	DoneDeclined                   // final; Answer is stored
 	Refused                        // every attempt not_sent
+	Cancelling                     // a cancel of the current attempt may have left: written before the first of its bytes
 )
+
+// lastState is the highest State that a row may hold.
+const lastState = Cancelling
 
 // Print tells the request from another under the same key.
 type Print struct {
@@ -47,17 +51,27 @@ type Transaction struct {
 	Key       Key
 	Operation string
 	Print
-	State    State
-	Version  uint64
-	Token    [16]byte // unique per write: tells "my write was applied" from "another's was"
-	Epoch    int      // rises when another attempt may be sent
-	Run      string   // who drives
-	Region   string
-	Session  string
+	State   State
+	Version uint64
+	Token   [16]byte // unique per write: tells "my write was applied" from "another's was"
+	Run     string   // who drives
+	Region  string
+	Session string
+	Course
 	Attempts []Attempt // the last is the current one; at most MaxAttempts, all kept
 	Answer   *StoredAnswer
 	Created  time.Time
 	Updated  time.Time
+}
+
+// Course is what the row says of the way on, beyond its state.
+type Course struct {
+	Epoch       int       // rises when another attempt may be sent
+	Told        bool      // the caller was told not_sent: only a new request opens the row again
+	Kept        bool      // the request's bytes are kept, sealed: background work may send them again
+	ExecuteBy   time.Time // and after this it may not; zero: never in the background
+	Adopted     int       // 1 + the index of an earlier attempt whose late execution is the transaction's outcome; 0: the current one's
+	Compensates string    // the attempt of another transaction that this one takes back; empty: none
 }
 
 // MaxAttempts bounds Attempts.
@@ -79,7 +93,30 @@ type Attempt struct {
 	Error       string // RFC 9209 token or empty: connection_refused, http_response_timeout …
 	Status      int    // the provider's status, 0 if none
 	Elapsed     time.Duration
+	Fence
 }
+
+// Fence is what is known of whether an attempt can still be executed.
+type Fence struct {
+	How    Closed    // how it was closed as not executed
+	Cancel bool      // a cancel of it may have left; in Held too
+	Late   bool      // it was executed after it had been closed
+	Quiet  time.Time // none of its sends began after this: a takeover or a re-drive, whichever is later. The settle window begins here
+	Absent time.Time // when the first lookup since the last send began that found nothing
+}
+
+// Closed is how an attempt was closed as not executed.
+type Closed uint8
+
+// The ways. An attempt that was closed by a window or by the policy may still come to light: it is watched.
+const (
+	NotClosed  Closed = iota
+	ByAnswer          // its only send was proven not sent
+	ByCancel          // a lookup showed it cancelled
+	ByWindow          // two lookups found nothing, the last of them begun after the settle window
+	ByOperator        // a person showed it, with evidence
+	ByPolicy          // nothing is proven: the policy accepts duplicates
+)
 
 // Current returns the last attempt.
 func (t *Transaction) Current() *Attempt { return &t.Attempts[len(t.Attempts)-1] }

@@ -34,6 +34,8 @@ func (s State) String() string {
 		return "declined"
 	case Refused:
 		return "not_sent"
+	case Cancelling:
+		return "cancelling"
 	default:
 		return "unknown"
 	}
@@ -41,7 +43,7 @@ func (s State) String() string {
 
 // ParseState reads a state's word.
 func ParseState(word string) (State, bool) {
-	for s := Intent; s <= Refused; s++ {
+	for s := Intent; s <= lastState; s++ {
 		if s.String() == word {
 			return s, true
 		}
@@ -62,6 +64,14 @@ func (k StepKind) String() string {
 		return "hold"
 	case Refuse:
 		return "refuse"
+	case LookUp:
+		return "look_up"
+	case Cancel:
+		return "cancel"
+	case Wait:
+		return "wait"
+	case Compensate:
+		return "compensate"
 	default:
 		return "unknown"
 	}
@@ -76,6 +86,56 @@ func (k EvidenceKind) String() string {
 		return "timeout"
 	case FromStaleSend:
 		return "stale_send"
+	case FromLookup:
+		return "lookup"
+	case FromCancel:
+		return "cancel"
+	case FromWebhook:
+		return "webhook"
+	case FromStatement:
+		return "statement"
+	case FromOperator:
+		return "operator"
+	case FromTimer:
+		return "timer"
+	default:
+		return "unknown"
+	}
+}
+
+// String is the way's word.
+func (c Closed) String() string {
+	switch c {
+	case NotClosed:
+		return "open"
+	case ByAnswer:
+		return "answer"
+	case ByCancel:
+		return "cancel"
+	case ByWindow:
+		return "window"
+	case ByOperator:
+		return "operator"
+	case ByPolicy:
+		return "policy"
+	default:
+		return "unknown"
+	}
+}
+
+// String is the finding's word.
+func (f Finding) String() string {
+	switch f {
+	case NoFinding:
+		return "nothing"
+	case Absent:
+		return "absent"
+	case Voided:
+		return "voided"
+	case TooLate:
+		return "too_late"
+	case InProgress:
+		return "in_progress"
 	default:
 		return "unknown"
 	}

@@ -177,7 +177,7 @@ func (d *Driver) Intend(t *ledger.Transaction, to *policy.Candidate, h message.H
 // Resend makes an open row this run's, for the same request once more. It returns when the lease of that send began.
 func (d *Driver) Resend(t *ledger.Transaction, now time.Time) (begun time.Duration) {
 	begun = d.cfg.Boot()
-	t.TakeOver(d.cfg.Run)
+	t.TakeOver(d.cfg.Run, now)
 	t.State = ledger.Intent
 	t.Current().Sends++
 	d.Stamp(t, now)

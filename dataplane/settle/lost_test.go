@@ -90,7 +90,7 @@ func (r *rig) executedSomewhere(handlers []http.HandlerFunc) bool {
 func moved(t *testing.T, r **rig, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, q *http.Request) {
 		row := (*r).row("k")
-		row.TakeOver("b/one")
+		row.TakeOver("b/one", time.Now())
 		(*r).driver.Stamp(row, time.Now())
 		if err := (*r).driver.Put(context.Background(), row); err != nil {
 			t.Error(err)
@@ -172,7 +172,7 @@ func TestSettledByANeighbourIsKnown(t *testing.T) {
 			row.Settle(ledger.Evidence{Attempt: row.Current().ID, Kind: ledger.FromAnswer, Outcome: ledger.Succeeded})
 			_ = row.Close(ledger.Finish)
 		},
-		"taken over": func(row *ledger.Transaction) { row.TakeOver("b/one") },
+		"taken over": func(row *ledger.Transaction) { row.TakeOver("b/one", time.Now()) },
 	} {
 		r := newRig(t, false, reset)
 		r.driver.Run(context.Background(), r.claim("k", &caller{}))

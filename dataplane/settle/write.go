@@ -254,7 +254,7 @@ func (d *Driver) Adopt(ctx context.Context) (int, error) {
 }
 
 func (d *Driver) adopt(ctx context.Context, t *ledger.Transaction) error {
-	t.TakeOver(d.cfg.Run)
+	t.TakeOver(d.cfg.Run, d.cfg.Now())
 	if len(t.Attempts) > 0 && t.Current().Error == "" {
 		t.Current().Error = "proxy_internal_error"
 	}

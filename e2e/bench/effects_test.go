@@ -87,7 +87,7 @@ func example() *ledger.Transaction {
 	at := time.Now()
 	return &ledger.Transaction{
 		ID: "tx_01J9ZZZZZZZZZZZZZZZZZZZZZZ", Key: ledger.Key{App: "default", Service: "payments", Key: "agent-1790000000000000000-1-1"},
-		Operation: "charge", State: ledger.DoneSucceeded, Version: 2, Epoch: 1, Run: "local-1/0123456789abcdef", Region: "local",
+		Operation: "charge", State: ledger.DoneSucceeded, Version: 2, Course: ledger.Course{Epoch: 1}, Run: "local-1/0123456789abcdef", Region: "local",
 		Session: "agent-1790000000000000000-1", Created: at, Updated: at,
 		Attempts: []ledger.Attempt{{ID: "at_01J9ZZZZZZZZZZZZZZZZZZZZZZ", Provider: "main", Account: "main", Endpoint: "http://127.0.0.1:7601",
 			ProviderKey: "agent-1790000000000000000-1-1", IntentAt: at, SendBy: time.Second, Outcome: ledger.Succeeded, Sends: 1, Status: 200, Elapsed: time.Millisecond}},
