@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -28,12 +29,13 @@ func (w *Web) policyText(c echo.Context) error {
 // provider is one of them as the API shows it: what the policy says, and how it stands in each region. Credentials are names in the
 // policy, never values, and even the names stay away.
 type provider struct {
-	Name     string         `json:"name"`
-	Contract string         `json:"contract"`
-	Account  string         `json:"account"`
-	Limits   policy.Limits  `json:"limits"`
-	Cells    []health.Cell  `json:"cells"`
-	Orders   []policy.Order `json:"orders"`
+	Name     string           `json:"name"`
+	Contract string           `json:"contract"`
+	Account  string           `json:"account"`
+	Limits   policy.Limits    `json:"limits"`
+	Cells    []health.Cell    `json:"cells"`
+	Orders   []policy.Order   `json:"orders"`
+	Promises []policy.Promise `json:"promises"` // for the operations of its service, derived from its contract
 }
 
 func (w *Web) providers(c echo.Context) error {
@@ -45,7 +47,7 @@ func (w *Web) providers(c echo.Context) error {
 		if only := c.Param("provider"); only != "" && only != p.Name {
 			continue
 		}
-		one := provider{Name: p.Name, Contract: p.Contract, Account: p.AccountName(), Limits: p.Limits, Cells: []health.Cell{}, Orders: []policy.Order{}}
+		one := provider{Name: p.Name, Contract: p.Contract, Account: p.AccountName(), Limits: p.Limits, Cells: []health.Cell{}, Orders: []policy.Order{}, Promises: promises(doc, p)}
 		for _, cell := range s.View.World.Cells {
 			if cell.Provider == p.Name {
 				one.Cells = append(one.Cells, cell)
@@ -59,6 +61,35 @@ func (w *Web) providers(c echo.Context) error {
 		list = append(list, one)
 	}
 	return oneOrAll(c, c.Param("provider"), list)
+}
+
+// promises are what holds at a provider for the operations of the services that have it.
+func promises(doc *policy.Policy, p *policy.ProviderSpec) []policy.Promise {
+	list := []policy.Promise{}
+	c, err := doc.Contract(p.Contract)
+	if err != nil {
+		return list
+	}
+	for _, name := range servicesOf(doc, p.Name) {
+		if i := slices.IndexFunc(doc.Services, func(s policy.ServiceSpec) bool { return s.Name == name }); i >= 0 {
+			list = append(list, policy.Promises(doc.OperationsOf(&doc.Services[i]), &c)...)
+		}
+	}
+	return list
+}
+
+// contracts are those that the policy can name: what each says, the vendor's page for it, and what is promised for each operation.
+func (w *Web) contracts(c echo.Context) error {
+	list, name := []policy.Sheet{}, c.Param("contract")
+	if plain, err := url.PathUnescape(name); err == nil { // a name has a slash, which a path writes as %2F
+		name = plain
+	}
+	for _, sheet := range w.fresh(c.Request().Context()).State.Current().Policy.Sheets() {
+		if name == "" || name == sheet.Name {
+			list = append(list, sheet)
+		}
+	}
+	return oneOrAll(c, name, list)
 }
 
 func oneOrAll[T any](c echo.Context, name string, list []T) error {

@@ -39,7 +39,7 @@ func TestProviders(t *testing.T) {
 	s := newSite(t, options{})
 	wants(t, s.get("/providers", 200), `<span class="is-bad">main</span>`, " is open in eu-west since 14:02:24.", "in eu-west; 3 failures in a row", "!SECRET_NAME_OF", "segue provider list")
 	page := s.get("/providers/main", 200)
-	wants(t, page, "open since 14:02:24", "3 failures in a row", "connection refused", "It executes a key once", "24 h", "Idempotency-Key", "no limit", "127.0.0.1:7601",
+	wants(t, page, "open since 14:02:24", "3 failures in a row", "connection refused", "It executes a key once", "24 h", "class G", "charge", "Idempotency-Key", "no limit", "127.0.0.1:7601",
 		"15 minutes", "The same as a table", "!SECRET_NAME_OF", "segue provider show main", "Review the drain")
 	if rows := strings.Count(page, `scope="row" class="num"`); rows < 3*15 {
 		t.Errorf("the table twin has %d minutes", rows)

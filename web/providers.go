@@ -328,16 +328,44 @@ func limitText(n float64, unit string) string {
 	return plain(n) + unit
 }
 
+// promised are the operations by their class, and what each class means here.
+func promised(list []policy.Promise) (classes []view.Pair, sentence string) {
+	var order []policy.Class
+	operations, why := map[policy.Class][]string{}, map[policy.Class][]string{}
+	for _, p := range list {
+		if operations[p.Class] == nil {
+			order = append(order, p.Class)
+		}
+		operations[p.Class] = append(operations[p.Class], p.Operation)
+		if p.Class != policy.Free && !slices.Contains(why[p.Class], p.Why) {
+			why[p.Class] = append(why[p.Class], p.Why)
+		}
+	}
+	var sentences []string
+	for _, class := range order {
+		name := "class " + string(class)
+		if class == policy.Free {
+			name = "reads"
+		}
+		classes = append(classes, view.Pair{Name: name, Value: strings.Join(operations[class], ", ")})
+		sentences = append(sentences, why[class]...)
+	}
+	return classes, strings.Join(sentences, " ")
+}
+
 // contractFacts are what the contract says, and what can be promised by it.
 func contractFacts(doc *policy.Policy, spec *policy.ProviderSpec) (facts []view.Pair, promise string) {
 	c, err := doc.Contract(spec.Contract)
 	if err != nil {
 		return nil, sentenceOf(err.Error())
 	}
-	promise = "It takes no key: what is unknown there is never sent again, so it is executed once at most. What stays unknown waits for a person."
+	classes, promise := promised(promises(doc, spec))
+	facts = append(facts, classes...)
 	if c.Keys.Enforced {
-		promise = "It executes a key once: what is unknown is sent there again with the same key and bytes, and nowhere else while the key lives."
 		facts = append(facts, view.Pair{Name: "key", Value: c.Keys.Header}, view.Pair{Name: "remembered for", Value: view.Span(c.Keys.Life)})
+	}
+	if c.Keys.Enforced && c.Keys.Replay != "" {
+		facts = append(facts, view.Pair{Name: "stored under a key", Value: string(c.Keys.Replay)})
 	}
 	for _, f := range []view.Pair{{Name: "errors are told as", Value: string(c.Dialect)}, {Name: "an object’s id", Value: c.ObjectID}, {Name: "come back after", Value: c.RetryAfter}} {
 		if f.Value != "" {

@@ -56,6 +56,8 @@ func (w *Web) routesOfAPI(v1 *echo.Group) {
 	v1.POST("/providers/:provider/drain", w.drain)
 	v1.POST("/providers/:provider/resume", w.resume)
 	v1.POST("/providers/:provider/probe", w.probe)
+	v1.GET("/contracts", w.contracts)
+	v1.GET("/contracts/:contract", w.contracts)
 	v1.GET("/regions", w.regions)
 	v1.GET("/regions/:region", w.regions)
 	v1.GET("/transactions", w.transactions)

@@ -24,7 +24,7 @@ type object = map[string]any
 func shown() []any {
 	return []any{
 		changed{}, provider{}, region{}, Fault{}, Verdict{}, Naive{}, found{}, query.Why{}, occurrence{}, update{}, health.Report{}, health.World{}, problem{},
-		planned{}, revisionLine{}, revisionShown{}, probed{}, nodeView{}, agentShown{}, view.Status{}, state.Ack{},
+		policy.Sheet{}, planned{}, revisionLine{}, revisionShown{}, probed{}, nodeView{}, agentShown{}, view.Status{}, state.Ack{},
 	}
 }
 
@@ -33,7 +33,7 @@ func schemaNames() map[string]string {
 	return map[string]string{
 		"web.change": "Difference", "web.Fault": "SandboxFault", "web.found": "Transactions", "web.planned": "Plan", "web.occurrence": "Event",
 		"health.Event": "AgentEvent", "web.Verdict": "Books", "health.World": "Health", "web.revisionLine": "RevisionRow",
-		"web.revisionShown": "Revision", "policy.Problem": "Finding", "web.nodeView": "Node", "web.agentShown": "Agent",
+		"web.revisionShown": "Revision", "policy.Problem": "Finding", "policy.Sheet": "Contract", "policy.Stated": "ContractFact", "web.nodeView": "Node", "web.agentShown": "Agent",
 	}
 }
 

@@ -28,12 +28,13 @@ they send and, where the policy says so, by an active check of its own.`,
 
 // providerRow is a provider as the API shows it.
 type providerRow struct {
-	Name     string         `json:"name"`
-	Contract string         `json:"contract"`
-	Account  string         `json:"account"`
-	Limits   policy.Limits  `json:"limits"`
-	Cells    []health.Cell  `json:"cells"`
-	Orders   []policy.Order `json:"orders"`
+	Name     string           `json:"name"`
+	Contract string           `json:"contract"`
+	Account  string           `json:"account"`
+	Limits   policy.Limits    `json:"limits"`
+	Cells    []health.Cell    `json:"cells"`
+	Orders   []policy.Order   `json:"orders"`
+	Promises []policy.Promise `json:"promises"`
 }
 
 func newProviderList(s *settings) *cobra.Command {
@@ -157,6 +158,7 @@ func (s *settings) tellProvider(p *providerRow) {
 		})
 	}
 	s.table(rows)
+	s.tellPromises(p.Promises)
 	for i := range p.Orders {
 		o := &p.Orders[i]
 		fmt.Fprintf(s.io.out, "%s %s in %s until %s, by %s: %s\n", o.Kind, o.ID, regionsOrAll(o.Regions), clock(o.Ends()), o.Actor, o.Reason)
