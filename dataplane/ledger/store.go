@@ -8,10 +8,12 @@ import (
 // Written is how a store took an Advance.
 type Written uint8
 
-// How a write ended. Lost: the row moved on; current says where to. (Hinted comes with the hint log.)
+// How a write ended. Lost: the row moved on; current says where to. Hinted: the outcome is on this agent's disk and goes to the store
+// when a quorum is back, by the same compare-and-swap; until then the row is what it was, for everybody.
 const (
 	Stored Written = iota + 1
 	Lost
+	Hinted
 )
 
 // ErrNotFound is returned by Load, ByID and Owner when there is no row.
