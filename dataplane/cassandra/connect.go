@@ -1,0 +1,144 @@
+package cassandra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gocql/gocql"
+)
+
+// connect makes a driver's session. There is no retry policy: whether a write may be repeated is for cas to say.
+func connect(o Options) (*gocql.Session, error) {
+	policy := newHosts(o.Datacenter, o.Now)
+	c := gocql.NewCluster(o.Hosts...)
+	c.ProtoVersion = 4
+	c.Timeout, c.ConnectTimeout, c.WriteTimeout = o.Timeout, o.Timeout, o.Timeout
+	c.Consistency, c.SerialConsistency = gocql.Quorum, gocql.Serial
+	c.RetryPolicy = nil
+	c.ReconnectInterval = probeEvery
+	c.ReconnectionPolicy = &gocql.ConstantReconnectionPolicy{MaxRetries: 2, Interval: 500 * time.Millisecond}
+	c.PoolConfig.HostSelectionPolicy = policy
+	c.QueryObserver, c.BatchObserver = policy, policy
+	c.DisableSkipMetadata = true // the columns of a conditional write's answer are not those that were prepared
+	c.Logger = driverLog{o.Log}
+	if o.Login.User != "" {
+		c.Authenticator = gocql.PasswordAuthenticator{Username: o.Login.User, Password: o.Login.Password}
+	}
+	if o.TLS != nil {
+		c.SslOpts = &gocql.SslOptions{Config: o.TLS.Clone(), EnableHostVerification: true}
+	}
+	session, err := c.CreateSession()
+	if err != nil {
+		return nil, fmt.Errorf("cassandra: no node of %v lets us in: %w", o.Hosts, err)
+	}
+	return session, nil
+}
+
+// driverLog takes what the driver has to say. It speaks of nodes that come and go, which is no error of ours.
+type driverLog struct{ log *slog.Logger }
+
+func (l driverLog) Print(v ...any)                 { l.log.Debug(fmt.Sprint(v...)) }
+func (l driverLog) Printf(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l driverLog) Println(v ...any)               { l.log.Debug(fmt.Sprint(v...)) }
+
+// watch makes a new driver's session when the old one has reached nobody for a while: after all nodes changed their addresses, it never
+// would again.
+func (s *Store) watch(ctx context.Context) {
+	ticker := time.NewTicker(probeEvery)
+	defer ticker.Stop()
+	since := s.opts.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := s.opts.Now()
+		if s.probe(ctx) == nil {
+			since = now
+			continue
+		}
+		if now.Sub(since) < rebuildAfter {
+			continue
+		}
+		fresh, err := connect(s.opts)
+		if err != nil {
+			s.opts.Log.Warn("no node of Cassandra can be reached", "error", err, "since", since)
+			continue
+		}
+		s.opts.Log.Info("connected to Cassandra anew", "since", since)
+		old := s.driver.Swap(fresh)
+		since = now
+		old.Close() // it reached nobody: what hangs on it ends as unknown
+	}
+}
+
+func (s *Store) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	var key string
+	return s.read(ctx, gocql.One, "SELECT key FROM system.local").Scan(&key)
+}
+
+// query prepares a statement for its sending.
+func (s *Store) query(ctx context.Context, level gocql.Consistency, statement string, values ...any) *gocql.Query {
+	q := s.driver.Load().Query(statement, values...).WithContext(ctx).Consistency(level)
+	if s.opts.trace != nil {
+		q = q.Trace(s.opts.trace)
+	}
+	return q
+}
+
+func (s *Store) read(ctx context.Context, level gocql.Consistency, statement string, values ...any) *gocql.Query {
+	return s.query(ctx, level, statement, values...).SerialConsistency(gocql.Serial)
+}
+
+// serial is how a linearizable read is asked for: the protocol takes it as a read's level though the driver's names do not offer it.
+const serial = gocql.Consistency(gocql.Serial)
+
+// often repeats what may be repeated (reads, and writes that say the same each time) until it works, the caller's time is over or the
+// store gives up.
+func (s *Store) often(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Resolve)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		err := f(ctx)
+		if err == nil || errors.Is(err, gocql.ErrNotFound) || hopeless(err) || !pause(ctx, attempt) {
+			return err
+		}
+	}
+}
+
+// pause waits a little longer each time; false: the time is over.
+func pause(ctx context.Context, attempt int) bool {
+	timer := time.NewTimer(min(10*time.Millisecond<<min(attempt, 6), 500*time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// hopeless are the server's answers that stay the same however often one asks.
+func hopeless(err error) bool {
+	var answer gocql.RequestError
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch answer.Code() {
+	case gocql.ErrCodeSyntax, gocql.ErrCodeUnauthorized, gocql.ErrCodeInvalid, gocql.ErrCodeConfig, gocql.ErrCodeCredentials, gocql.ErrCodeProtocol:
+		return true
+	default:
+		return false
+	}
+}
+
+// unsent are the errors with which the driver gives up before a byte leaves.
+func unsent(err error) bool {
+	return errors.Is(err, gocql.ErrNoConnections) || errors.Is(err, gocql.ErrNoStreams) || errors.Is(err, gocql.ErrSessionClosed)
+}

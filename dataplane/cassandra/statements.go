@@ -1,0 +1,78 @@
+package cassandra
+
+import (
+	"fmt"
+	"strings"
+)
+
+// txColumns are the columns of tx that every compare-and-set writes, in the order of values. encoded is the whole row, and what is read
+// back; the others are for the conditions, for repair by hand and for restores.
+var txColumns = []string{
+	"v", "id", `"token"`, "state", "epoch", "attempt", "run", "region", "session", "op", "fp", "fpv", "provider", "account", "endpoint",
+	"pkey", "ref", "contract", "intent_ms", "send_by_ms", "status", "answer_hash", "outside", "encoded",
+}
+
+// statements are the texts of the queries, with the keyspaces' names in them.
+type statements struct {
+	claim, advance, advanceForget, renew string
+	load, life                           string
+	id, name, recent, minute             string
+	open                                 openStatements
+	soft                                 softStatements
+	object                               objectStatements
+	payload, fetch                       string
+}
+
+type openStatements struct {
+	add, remove, list               string
+	addSlot, removeSlot, slots      string
+	byID, byName, minutes, byMinute string
+}
+
+type softStatements struct{ load, add, remove string }
+
+type objectStatements struct{ add, load string }
+
+func statementsFor(ledger, soft string) statements {
+	in := func(text string) string {
+		return strings.NewReplacer("@L", ledger, "@S", soft).Replace(text)
+	}
+	set := strings.Join(txColumns, " = ?, ") + " = ?"
+	advance := in("UPDATE @L.tx USING TTL ? SET " + set)
+	return statements{
+		claim: in(fmt.Sprintf("INSERT INTO @L.tx (k, trail, %s) VALUES (?, ?%s) IF NOT EXISTS USING TTL ?",
+			strings.Join(txColumns, ", "), strings.Repeat(", ?", len(txColumns)))),
+		advance:       advance + ", trail[?] = ? WHERE k = ? IF v = ? AND id = ?",
+		advanceForget: advance + ", trail[?] = ?, trail[?] = ? WHERE k = ? IF v = ? AND id = ?",
+		renew:         advance + ", trail[?] = ? WHERE k = ? IF v = ? AND id = ? AND \"token\" = ?",
+		load:          in("SELECT v, trail, outside, encoded FROM @L.tx WHERE k = ?"),
+		life:          in("SELECT TTL(v), trail FROM @L.tx WHERE k = ?"),
+		id:            in("INSERT INTO @L.id (id, k) VALUES (?, ?) USING TTL ?"),
+		name:          in("INSERT INTO @L.name (name, at, k) VALUES (?, ?, ?) USING TTL ?"),
+		recent:        in("INSERT INTO @L.recent (minute, shard, at, k, service) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
+		minute:        in("INSERT INTO @L.minute (dir, minute) VALUES (0, ?) USING TTL ?"),
+		payload:       in("INSERT INTO @L.payload (k, epoch, part, n, sealed) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
+		fetch:         in("SELECT sealed FROM @L.payload WHERE k = ? AND epoch = ? AND part = ?"),
+		open: openStatements{
+			add:        in("INSERT INTO @L.open (run, slot, k, n, at) VALUES (?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?"),
+			remove:     in("DELETE FROM @L.open USING TIMESTAMP ? WHERE run = ? AND slot = ? AND k = ? AND n = ?"),
+			list:       in("SELECT k, n, at FROM @L.open WHERE run = ? AND slot = ?"),
+			addSlot:    in("INSERT INTO @L.slot (run, slot) VALUES (?, ?) USING TTL ?"),
+			removeSlot: in("DELETE FROM @L.slot WHERE run = ? AND slot = ?"),
+			slots:      in("SELECT run, slot FROM @L.slot"),
+			byID:       in("SELECT k FROM @L.id WHERE id = ?"),
+			byName:     in("SELECT at, k FROM @L.name WHERE name = ?"),
+			minutes:    in("SELECT minute FROM @L.minute WHERE dir = 0"),
+			byMinute:   in("SELECT at, k, service FROM @L.recent WHERE minute = ? AND shard = ?"),
+		},
+		soft: softStatements{
+			load:   in("SELECT item, value, TTL(value) FROM @S.session WHERE app = ? AND sid = ? AND field = ?"),
+			add:    in("INSERT INTO @S.session (app, sid, field, item, value) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
+			remove: in("DELETE FROM @S.session WHERE app = ? AND sid = ? AND field = ? AND item = ?"),
+		},
+		object: objectStatements{
+			add:  in("INSERT INTO @L.object (app, service, id, provider, account, encoded) VALUES (?, ?, ?, ?, ?, ?)"),
+			load: in("SELECT encoded FROM @L.object WHERE app = ? AND service = ? AND id = ?"),
+		},
+	}
+}

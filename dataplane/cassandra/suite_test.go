@@ -1,0 +1,136 @@
+package cassandra
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"segue/dataplane/cassandra/clustertest"
+	"segue/dataplane/ledger"
+	"segue/dataplane/ledger/ledgertest"
+	"segue/dataplane/session"
+	"segue/dataplane/session/sessiontest"
+)
+
+// shared is the one node that most tests use. It starts with the first of them.
+var shared struct {
+	once    sync.Once
+	cluster *clustertest.Cluster
+	store   *Store // makes the schema, and empties the tables
+	err     error
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if shared.store != nil {
+		_ = shared.store.Close()
+	}
+	if shared.cluster != nil {
+		if err := shared.cluster.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// one returns the hosts of the shared node.
+func one(t testing.TB) []string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a real Cassandra takes longer than -short allows")
+	}
+	shared.once.Do(func() {
+		if shared.cluster, shared.err = clustertest.Start(nil, "dc1"); shared.err != nil {
+			return
+		}
+		shared.store, shared.err = Open(context.Background(), Options{Hosts: shared.cluster.Hosts(), Migrate: true, Log: quiet()})
+	})
+	noJava(t, shared.err)
+	return shared.cluster.Hosts()
+}
+
+// noJava skips, loudly, where there is no Cassandra to test against.
+func noJava(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, clustertest.ErrNoJava) {
+		fmt.Fprintf(os.Stderr, "\n*** %s is SKIPPED: %v ***\n\n", t.Name(), err)
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func quiet() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// emptyTables are those that the suites write to.
+var emptyTables = []string{"ledger.tx", "ledger.slot", "ledger.open", "ledger.payload", "ledger.object", "ledger.id", "ledger.name", "ledger.minute", "ledger.recent", "soft.session"}
+
+func empty(t testing.TB) {
+	t.Helper()
+	for _, table := range emptyTables {
+		if err := shared.store.query(t.Context(), 0x08, "TRUNCATE "+table).Exec(); err != nil {
+			t.Fatalf("truncate %s: %v", table, err)
+		}
+	}
+}
+
+func open(t testing.TB, o Options) *Store {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if o.Log == nil {
+		o.Log = quiet()
+	}
+	s, err := Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut(t, s) })
+	return s
+}
+
+func shut(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+}
+
+// reopener returns a function that opens the store on empty tables, each time after it closed it.
+func reopener(t *testing.T) func() *Store {
+	hosts := one(t)
+	empty(t)
+	var s *Store
+	return func() *Store {
+		if s != nil {
+			shut(t, s)
+		}
+		s = open(t, Options{Hosts: hosts})
+		return s
+	}
+}
+
+func TestLedger(t *testing.T) {
+	ledgertest.Run(t, func(t *testing.T) func() ledger.Store {
+		again := reopener(t)
+		return func() ledger.Store { return again().Ledger() }
+	})
+}
+
+func TestSessions(t *testing.T) {
+	sessiontest.Run(t, func(t *testing.T) func() session.Store {
+		again := reopener(t)
+		return func() session.Store { return again().Sessions() }
+	})
+}
