@@ -1,0 +1,69 @@
+package repair
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Collector shows a Repair's figures as metrics, as they are when somebody asks.
+type Collector struct {
+	repair                                                           *Repair
+	hints, oldest, bytes, limit, left, expires, rate, ended, missing *prometheus.Desc
+}
+
+// NewCollector makes the collector of a region's agent.
+func NewCollector(r *Repair, region string) *Collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, prometheus.Labels{"region": region})
+	}
+	return &Collector{
+		repair:  r,
+		hints:   desc("segue_hints", "Hints of this agent: pending ones wait for the store, held ones for a person, journal ones were replayed and not looked for since.", "state"),
+		oldest:  desc("segue_hint_oldest_seconds", "Age of the oldest hint that is not in the store."),
+		bytes:   desc("segue_hint_bytes", "Size of the hint log on the disk."),
+		limit:   desc("segue_hint_limit_bytes", "Size at which the hint log takes nothing new."),
+		left:    desc("segue_hint_left_seconds", "Time until the backlog is gone at the present rate; 0 where nothing waits or nothing moves."),
+		expires: desc("segue_hint_expires_seconds", "Time until the oldest hint is past its age and nothing new is taken; 0 too where there is no hint."),
+		rate:    desc("segue_hint_rate", "Hints replayed a second, in the last ten seconds."),
+		ended:   desc("segue_hints_replayed_total", "Replays of hints by result; failed ones are tried again.", "result"),
+		missing: desc("segue_hints_missing_total", "Replayed hints that the background sync did not find in the store."),
+	}
+}
+
+// Describe names the metrics.
+func (c *Collector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.hints, c.oldest, c.bytes, c.limit, c.left, c.expires, c.rate, c.ended, c.missing} {
+		to <- d
+	}
+}
+
+// Collect sends the figures.
+func (c *Collector) Collect(to chan<- prometheus.Metric) {
+	s, n := c.repair.Stats(), &c.repair.counts
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(c.hints, float64(s.Pending), "pending")
+	gauge(c.hints, float64(s.Held), "held")
+	gauge(c.hints, float64(s.Journal), "journal")
+	age := time.Duration(0)
+	if !s.Oldest.IsZero() {
+		age = max(0, c.repair.opts.Now().Sub(s.Oldest))
+	}
+	gauge(c.oldest, age.Seconds())
+	gauge(c.bytes, float64(s.Bytes))
+	gauge(c.limit, float64(s.Limit))
+	gauge(c.left, s.Left.Seconds())
+	gauge(c.expires, s.Expires.Seconds())
+	gauge(c.rate, s.Rate)
+	count := func(d *prometheus.Desc, v int64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	count(c.ended, n.applied.Load(), "applied")
+	count(c.ended, n.superseded.Load(), "superseded")
+	count(c.ended, n.discarded.Load(), "discarded")
+	count(c.ended, n.held.Load(), "held")
+	count(c.ended, n.failed.Load(), "failed")
+	count(c.missing, n.missing.Load())
+}

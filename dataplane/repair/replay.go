@@ -1,0 +1,339 @@
+package repair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"segue/dataplane/ledger"
+	"segue/dataplane/session"
+)
+
+// verdict is how one try of a hint went: it ended, or must be tried again, or a person must look.
+type verdict struct {
+	result Result
+	held   string
+	err    error
+}
+
+// failed tells an outage from a refusal.
+func (r *Repair) failed(err error) verdict {
+	if r.opts.Outage(err) {
+		return verdict{err: err}
+	}
+	return verdict{held: "the store refuses it: " + err.Error()}
+}
+
+// replayRange is the replayer of one key range.
+func (r *Repair) replayRange(ctx context.Context, i int) {
+	g := r.ranges[i]
+	p := pace{}
+	for ctx.Err() == nil {
+		if r.paused.Load() {
+			r.rest(ctx, g, poll)
+			continue
+		}
+		if next, ok := g.nudged(); ok {
+			p = r.step(ctx, g, p, func(ctx context.Context) error { return r.replayKey(ctx, next) })
+			continue
+		}
+		hints := r.log.waiting(batch, func(e *entry) bool { return int(e.Key[0])%len(r.ranges) == i && e.stage == pending && r.young(e) })
+		if len(hints) == 0 {
+			r.rest(ctx, g, poll)
+		}
+		for n := 0; n < len(hints) && ctx.Err() == nil && !r.paused.Load() && len(g.first) == 0; n++ {
+			p = r.step(ctx, g, p, func(ctx context.Context) error { return r.replay(ctx, hints[n].ID) })
+			if p.failures > 0 {
+				break // the order of a key is kept: what follows waits
+			}
+		}
+	}
+}
+
+func (g *keyRange) nudged() (place, bool) {
+	select {
+	case p := <-g.first:
+		return p, true
+	default:
+		return place{}, false
+	}
+}
+
+// step replays under the range's lock and waits as long as its pace says.
+func (r *Repair) step(ctx context.Context, g *keyRange, p pace, do func(context.Context) error) pace {
+	g.mu.Lock()
+	begun := time.Now()
+	err := do(ctx)
+	took := time.Since(begun)
+	g.mu.Unlock()
+	if err != nil {
+		p.failures++
+		if p.failures == 1 && ctx.Err() == nil {
+			r.opts.Log.Warn("hints wait: the store does not take them", "error", err)
+		}
+	} else {
+		p = p.observed(took)
+		p.failures = 0
+	}
+	p.front, p.rate = r.front.Load(), r.throttle()/float64(len(r.ranges))
+	if w := p.wait(rand.Float64()); w > 0 {
+		r.pause(ctx, w)
+	}
+	return p
+}
+
+// rest waits to be woken.
+func (r *Repair) rest(ctx context.Context, g *keyRange, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-g.wake:
+	case <-t.C:
+	}
+}
+
+func (r *Repair) pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// young tells whether a hint may be replayed without being asked for: an older one could bring back what the store has forgotten since.
+func (r *Repair) young(e *entry) bool { return r.opts.Now().Sub(e.At) <= r.log.opts.Age }
+
+// replayKey replays the hints of one key in their order. The caller holds its range.
+func (r *Repair) replayKey(ctx context.Context, p place) error {
+	for _, e := range r.log.of(p, pending) {
+		if !r.young(&e) {
+			continue
+		}
+		if err := r.replay(ctx, e.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replay brings one hint into the store, if it is still waiting. The caller holds its range. An error means: try again later.
+func (r *Repair) replay(ctx context.Context, id ID) error {
+	if !r.log.is(id, pending) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	defer cancel()
+	r.opts.at("replay.begin")
+	v := r.apply(ctx, id)
+	r.opts.at("replay.applied")
+	switch {
+	case v.err != nil:
+		r.counts.failed.Add(1)
+		r.down.Store(true)
+		return v.err
+	case v.held != "":
+		r.counts.held.Add(1)
+		r.log.hold(id, v.held)
+		r.opts.Log.Error("a hint needs a person", "hint", fmt.Sprintf("%x", id), "why", v.held)
+	default:
+		r.counted(v.result)
+		r.meter.add(r.opts.Now())
+		r.log.End(id, v.result)
+	}
+	r.opts.at("replay.ended")
+	r.down.Store(false)
+	return nil
+}
+
+func (r *Repair) counted(result Result) {
+	switch result {
+	case Applied:
+		r.counts.applied.Add(1)
+	case Superseded:
+		r.counts.superseded.Add(1)
+	case Discarded:
+		r.counts.discarded.Add(1)
+	}
+}
+
+// apply brings one hint into the store.
+func (r *Repair) apply(ctx context.Context, id ID) verdict {
+	talk, row, err := r.open(id)
+	switch {
+	case err != nil:
+		return verdict{held: err.Error()}
+	case row != nil:
+		return r.put(ctx, row)
+	}
+	if err := r.sessions.Append(ctx, talk.key(), talk.Events...); err != nil {
+		return r.failed(err)
+	}
+	r.seen.change(talk.key(), talk.Events)
+	return verdict{result: Applied}
+}
+
+// open reads a hint: a session's events, or a transaction's row.
+func (r *Repair) open(id ID) (*talk, *ledger.Transaction, error) {
+	e, ok := r.log.find(id)
+	if !ok {
+		return nil, nil, ErrUnknown
+	}
+	b, err := r.log.payload(&e)
+	if err != nil {
+		return nil, nil, err
+	}
+	if e.Kind == OfSession {
+		t, err := decodeTalk(b)
+		return t, nil, err
+	}
+	row, err := ledger.Decode(b)
+	if err == nil && !proof(row) {
+		err = fmt.Errorf("%w: hint %x has no outcome", ErrCorrupt, id)
+	}
+	return nil, row, err
+}
+
+// Filter says which hints are meant. The zero value: all that wait and are not past their age.
+type Filter struct {
+	Kind     Kind   // 0: any
+	From, To uint64 // numbers of hints; To 0: to the last
+	Held     bool   // those too that a person must look at
+	Old      bool   // those too that are past their age
+	Limit    int    // 0: all
+}
+
+func (f Filter) passes(r *Repair, e *entry) bool {
+	return (f.Kind == 0 || f.Kind == e.Kind) && e.Seq >= f.From && (f.To == 0 || e.Seq <= f.To) &&
+		(e.stage == pending || f.Held && e.stage == stuck) && (f.Old || r.young(e))
+}
+
+func (r *Repair) chosen(f Filter) []entry {
+	limit := f.Limit
+	if limit <= 0 {
+		limit = int(^uint(0) >> 1)
+	}
+	return r.log.waiting(limit, func(e *entry) bool { return f.passes(r, e) })
+}
+
+// Line is what a hint is, and what its replay did or would do.
+type Line struct {
+	Hint
+	Held string // why a person must look
+	Does string // "apply", "superseded", "held", or empty: not looked at
+}
+
+// List returns the hints that pass, oldest first, as they stand.
+func (r *Repair) List(f Filter) []Line {
+	var out []Line
+	for _, e := range r.chosen(f) {
+		out = append(out, Line{Hint: e.Hint, Held: e.why})
+	}
+	return out
+}
+
+// DryRun tells what a replay of the hints that pass would do. It writes nothing.
+func (r *Repair) DryRun(ctx context.Context, f Filter) ([]Line, error) {
+	var out []Line
+	for _, e := range r.chosen(f) {
+		l, err := r.would(ctx, &e)
+		if errors.Is(err, ErrUnknown) {
+			continue // it was replayed since
+		}
+		if err != nil {
+			return out, err
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+func (r *Repair) would(ctx context.Context, e *entry) (Line, error) {
+	l := Line{Hint: e.Hint, Does: "apply"}
+	t, row, err := r.open(e.ID)
+	if errors.Is(err, ErrUnknown) {
+		return l, err
+	}
+	if err != nil {
+		l.Does, l.Held = "held", err.Error()
+		return l, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	defer cancel()
+	if row == nil {
+		stored, err := r.sessions.Load(ctx, t.key())
+		if err != nil && !errors.Is(err, session.ErrNotFound) {
+			return l, fmt.Errorf("repair: dry run: %w", err)
+		}
+		if !changes(stored, t.key(), t.Events) {
+			l.Does = "superseded"
+		}
+		return l, nil
+	}
+	current, err := r.ledger.Load(ctx, row.Key)
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return l, fmt.Errorf("repair: dry run: %w", err)
+	}
+	if current != nil && current.Version == row.Version-1 && current.ID == row.ID {
+		return l, nil
+	}
+	if next, v := merge(current, row); next == nil {
+		l.Does, l.Held = "superseded", v.held
+		if v.held != "" {
+			l.Does = "held"
+		}
+	}
+	return l, nil
+}
+
+// Replayed is what a replay did.
+type Replayed struct{ Ended, Held int }
+
+// Replay replays the hints that pass, now, at the replayers' pace, paused or not. It ends at the first that the store does not take.
+func (r *Repair) Replay(ctx context.Context, f Filter) (Replayed, error) {
+	var done Replayed
+	p := pace{}
+	for _, e := range r.chosen(f) {
+		if err := ctx.Err(); err != nil {
+			return done, err
+		}
+		if e.stage == stuck {
+			r.log.retry(e.ID)
+		}
+		var failed error
+		p = r.step(ctx, r.of(e.place()), p, func(ctx context.Context) error {
+			failed = r.replay(ctx, e.ID)
+			return failed
+		})
+		if failed != nil {
+			return done, fmt.Errorf("repair: hint %d is left: %w", e.Seq, failed)
+		}
+		if r.log.is(e.ID, stuck) {
+			done.Held++
+		} else {
+			done.Ended++
+		}
+	}
+	return done, nil
+}
+
+// Discard gives a hint up. The reason is logged: nothing else ends a hint without the store.
+func (r *Repair) Discard(id ID, reason string) error {
+	if reason == "" {
+		return errors.New("repair: discarding a hint needs a reason")
+	}
+	e, ok := r.log.find(id)
+	if !ok || e.stage == replayed {
+		return fmt.Errorf("%w: %x", ErrUnknown, id)
+	}
+	g := r.of(e.place())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r.log.End(id, Discarded)
+	r.counted(Discarded)
+	r.opts.Log.Warn("a hint was discarded", "hint", fmt.Sprintf("%x", id), "kind", e.Kind.String(), "reason", reason)
+	return nil
+}
