@@ -25,7 +25,7 @@ outcome that is not known follows from it:
   N     it is sent at most once; what is unknown waits for a person
   read  it changes nothing: it may be sent again`,
 	}
-	group.AddCommand(newContractList(s), newContractShow(s))
+	group.AddCommand(newContractList(s), newContractShow(s), newContractTest(s))
 	return group
 }
 

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"segue/controlplane/policy"
+	"segue/dataplane/contract"
+	"segue/dataplane/sandbox"
 )
 
 // TestContracts shows contracts by the control plane and by a file, and the classes at a provider.
@@ -31,4 +35,53 @@ func TestContracts(t *testing.T) {
 	segue(t, nowhere, "", "contract", "show", "slow/v1", "--file", own).want(t, exitFine, "GET /found by body.ref, at once", "1m", "N: It heeds no key", "class T, and nothing makes use of it yet")
 	segue(t, nowhere, "", "contract", "show", "slw/v1", "--file", own).want(t, exitError, "did you mean slow/v1?")
 	segue(t, nowhere, "", "contract", "list", "--file", file(t, "segue: v1\nservices: {}\ncontracts: {a/v1: {settl: 1s}}\n")).want(t, exitError, "did you mean settle?")
+}
+
+// TestContractTest drives contracts against simulators, of a file and of the policy in force, and against a URL.
+func TestContractTest(t *testing.T) {
+	nowhere := "http://127.0.0.1:1"
+	segue(t, nowhere, "", "contract", "test", "stripe/v1").want(t, exitFine, "keys.life", "it is forgotten then", "0 wrong, 0 not driven")
+	own := file(t, talking+"  keyless/v1: {like: stripe/v1, keys: {enforced: false}}\n  alone/v1: {statuses: [{status: 200-299, class: ok, outcome: succeeded}], operations: {read: {match: GET /x}}}\n")
+	segue(t, nowhere, "", "contract", "test", "mine/v1", "--file", own).want(t, exitFine, "0 wrong")
+	segue(t, nowhere, "", "contract", "test", "keyless/v1", "--file", own).want(t, exitError, "wrong", "the same key executes twice", "executed once", "checks are wrong")
+	segue(t, nowhere, "", "contract", "test", "alone/v1", "--file", own).want(t, exitError, "nobody here knows how")
+	segue(t, nowhere, "", "contract", "test", "keyles/v1", "--file", own).want(t, exitError, "did you mean keyless/v1?")
+
+	api := control(t)
+	segue(t, api, "", "policy", "apply", file(t, talking)).want(t, exitFine)
+	segue(t, api, "", "contract", "test", "mine/v1").want(t, exitFine, "0 wrong")
+
+	t.Setenv("CONTRACT_KEY", "sk_test_here")
+	box, err := sandbox.New(sandbox.Config{Providers: []sandbox.ProviderConfig{{Name: "keyless", Keys: sandbox.Ignored, Credential: "sk_test_here"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := box.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = box.Stop(context.Background()) }()
+	at := []string{"contract", "test", "keyless/v1", "--file", own, "--url", box.Provider("keyless").URL()}
+	segue(t, nowhere, "", at...).want(t, exitUsage, "--url needs --credential")
+	segue(t, nowhere, "no\n", append(at, "--credential", "env:CONTRACT_KEY")...).want(t, exitError, "nothing was sent")
+	segue(t, nowhere, "yes\n", append(at, "--credential", "env:NOT_SET_ANYWHERE")...).want(t, exitError, "holds no credential")
+	if n := len(box.Provider("keyless").Books().Totals().Received); n != 0 {
+		t.Errorf("%d kinds of requests were sent without a yes", n)
+	}
+	var checks []contract.Check
+	out := segue(t, nowhere, "", append(at, "--credential", "env:CONTRACT_KEY", "--yes", "-o", "json")...).want(t, exitFine).out
+	if err := json.Unmarshal([]byte(out), &checks); err != nil {
+		t.Fatal(err)
+	}
+	if contract.Failed(checks) != 0 || strings.Contains(out, "sk_test_here") {
+		t.Error(out)
+	}
+	left := 0
+	for _, c := range checks {
+		if c.State == contract.Left {
+			left++
+		}
+	}
+	if left < 5 || left == len(checks) {
+		t.Errorf("%d of %d checks were not driven: an API cannot be made to fail", left, len(checks))
+	}
 }

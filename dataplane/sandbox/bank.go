@@ -36,7 +36,7 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 		messages: newShelf[*sms](keep),
 	}
 	if c.keyed() {
-		b.keys = newKeyring(keep)
+		b.keys = newKeyring(keep, now)
 	}
 	return b
 }

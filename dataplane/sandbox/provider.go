@@ -234,3 +234,13 @@ func (p *Provider) over() bool {
 	defer p.mu.Unlock()
 	return p.step.stopped
 }
+
+// KeysInUse counts the calls that are in progress under an idempotency key; 0 where keys are ignored.
+func (p *Provider) KeysInUse() int {
+	p.bank.mu.Lock()
+	defer p.bank.mu.Unlock()
+	if p.bank.keys == nil {
+		return 0
+	}
+	return p.bank.keys.inUse()
+}

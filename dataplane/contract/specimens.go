@@ -1,0 +1,72 @@
+package contract
+
+import (
+	"strconv"
+
+	"segue/controlplane/policy"
+	"segue/dataplane/sandbox"
+)
+
+func text(status int) string { return strconv.Itoa(status) }
+
+// payments is Stripe's API: https://docs.stripe.com/error-low-level says what its statuses mean.
+func payments() Specimen {
+	charge := func(n string) Request {
+		return form("POST", "/v1/charges", "amount", "1290", "currency", "eur", "source", "tok_visa", "metadata[order]", "contract-"+n)
+	}
+	post := func(path string) Request { return about(form("POST", path)) }
+	return Specimen{
+		Contract: "stripe/v1", API: sandbox.Payments, Secret: "sk_test_contract", Effect: charge, ComesBack: true,
+		Known: []Request{
+			charge("known"), post("/v1/charges/ch_1/capture"), post("/v1/charges/ch_1"), form("POST", "/v1/payment_intents"), post("/v1/payment_intents/pi_1/confirm"),
+			post("/v1/payment_intents/pi_1/capture"), post("/v1/payment_intents/pi_1/cancel"), post("/v1/payment_intents/pi_1"), post("/v1/refunds"),
+			post("/v1/refunds/re_1/cancel"), post("/v1/refunds/re_1"), about(get("/v1/charges/ch_1")), about(get("/v1/balance")),
+		},
+		Cases: append([]Case{
+			declined("a declined card", 402, "card_declined", with("source", "tok_chargeDeclined")),
+			declined("a missing field", 400, "parameter_missing", with("currency", "")),
+			declined("an object that is not there", 404, "resource_missing", to("/v1/charges/ch_nobody/capture")),
+			limited(429),
+			{Name: "a conflict", Fail: 409, Status: 409, Class: policy.ClassOK, Outcome: policy.OutcomeUnknown},
+		}, fails([]int{403}, []int{408, 424, 500, 502, 503, 504})...),
+		Told: []Told{
+			{"a key with other parameters", 400, `{"error":{"type":"idempotency_error"}}`, policy.ClassOK, policy.OutcomeUnknown},
+			{"a key in use, by its code alone", 400, `{"error":{"type":"invalid_request_error","code":"idempotency_key_in_use"}}`, policy.ClassOK, policy.OutcomeUnknown},
+		},
+		Refund: func(made string) Request { return form("", "", "charge", made) }, Refunded: "charge",
+	}
+}
+
+// messages is Twilio's API: https://www.twilio.com/docs/usage/requests-to-twilio.
+func messages() Specimen {
+	const account = "/2010-04-01/Accounts/AC00000000000000000000000000000000"
+	send := func(n string) Request {
+		return form("POST", account+"/Messages.json", "To", "+15005550006", "From", "+15005550009", "Body", "contract "+n)
+	}
+	return Specimen{
+		Contract: "twilio/2010", API: sandbox.Messages, Secret: "AC11111111111111111111111111111111:token", Effect: send, ComesBack: true,
+		Known: []Request{send("known"), about(get(account + "/Messages/SM1.json")), get(account + "/Messages.json")},
+		Cases: append([]Case{
+			declined("a wrong number", 400, "21211", with("To", "+15005550001")),
+			declined("an opt-out", 400, "21610", with("To", "+15005550004")),
+			limited(429),
+		}, fails([]int{403, 404, 409}, []int{408, 500, 503})...),
+	}
+}
+
+// chat is OpenAI's API: https://developers.openai.com/docs/guides/error-codes.
+func chat() Specimen {
+	complete := func(n string) Request {
+		return Request{Method: "POST", Path: "/v1/chat/completions", Type: "application/json",
+			Body: `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"contract ` + n + `"}]}`}
+	}
+	return Specimen{
+		Contract: "openai/v1", API: sandbox.Chat, Secret: "sk-contract", Effect: complete, ComesBack: true,
+		Known: []Request{complete("known"), get("/v1/models"), get("/v1/models/gpt-4o")},
+		Cases: append([]Case{
+			declined("an unknown model", 404, "model_not_found", replaced("gpt-4o-mini", "gpt-0")),
+			declined("a wrong role", 400, "invalid_value", replaced(`"user"`, `"owner"`)),
+			limited(429),
+		}, fails([]int{403, 409}, []int{408, 500, 503})...),
+	}
+}
