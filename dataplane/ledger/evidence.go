@@ -75,38 +75,3 @@ type Circumstances struct {
 	Means
 	Leave
 }
-
-// Class is what can be promised of an operation at a provider, once an outcome is unknown.
-type Class uint8
-
-// The classes. Nothing is the zero value.
-const (
-	ClassNothing Class = iota // sent at most once; held
-	ClassGuarded              // keys are enforced: once there, within the key's life
-	ClassFenced               // once across providers
-	ClassTraced               // once, if the provider keeps its settle window
-	ClassTwice                // duplicates are accepted, and said so
-)
-
-// Letter is the class's letter.
-func (c Class) Letter() string { return string("NGFTD"[min(int(c), 4)]) }
-
-// ClassOf derives the class. What fences is listed before keys: it promises more, and keys are used where they are there.
-func ClassOf(enforced bool, m Means, twice bool) Class {
-	switch {
-	case twice:
-		return ClassTwice
-	case m.Fences():
-		return ClassFenced
-	case enforced:
-		return ClassGuarded
-	case m.Lookup && m.Settle > 0:
-		return ClassTraced
-	default:
-		return ClassNothing
-	}
-}
-
-// Fences tells whether an attempt of unknown outcome can be closed by proof: a final cancel that blocks what comes later, or an expiry,
-// and a lookup that shows it.
-func (m Means) Fences() bool { return m.Lookup && (m.Cancel && m.Blocks || m.Expires && m.Settle > 0) }

@@ -73,7 +73,7 @@ func (w *drive) note(a *ledger.Attempt, r provider.Result) ledger.Evidence {
 
 // guard is asked right before the first byte. The lease is measured on a clock that goes on while the machine sleeps.
 func (w *drive) guard() error {
-	if age := w.cfg.Boot() - w.begun; age > SendBy || age < 0 {
+	if age := w.cfg.Boot() - w.begun; !ledger.MaySend(age, SendBy, false) {
 		return fmt.Errorf("%w: %v after its intent", errStale, age)
 	}
 	return nil

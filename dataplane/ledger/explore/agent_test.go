@@ -1,0 +1,330 @@
+package explore
+
+import (
+	"fmt"
+
+	"segue/dataplane/ledger"
+)
+
+// class is a kind of provider, both of which are of it, and the bounds of a run.
+type class struct {
+	name     string
+	enforced bool
+	means    ledger.Means
+	leave    ledger.Leave
+	attempts int
+	sends    int
+	retries  bool // the client may ask again, at either agent, at any time
+	once     bool // class N: at most one execution or create under way
+	bound    int  // states; a run that should complete and reaches it fails
+}
+
+// explorer makes the successors of states. The shipped rules say what an agent does; the explorer lets things happen in between.
+type explorer struct {
+	class
+	bench bench
+	emit  func(label string, s state)
+	fault string // a broken promise that only a move shows
+}
+
+// agent makes every move of agent i.
+func (x *explorer) agent(s *state, i int) {
+	a := &s.ag[i]
+	if !a.up {
+		n := *s
+		n.ag[i] = agent{up: true, hint: a.hint}
+		x.emit("restart", n)
+		return
+	}
+	switch a.phase {
+	case idle:
+		x.idle(s, i)
+	case writing:
+		x.write(s, i)
+	case ready:
+		x.send(s, i)
+	case deciding:
+		x.decide(*s, i, "decide")
+	case waiting:
+		x.wait(s, i)
+	case polling:
+		x.meet(*s, i, "poll")
+	case sent, looking, cancelling: // the world moves
+	}
+}
+
+func (x *explorer) idle(s *state, i int) {
+	a := &s.ag[i]
+	if !a.lapsed && (x.retries || !s.asked) {
+		n := *s
+		n.asked, n.listens = true, uint8(i+1)
+		if n.told == toldNotSent { // a new request
+			n.told = 0
+		}
+		n.ag[i].live = true
+		x.request(n, i)
+	}
+	if a.hint > 0 {
+		n := *s
+		h := a.hint - 1
+		n.ag[i].local, n.ag[i].fresh, n.ag[i].phase = s.row, true, deciding
+		n.ag[i].ev = evidence{kind: uint8(ledger.FromAnswer), outcome: uint8(ledger.Succeeded) + h%2, att: h / 2}
+		x.emit("hint", n)
+	}
+	if a.lapsed || !s.row.pending() {
+		return
+	}
+	if s.row.run == uint8(i+1) {
+		x.emit("verify", x.timer(*s, i))
+	} else if x.free(s) {
+		x.take(*s, i, "sweep")
+	}
+}
+
+// free tells whether the row's driver has ended, or is held to have.
+func (x *explorer) free(s *state) bool {
+	r := s.row.run
+	return r == dead || r > 0 && r < dead && s.ag[r-1].lapsed
+}
+
+func (x *explorer) timer(s state, i int) state {
+	a := &s.ag[i]
+	a.local, a.fresh, a.phase = s.row, true, deciding
+	a.ev = evidence{kind: uint8(ledger.FromTimer), outcome: uint8(ledger.Unknown), att: s.row.n - 1}
+	return s
+}
+
+// request is a new request at agent i.
+func (x *explorer) request(s state, i int) {
+	a := &s.ag[i]
+	a.local, a.fresh = s.row, true
+	switch {
+	case s.row.n == 0 || s.row.state == uint8(ledger.Refused) && int(s.row.n) < x.attempts:
+		x.begin(s, i, "request")
+	case s.row.state == uint8(ledger.Refused):
+		x.tell(s, i, toldNotSent, "request: told again")
+	default:
+		x.meet(s, i, "request")
+	}
+}
+
+// begin writes the INTENT of a new attempt at the other provider.
+func (x *explorer) begin(s state, i int, label string) {
+	a := &s.ag[i]
+	if !a.live {
+		x.fault = "I5: a new attempt without a live exchange"
+	}
+	t := x.bench.build(&a.local, s.age, a.win)
+	if a.local.n == 0 {
+		t.State = 0
+	}
+	prov := uint8(0)
+	if a.local.n > 0 {
+		prov = 1 - a.local.cur().parts().prov
+	}
+	was := a.local
+	name := providers[prov]
+	if err := t.Begin(ledger.Attempt{ID: ids[len(t.Attempts)], Provider: name, Reference: ledger.Reference(t, name, "")}, runs[i+1]); err != nil {
+		x.fault = fmt.Sprintf("the row refuses the step that the rule says: %v", err)
+		return
+	}
+	a.local = read(t, &was)
+	a.win = false
+	x.put(s, i, opIntent, label)
+}
+
+// put begins a write of the agent's copy.
+func (x *explorer) put(s state, i int, o op, label string) {
+	a := &s.ag[i]
+	a.phase, a.op, a.applied, a.before, a.post = writing, o, false, false, false
+	if o != opEnd {
+		a.ev = evidence{}
+	}
+	x.emit(label, s)
+}
+
+func (x *explorer) take(s state, i int, label string) {
+	a := &s.ag[i]
+	a.local, a.fresh = s.row, true
+	t := x.bench.build(&a.local, s.age, false)
+	t.TakeOver(runs[i+1], base)
+	a.local = read(t, &s.row)
+	a.win, a.ev = false, evidence{}
+	x.put(s, i, opTake, label)
+}
+
+// meet is an exchange that finds a row which it does not drive, or a run's work after it lost its row.
+func (x *explorer) meet(s state, i int, label string) {
+	a := &s.ag[i]
+	if !a.live {
+		x.rest(s, i, label)
+		return
+	}
+	a.local, a.fresh, a.ev = s.row, true, evidence{}
+	switch {
+	case s.row.final():
+		x.tell(s, i, s.row.outcome(), label)
+	case s.row.state == uint8(ledger.Refused) && !s.row.told:
+		if int(s.row.n) < x.attempts {
+			x.begin(s, i, label+": reopened")
+		}
+		a.local.told = true
+		x.put(s, i, opEnd, label+": told")
+	case s.row.state == uint8(ledger.Refused):
+		x.tell(s, i, toldNotSent, label)
+	case s.row.run == uint8(i+1):
+		x.emit(label, x.timer(s, i))
+	case !a.lapsed && (x.free(&s) || s.row.state == uint8(ledger.Held)):
+		x.take(s, i, label+": taken over")
+	default:
+		a.phase = polling
+		a.local = row{}
+		x.emit(label, s)
+	}
+}
+
+func (r *row) outcome() uint8 {
+	switch ledger.State(r.state) {
+	case ledger.DoneSucceeded:
+		return toldSucceeded
+	case ledger.DoneDeclined:
+		return toldDeclined
+	default:
+		return toldNotSent
+	}
+}
+
+// tell answers the caller, if he still listens here.
+func (x *explorer) tell(s state, i int, what uint8, label string) {
+	if s.listens == uint8(i+1) && s.ag[i].live {
+		s.told, s.listens = what, 0
+	}
+	x.rest(s, i, label)
+}
+
+// rest ends what an agent does. A hint goes once its outcome is in the row.
+func (x *explorer) rest(s state, i int, label string) {
+	a := s.ag[i]
+	s.ag[i] = agent{up: true, lapsed: a.lapsed, hint: a.hint}
+	if s.row.final() {
+		s.ag[i].hint = 0
+	}
+	if s.listens == uint8(i+1) {
+		s.listens = 0
+	}
+	x.emit(label, s)
+}
+
+// write lets a pending write arrive, and its agent learn of it: at once, late, or as a loss that was a win.
+func (x *explorer) write(s *state, i int) {
+	a := &s.ag[i]
+	if a.fresh && !a.applied {
+		n := *s
+		x.apply(&n, a.local, a.op)
+		n.ag[i].applied, n.ag[i].fresh = true, true
+		x.emit("written", n)
+	}
+	if a.applied {
+		x.learn(*s, i)
+	}
+	if !a.fresh {
+		x.lost(*s, i)
+	}
+}
+
+// apply puts a row into the store: what others read before is old from now on.
+func (x *explorer) apply(s *state, r row, o op) {
+	if r.n > s.row.n {
+		s.age = 0
+	}
+	s.row = r
+	for j := range s.ag {
+		s.ag[j].fresh = false
+	}
+	s.haunts, s.ghost = [2]bool{}, [2]row{}
+	if o == opTake {
+		sl := r.cur().slot()
+		s.pre[sl], s.post[sl] = min(s.pre[sl]+s.post[sl], maxCreates), 0
+	}
+}
+
+func (x *explorer) learn(s state, i int) {
+	a := &s.ag[i]
+	o := a.op
+	a.op, a.applied = 0, false
+	switch o {
+	case opIntent:
+		a.phase, a.ev = ready, evidence{}
+		x.emit("learnt", s)
+	case opTake:
+		a.phase = deciding
+		a.ev = evidence{kind: uint8(ledger.FromTimer), outcome: uint8(ledger.Unknown), att: a.local.n - 1}
+		x.emit("learnt", s)
+	case opCancel:
+		a.phase, a.ev = cancelling, evidence{}
+		x.emit("learnt", s)
+	case opEnd:
+		if a.local.state == uint8(ledger.Held) {
+			x.rest(s, i, "learnt: held")
+		} else {
+			x.tell(s, i, a.local.outcome(), "learnt: told")
+		}
+	}
+}
+
+// lost is a write that another one came before, or after: what is in hand is held against the row as it is.
+func (x *explorer) lost(s state, i int) {
+	a := &s.ag[i]
+	o := a.op
+	a.op, a.applied, a.win = 0, false, false
+	if o == opEnd && a.ev.kind != 0 && s.row.n > a.ev.att {
+		a.local, a.fresh, a.phase = s.row, true, deciding
+		x.emit("lost", s)
+		return
+	}
+	x.meet(s, i, "lost")
+}
+
+// send is the check and the first byte.
+func (x *explorer) send(s *state, i int) {
+	a := &s.ag[i]
+	age := sendBy / 2
+	if s.age == 2 {
+		age = keyLife
+	}
+	n := *s
+	b := &n.ag[i]
+	if ledger.MaySend(age, sendBy, a.lapsed) {
+		b.phase = sent
+		b.post = x.means.Settle > 0 && (s.row.run != uint8(i+1) || !a.fresh)
+		x.emit("first byte", n)
+	}
+	n = *s
+	b.phase = deciding
+	b.ev = evidence{kind: uint8(ledger.FromStaleSend), outcome: uint8(ledger.NotSent), att: a.local.n - 1, redrive: a.local.cur().parts().sends > 1}
+	x.emit("stale", n)
+}
+
+func (x *explorer) wait(s *state, i int) {
+	n := *s
+	n.ag[i].phase = deciding
+	n.ag[i].ev = evidence{kind: uint8(ledger.FromTimer), outcome: uint8(ledger.Unknown), att: s.ag[i].local.n - 1}
+	x.emit("look again", n)
+	if x.means.Settle == 0 || s.ag[i].win || !x.quiet(s, i) {
+		return
+	}
+	n.ag[i].win = true
+	x.emit("window passed", n)
+}
+
+// quiet tells whether agent i's settle window may have passed: nothing that was sent before it began is under way.
+func (x *explorer) quiet(s *state, i int) bool {
+	cur := s.ag[i].local.cur()
+	sl := cur.slot()
+	if s.pre[sl] > 0 {
+		return false
+	}
+	o := &s.ag[1-i]
+	same := o.local.n > 0 && o.local.cur().slot() == sl
+	return !(same && (o.phase == sent && !o.post || o.phase == ready && !o.lapsed))
+}
