@@ -24,6 +24,7 @@ func connect(o Options) (*gocql.Session, error) {
 	c.QueryObserver, c.BatchObserver = policy, policy
 	c.DisableSkipMetadata = true // the columns of a conditional write's answer are not those that were prepared
 	c.Logger = driverLog{o.Log}
+	c.Dialer = o.test.dial
 	if o.Login.User != "" {
 		c.Authenticator = gocql.PasswordAuthenticator{Username: o.Login.User, Password: o.Login.Password}
 	}
@@ -86,8 +87,8 @@ func (s *Store) probe(ctx context.Context) error {
 // query prepares a statement for its sending.
 func (s *Store) query(ctx context.Context, level gocql.Consistency, statement string, values ...any) *gocql.Query {
 	q := s.driver.Load().Query(statement, values...).WithContext(ctx).Consistency(level)
-	if s.opts.trace != nil {
-		q = q.Trace(s.opts.trace)
+	if s.opts.test.trace != nil {
+		q = q.Trace(s.opts.test.trace)
 	}
 	return q
 }

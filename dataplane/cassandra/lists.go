@@ -52,8 +52,8 @@ func (s *Store) index(ctx context.Context, k []byte, t *ledger.Transaction) erro
 	err := s.often(ctx, func(ctx context.Context) error {
 		b := s.driver.Load().NewBatch(gocql.UnloggedBatch).WithContext(ctx)
 		b.SetConsistency(gocql.Quorum)
-		if s.opts.trace != nil {
-			b.Trace(s.opts.trace)
+		if s.opts.test.trace != nil {
+			b.Trace(s.opts.test.trace)
 		}
 		b.Query(s.names.id, t.ID, k, life)
 		if t.Key.Key != "" {

@@ -131,7 +131,7 @@ func (r step) half(n int) error {
 // is checks that what ran under a number is what this program has under it.
 func (r step) is(n int, m migration) error {
 	if !bytes.Equal(r.digest, m.digest()) {
-		return fmt.Errorf("cassandra: migration %d in the cluster is not this program's (%s): one of them is no release", n, m.name)
+		return fmt.Errorf("%w: migration %d in the cluster is not this program's (%s): one of them is no release", ErrOtherSchema, n, m.name)
 	}
 	return nil
 }

@@ -56,6 +56,8 @@ var (
 	ErrNoSchema = errors.New("cassandra: the schema is missing or old")
 	// ErrNewerSchema says that a newer program made the tables.
 	ErrNewerSchema = errors.New("cassandra: the schema was made by a newer version of Segue")
+	// ErrOtherSchema says that the cluster has another migration under a number than this program.
+	ErrOtherSchema = errors.New("cassandra: the schema has another history")
 	// ErrHalfMigrated says that a migration began and did not end.
 	ErrHalfMigrated = errors.New("cassandra: the schema is half migrated")
 )
@@ -77,7 +79,13 @@ type Options struct {
 	Log         *slog.Logger
 	Now         func() time.Time
 
-	trace gocql.Tracer // tests count what the server did
+	test hooks
+}
+
+// hooks are for tests: they count what the server does, and lose its answers.
+type hooks struct {
+	trace gocql.Tracer
+	dial  gocql.Dialer
 }
 
 // Login is the name and password for the cluster; empty: none is asked for.

@@ -1,0 +1,197 @@
+package cassandra
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+
+	"segue/dataplane/ledger/ledgertest"
+	"segue/dataplane/session"
+)
+
+func TestRecentEnough(t *testing.T) {
+	for version, fine := range map[string]bool{"5.0.6": true, "4.1.0": true, "4.1-beta1": false, "4.0.11": false, "3.11.4": false, "10.0": true, "": false, "five": false, "5": false} {
+		if err := recentEnough(version); (err == nil) != fine || err != nil && !errors.Is(err, ErrOldServer) {
+			t.Errorf("%q: %v", version, err)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	good := map[string]string{"commitlog_sync": "group", "paxos_variant": "v2", "paxos_state_purging": "repaired"}
+	if wrong := judge(good); len(wrong) > 0 {
+		t.Errorf("good settings: %v", wrong)
+	}
+	good["commitlog_sync"] = "batch"
+	if wrong := judge(good); len(wrong) > 0 {
+		t.Errorf("batch: %v", wrong)
+	}
+	for setting, bad := range map[string]string{"commitlog_sync": "periodic", "paxos_variant": "v1", "paxos_state_purging": "legacy"} {
+		settings := map[string]string{"commitlog_sync": "group", "paxos_variant": "v2", "paxos_state_purging": "repaired", setting: bad}
+		if wrong := judge(settings); len(wrong) != 1 || !strings.Contains(wrong[0], setting+" is "+bad+", and must be ") {
+			t.Errorf("%s %s: %v", setting, bad, wrong)
+		}
+	}
+	if wrong := judge(nil); len(wrong) != 3 {
+		t.Errorf("a node that says nothing: %v", wrong)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for name, o := range map[string]Options{
+		"no hosts": {}, "injection": {Hosts: []string{"a"}, Ledger: "x; DROP"}, "capital": {Hosts: []string{"a"}, Soft: "Soft"},
+		"one for both": {Hosts: []string{"a"}, Ledger: "x", Soft: "x"}, "long": {Hosts: []string{"a"}, Ledger: strings.Repeat("a", 42)},
+	} {
+		if _, err := o.filled(); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+}
+
+// TestTableIDs: a table's id is what it always was. Another id would be another table of the same name.
+func TestTableIDs(t *testing.T) {
+	if got := tableID("ledger", "tx").String(); got != fixedID {
+		t.Errorf("the id of ledger.tx is %s, and was %s", got, fixedID)
+	}
+	seen := map[gocql.UUID]string{}
+	for _, statement := range append(migrations[0].statements("ledger", "soft"), migrationTable("ledger")) {
+		_, id, _ := strings.Cut(statement, "WITH id = ")
+		parsed, err := gocql.ParseUUID(id[:36])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if was, ok := seen[parsed]; ok {
+			t.Errorf("one id for two tables: %s, %s", was, statement)
+		}
+		seen[parsed] = statement
+	}
+}
+
+func TestKeyspaceStatement(t *testing.T) {
+	if got := keyspace("ledger", map[string]int{"eu'w": 3}); got != "CREATE KEYSPACE IF NOT EXISTS ledger WITH replication = {'class': 'NetworkTopologyStrategy', 'eu''w': 3}" {
+		t.Error(got)
+	}
+	if got := keyspace("ledger", nil); !strings.Contains(got, "'replication_factor': 1") {
+		t.Error(got)
+	}
+}
+
+// TestWrote: what a row says of a version that somebody tried to write.
+func TestWrote(t *testing.T) {
+	mine, other := gocql.MustRandomUUID(), gocql.MustRandomUUID()
+	r := row{version: 5, trail: map[int64]gocql.UUID{3: other, 4: mine, 5: other}}
+	for version, want := range map[int64][2]bool{4: {true, true}, 5: {false, true}, 3: {false, true}, 6: {false, true}, 2: {false, false}} {
+		if got, known := r.wrote(version, mine); got != want[0] || known != want[1] {
+			t.Errorf("version %d: mine %v, known %v", version, got, known)
+		}
+	}
+}
+
+func TestRowOfRefuses(t *testing.T) {
+	for _, columns := range []map[string]any{nil, {}, {"v": int64(1)}, {"v": "1", "encoded": []byte{1}, "trail": map[int64]gocql.UUID{}}} {
+		if _, err := rowOf(columns); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%v: %v", columns, err)
+		}
+	}
+}
+
+// TestValues: a large answer leaves the row, and the transaction in hand keeps it.
+func TestValues(t *testing.T) {
+	tx := ledgertest.Sample(1)
+	got, err := values(tx)
+	if err != nil || len(got) != len(txColumns) {
+		t.Fatalf("%d values for %d columns: %v", len(got), len(txColumns), err)
+	}
+	if outside := got[len(got)-2]; outside.([]byte) != nil {
+		t.Errorf("a row without an answer has one outside: %v", outside)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	noon := time.Date(2026, 11, 21, 12, 0, 0, 42, time.UTC)
+	var last []byte
+	for _, e := range []session.Event{
+		{At: time.Unix(-5, 7).UTC(), Pin: session.Pin{Service: "s", Provider: "b"}}, {At: noon, Pin: session.Pin{Service: "s", Provider: "a"}},
+		{At: noon, Pin: session.Pin{Service: "s", Provider: "b"}}, {At: noon.Add(1), Pin: session.Pin{Service: "s", Provider: "a"}},
+	} {
+		item, value := encodeEvent(e)
+		if back, err := decodeEvent(item, value); err != nil || !reflect.DeepEqual(back, e) {
+			t.Errorf("%+v came back as %+v: %v", e, back, err)
+		}
+		if bytes.Compare(item, last) <= 0 {
+			t.Errorf("%+v does not sort behind the one before it", e)
+		}
+		last = item
+	}
+}
+
+func FuzzDecodeEvent(f *testing.F) {
+	item, value := encodeEvent(session.Event{At: time.Unix(1, 2), Pin: session.Pin{Service: "s", Provider: "p"}})
+	f.Add(item, value)
+	f.Add([]byte{0}, []byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, item, value []byte) {
+		if _, err := decodeEvent(item, value); err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestSuspects: a node that did not answer is asked last, until it answers or a while has passed.
+func TestSuspects(t *testing.T) {
+	now := time.Unix(1000, 0)
+	h := &hosts{now: func() time.Time { return now }, suspect: map[string]time.Time{}}
+	var all []*gocql.HostInfo
+	for i := range 3 {
+		info := (&gocql.HostInfo{}).SetConnectAddress(net.IPv4(127, 0, 0, byte(i+1)))
+		all = append(all, info)
+	}
+	order := func() string {
+		next, out := h.suspectsLast(list(all)), ""
+		for host := next(); host != nil; host = next() {
+			out += host.Info().ConnectAddress().String()[8:]
+		}
+		return out
+	}
+	h.observe(all[0], gocql.ErrTimeoutNoResponse)
+	if got := order(); got != "231" {
+		t.Errorf("after a time-out of node 1: %s", got)
+	}
+	h.observe(all[0], nil)
+	if got := order(); got != "123" {
+		t.Errorf("after an answer of node 1: %s", got)
+	}
+	h.observe(all[1], gocql.ErrConnectionClosed)
+	now = now.Add(suspectFor)
+	if got := order(); got != "123" {
+		t.Errorf("a while later: %s", got)
+	}
+	next := only(list(all), "127.0.0.2")
+	if host := next(); host == nil || host.Info() != all[1] || next() != nil {
+		t.Errorf("one node by name: %v", host)
+	}
+}
+
+type picked struct{ info *gocql.HostInfo }
+
+func (p picked) Info() *gocql.HostInfo { return p.info }
+func (p picked) Mark(error)            {}
+
+func list(all []*gocql.HostInfo) gocql.NextHost {
+	i := 0
+	return func() gocql.SelectedHost {
+		if i >= len(all) {
+			return nil
+		}
+		i++
+		return picked{all[i-1]}
+	}
+}
+
+// fixedID was taken down when the table was first published.
+const fixedID = "ffe2f673-0190-57ce-a582-a10df7946a4d"
