@@ -94,6 +94,8 @@ func meaning(t *Transaction, e Evidence, c Circumstances) Outcome {
 	switch {
 	case t.State == Refused:
 		return NotSent
+	case e.Kind == FromTimer && a.Outcome.Definite(): // somebody else noted the proof, and left the way to the driver
+		return a.Outcome
 	case e.Outcome == NotSent && (once(a, e) || e.Kind == FromOperator):
 		return NotSent
 	default:

@@ -168,7 +168,9 @@ func (x *explorer) meet(s state, i int, label string) {
 		if int(s.row.n) < x.attempts {
 			x.begin(s, i, label+": reopened")
 		}
-		a.local.told = true
+		t := x.bench.build(&a.local, s.age, a.win)
+		x.must(t.Tell())
+		a.local = read(t, &s.row)
 		x.put(s, i, opEnd, label+": told")
 	case s.row.state == uint8(ledger.Refused):
 		x.tell(s, i, toldNotSent, label)

@@ -1,0 +1,164 @@
+package explore
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// mutant breaks one rule in the source. The test named by pattern must turn red with it, and is green without it.
+type mutant struct {
+	rule    string // of the ledger's rules
+	name    string
+	file    string // from the module's root
+	old     string // stands there exactly once
+	new     string
+	dir     string // of the test
+	pattern string
+}
+
+const (
+	rules    = "dataplane/ledger/"
+	explored = "dataplane/ledger/explore/"
+	stories  = "TestScenarios"
+	inN      = "TestExplore$/^N$"
+	inG      = "TestExplore$/^G_without_a_retry$"
+	inF      = "TestExplore$/^F_without_a_retry$"
+	inT      = "TestExplore$/^T,_three_attempts$"
+	inKeys   = "TestExplore$/^keys_._window$"
+	forgets  = "TestExplore$/^G_that_forgets"
+)
+
+var mutants = []mutant{
+	{"1", "a first byte leaves under a lease that lapsed", rules + "early.go", " && !lapsed", "", explored, inT},
+	{"1", "a first byte leaves behind its send_by", rules + "early.go", " && age <= sendBy", "", explored, inG},
+	{"1", "the settle window runs from the INTENT", rules + "next.go", "	q := a.Quiet\n", "	q := a.IntentAt\n", explored, inT},
+	{"1", "a takeover begins no window", rules + "advance.go", "t.Current().Quiet = now", "_ = now", rules, stories},
+	{"1", "a re-drive begins no window", rules + "advance.go", "a.Quiet, a.Absent = now, time.Time{}", "a.Absent = time.Time{}", rules, stories},
+	{"2", "the epoch is in the key", rules + "identity.go", "	n := 0\n	for i := range t.Attempts {\n		a := &t.Attempts[i]\n		if a.Provider", "	n := t.Epoch\n	for i := range t.Attempts {\n		a := &t.Attempts[i]\n		if a.Provider", rules, "."},
+	{"2", "n rises after a settle window", rules + "identity.go", " && a.How != ByWindow", "", rules, "TestReference"},
+	{"3", "a re-drive under a new mapping", rules + "unknown.go", "	case c.Changed:\n", "	case false:\n", rules, stories},
+	{"3", "background work sends after execute_by", rules + "unknown.go", "t.Kept && c.Now.Before(t.ExecuteBy)", "t.Kept", rules, stories},
+	{"4", "success is believed while a cancel may have left", rules + "next.go", "if !a.Cancel || e.Kind == FromOperator {", "{", explored, inF},
+	{"4", "the column is forgotten", rules + "advance.go", "t.State, t.Current().Cancel = Cancelling, true", "t.State = Cancelling", explored, inF},
+	{"4", "the cancel leaves before its CAS", explored + "decide_test.go", "	if stands {\n", "	if stands || true {\n", explored, inF},
+	{"4", "404 on a cancel is a fence", rules + "next.go", "	case Absent:\n		if windowed(t, e, c) {", "	case Absent:\n		if e.Kind == FromCancel || windowed(t, e, c) {", rules, stories},
+	{"4", "a cancel's own answer is a fence", rules + "next.go", "if e.Kind != FromCancel {", "{", rules, stories},
+	{"4", "a lookup begun before the window had passed is proof", rules + "next.go", " && !e.Begun.Before(t.quiet().Add(c.Settle))", "", explored, inT},
+	{"4", "one lookup is proof", rules + "next.go", ", c.Settle <= 0, a.Absent.IsZero():", ", c.Settle <= 0:", rules, stories},
+	{"4", "a lookup beyond its horizon is proof", rules + "next.go", " && !beyond(a, e.Begun, c)", "", rules, stories},
+	{"4", "a window is proof without the policy's leave", rules + "next.go", "!c.Traced && !c.Expires, ", "", rules, stories},
+	{"5", "the not_sent of a re-drive ends the attempt", rules + "next.go", "return !e.Redrive && a.Sends <= 1", "return true", explored, inG},
+	{"5", "one token for attempt and run: evidence of another attempt counts", rules + "next.go", "	case e.Attempt != t.Current().ID:\n", "	case false:\n", rules, stories},
+	{"5", "anybody changes the way", rules + "unknown.go", "	if c.Run != t.Run {\n", "	if false {\n", rules, stories},
+	{"5", "a plain final write", explored + "agent_test.go", "if a.fresh && !a.applied {", "if !a.applied {", explored, inG},
+	{"7", "an answer before the final write once a lease lapsed", rules + "early.go", "return y.Lease && ", "return ", explored, inF},
+	{"7", "a decline is answered early where it is not remembered", rules + "early.go", "!c.Enforced || c.Forgets", "!c.Enforced", explored, forgets},
+	{"7", "a decline is proof though declines are forgotten", rules + "next.go", "!c.Forgets && ", "", explored, forgets},
+	{"7", "an outcome that is not kept is answered early", rules + "early.go", "!y.Kept || ", "", rules, "TestMayAnswer"},
+	{"7", "what cannot be learnt again is answered early", rules + "early.go", "if !c.Enforced && !c.Lookup {", "if false {", rules, "TestMayAnswer"},
+	{"8", "a plant that opens the row", rules + "advance.go", "State: Refused, Created", "State: Intent, Created", rules, "TestPlant"},
+	{"9", "what comes to light beside an outcome is ignored", rules + "next.go", "	case t.cameToLight(e):\n", "	case false:\n", rules, stories},
+	{"9", "a new attempt beside one that came to light", rules + "advance.go", " || t.lateOne() >= 0 || t.Current().Late", "", rules, "TestLate"},
+	{"9", "one that came to light is not the outcome", rules + "next.go", "	case t.lateOne() >= 0:\n		return Step{Kind: Finish", "	case false:\n		return Step{Kind: Finish", rules, stories},
+	{"10", "a time-out is taken for not sent", rules + "next.go", "	default:\n		return Unknown\n	}\n}\n\n// once", "	default:\n		return NotSent\n	}\n}\n\n// once", explored, inN},
+	{"10", "a takeover takes unknown for not sent", rules + "advance.go", "t.Current().Outcome = Unknown", "t.Current().Outcome = NotSent", explored, inN},
+	{"10", "a final state without its proof", rules + "advance.go", "case s == Refuse && o == NotSent && late < 0:", "case s == Refuse:", rules, "."},
+	{"11", "told twice, or without a word in the row", rules + "advance.go", "	t.Told = true\n", "", rules, stories},
+	{"15", "a key is relied on past its life", rules + "next.go", "const keyLifePart = 9", "const keyLifePart = 11", explored, inG},
+	{"15", "a clock that is off sends", rules + "unknown.go", "	case c.Skewed:\n", "	case false:\n", rules, stories},
+	{"I5", "a new attempt without a caller", rules + "next.go", "	case !c.Live:\n		return \"no caller", "	case false:\n		return \"no caller", explored, inN},
+}
+
+// TestMutants runs every mutant beside its clean control and prints the table: `make mutants`.
+func TestMutants(t *testing.T) {
+	if os.Getenv("SEGUE_MUTANTS") == "" {
+		t.Skip("takes minutes: make mutants")
+	}
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean := map[string]string{}
+	for _, m := range mutants {
+		key := m.dir + " " + m.pattern
+		if _, done := clean[key]; !done {
+			if clean[key] = "green"; run(t, root, m, "") != "green" {
+				clean[key] = "RED"
+			}
+		}
+		begun := time.Now()
+		got := run(t, root, m, overlay(t, root, m))
+		fmt.Printf("%-4s %-66s %-14s clean %s, mutant %s (%v)\n", m.rule, m.name, filepath.Base(m.file), clean[key], got, time.Since(begun).Round(time.Second/10))
+		if clean[key] != "green" || got != "red" {
+			t.Errorf("rule %s: %s: %s is %s without it and %s with it", m.rule, m.name, m.pattern, clean[key], got)
+		}
+	}
+}
+
+// TestMutantsFit holds the table against the source: each mutant changes one place.
+func TestMutantsFit(t *testing.T) {
+	for _, m := range mutants {
+		source, err := os.ReadFile(filepath.Join("../../..", m.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(source), m.old); n != 1 {
+			t.Errorf("rule %s: %s: its place is %d times in %s", m.rule, m.name, n, m.file)
+		}
+	}
+}
+
+// overlay writes a mutant beside the tree and names it to the go command.
+func overlay(t *testing.T, root string, m mutant) string {
+	t.Helper()
+	file := filepath.Join(root, m.file)
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(source), m.old) != 1 {
+		t.Fatalf("%s: its place is not once in %s", m.name, m.file)
+	}
+	dir := t.TempDir()
+	broken, list := filepath.Join(dir, filepath.Base(file)), filepath.Join(dir, "overlay.json")
+	b, err := json.Marshal(map[string]map[string]string{"Replace": {file: broken}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{broken: strings.Replace(string(source), m.old, m.new, 1), list: string(b)} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return list
+}
+
+// run runs a mutant's test and tells whether it is green, red, or did not even build.
+func run(t *testing.T, root string, m mutant, overlay string) string {
+	t.Helper()
+	args := []string{"test", "-count=1", "-timeout", "10m", "-run", m.pattern, "./" + m.dir}
+	if overlay != "" {
+		args = append([]string{"test", "-overlay", overlay}, args[1:]...)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "SEGUE_MUTANTS=")
+	out, err := cmd.CombinedOutput()
+	switch {
+	case strings.Contains(string(out), "[build failed]") || strings.Contains(string(out), "[setup failed]"):
+		t.Logf("%s", out)
+		return "not built"
+	case strings.Contains(string(out), "no tests to run"):
+		return "without a test"
+	case err == nil:
+		return "green"
+	default:
+		return "red"
+	}
+}
