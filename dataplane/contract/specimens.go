@@ -70,3 +70,41 @@ func chat() Specimen {
 		}, fails([]int{403, 409}, []int{408, 500, 503})...),
 	}
 }
+
+// claude is Anthropic's API: https://docs.claude.com/en/api/errors.
+func claude() Specimen {
+	version := [][2]string{{"anthropic-version", "2023-06-01"}}
+	post := func(path, n string) Request {
+		return Request{Method: "POST", Path: path, Type: "application/json", Extra: version,
+			Body: `{"model":"claude-haiku-4-5-20251001","max_tokens":64,"messages":[{"role":"user","content":"contract ` + n + `"}]}`}
+	}
+	count := post("/v1/messages/count_tokens", "known")
+	count.Read = true
+	return Specimen{
+		Contract: "anthropic/v1", API: sandbox.Claude, Secret: "sk-ant-contract", ComesBack: true, NoCodes: true,
+		Effect: func(n string) Request { return post("/v1/messages", n) },
+		Known:  []Request{post("/v1/messages", "known"), count, get("/v1/models"), get("/v1/models/claude-haiku-4-5-20251001")},
+		Cases: append([]Case{
+			declined("an unknown model", 404, "", replaced("claude-haiku-4-5-20251001", "claude-0")),
+			declined("a missing field", 400, "", replaced(`"max_tokens":64,`, "")),
+			limited(429),
+		}, fails([]int{403, 413}, []int{408, 500, 529})...),
+	}
+}
+
+// mail is SendGrid's API: https://www.twilio.com/docs/sendgrid/api-reference/how-to-use-the-sendgrid-v3-api/responses.
+func mail() Specimen {
+	send := func(n string) Request {
+		return Request{Method: "POST", Path: "/v3/mail/send", Type: "application/json",
+			Body: `{"personalizations":[{"to":[{"email":"to@example.com"}]}],"from":{"email":"from@example.com"},"subject":"contract ` + n + `","content":[{"type":"text/plain","value":"-"}]}`}
+	}
+	return Specimen{
+		Contract: "sendgrid/v3", API: sandbox.Mail, Secret: "SG.contract", NoCodes: true, Effect: send,
+		Known: []Request{send("known"), get("/v3/scopes")},
+		Cases: append([]Case{
+			declined("no recipient", 400, "", replaced(`{"to":[{"email":"to@example.com"}]}`, "")),
+			declined("a wrong sender", 400, "", replaced("from@example.com", "nobody")),
+			limited(429),
+		}, fails([]int{403, 406}, []int{408, 500, 503})...),
+	}
+}

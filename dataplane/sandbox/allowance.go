@@ -19,6 +19,7 @@ type minute struct {
 type allowance struct {
 	left  int
 	reset time.Duration
+	until time.Time // the same, as a time
 }
 
 // spend counts a request.
@@ -30,7 +31,8 @@ func (b *bank) spend() allowance {
 		b.minute = minute{began: now}
 	}
 	b.minute.used++
-	return allowance{max(0, perMinute-b.minute.used), b.minute.began.Add(time.Minute).Sub(now)}
+	until := b.minute.began.Add(time.Minute)
+	return allowance{max(0, perMinute-b.minute.used), until.Sub(now), until}
 }
 
 func (a allowance) tell(h http.Header) {

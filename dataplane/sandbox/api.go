@@ -13,6 +13,8 @@ const (
 	Payments API = "payments" // Stripe's, v1
 	Messages API = "messages" // Twilio's, 2010-04-01
 	Chat     API = "chat"     // OpenAI's, v1
+	Claude   API = "claude"   // Anthropic's, v1
+	Mail     API = "mail"     // SendGrid's, v3
 )
 
 // dialect is what differs between the APIs. Faults, books, lives and connections are one for all of them.
@@ -31,6 +33,10 @@ func dialectOf(api API) *dialect {
 		return messagesAPI()
 	case Chat:
 		return chatAPI()
+	case Claude:
+		return claudeAPI()
+	case Mail:
+		return mailAPI()
 	default:
 		return paymentsAPI()
 	}
@@ -43,6 +49,9 @@ func (d *dialect) answer(object any, failed *apiError) answer {
 	}
 	if events, ok := object.(stream); ok {
 		return answer{status: http.StatusOK, events: events}
+	}
+	if whole, ok := object.(answer); ok { // its parts stand in headers
+		return whole
 	}
 	return jsonAnswer(http.StatusOK, object)
 }

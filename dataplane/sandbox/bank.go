@@ -49,6 +49,7 @@ type call struct {
 	id     string            // the one called id
 	form   form
 	chat   chatRequest
+	mail   mailRequest
 	room   allowance // what the provider says is left of its limits
 	key    string    // Idempotency-Key as received
 	secret string    // a fingerprint of the API key
