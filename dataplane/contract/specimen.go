@@ -72,7 +72,7 @@ type Told struct {
 
 // Specimens are the APIs that can be driven.
 func Specimens() []Specimen {
-	return []Specimen{payments(), messages(), chat(), claude(), mail()}
+	return []Specimen{payments(), messages(), chat(), claude(), mail(), mailgun()}
 }
 
 // SpecimenFor finds the API that a contract speaks of: that of the contract which it is like, or of its dialect.

@@ -108,3 +108,19 @@ func mail() Specimen {
 		}, fails([]int{403, 406}, []int{408, 500, 503})...),
 	}
 }
+
+// mailgun is Mailgun's API: https://documentation.mailgun.com/docs/mailgun/quickstart-guide/responses.
+func mailgun() Specimen {
+	send := func(n string) Request {
+		return form("POST", "/v3/mg.example.com/messages", "from", "from@example.com", "to", "to@example.com", "subject", "contract "+n, "text", "-")
+	}
+	return Specimen{
+		Contract: "mailgun/v3", API: sandbox.Mailgun, Secret: "api:key-contract", NoCodes: true, Effect: send,
+		Known: []Request{send("known"), form("POST", "/v3/mg.example.com/messages.mime"), get("/v3/mg.example.com/events")},
+		Cases: append([]Case{
+			declined("no recipient", 400, "", with("to", "")),
+			declined("a wrong recipient", 400, "", with("to", "nobody")),
+			limited(429),
+		}, fails([]int{403, 404}, []int{408, 500, 503})...),
+	}
+}

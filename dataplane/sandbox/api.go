@@ -15,6 +15,7 @@ const (
 	Chat     API = "chat"     // OpenAI's, v1
 	Claude   API = "claude"   // Anthropic's, v1
 	Mail     API = "mail"     // SendGrid's, v3
+	Mailgun  API = "mailgun"  // Mailgun's, v3
 )
 
 // dialect is what differs between the APIs. Faults, books, lives and connections are one for all of them.
@@ -37,6 +38,8 @@ func dialectOf(api API) *dialect {
 		return claudeAPI()
 	case Mail:
 		return mailAPI()
+	case Mailgun:
+		return mailgunAPI()
 	default:
 		return paymentsAPI()
 	}

@@ -136,3 +136,29 @@ func TestKeysAreForgottenAfterADay(t *testing.T) {
 	c.want(200, "POST", "/v1/charges", strings.Repeat("k", longestKey), pay("o-2")...)
 	c.want(400, "POST", "/v1/charges", strings.Repeat("k", longestKey+1), pay("o-3")...)
 }
+
+func TestMailgun(t *testing.T) {
+	p := speaking(t, ProviderConfig{Name: "mailgun", API: Mailgun, Credential: "api:key"}).Provider("mailgun")
+	const key, urlencoded = "Basic YXBpOmtleQ==", "application/x-www-form-urlencoded"
+	letter := "from=a%40example.com&to=b%40example.com&subject=s&text=t"
+	first, _ := asks(t, p, "POST", "/v3/mg.example.com/messages", letter, "Authorization", key, "Content-Type", urlencoded)
+	if first.status != 200 || !strings.HasSuffix(first.id(), "@mg.example.com>") || first.at("message") != any("Queued. Thank you.") {
+		t.Errorf("%v", first)
+	}
+	many := "--x\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\nb@example.com\r\n--x\r\nContent-Disposition: form-data; name=\"message\"; filename=\"m\"\r\n\r\nSubject: s\r\n\r\nt\r\n--x--\r\n"
+	second, _ := asks(t, p, "POST", "/v3/mg.example.com/messages.mime", many, "Authorization", key, "Content-Type", "multipart/form-data; boundary=x")
+	if second.status != 200 || second.id() == first.id() {
+		t.Errorf("%v", second)
+	}
+	for _, wrong := range [][3]string{
+		{strings.Replace(letter, "to=b%40", "to=", 1), key, urlencoded}, {strings.Replace(letter, "from=a%40example.com&", "", 1), key, urlencoded},
+		{strings.Replace(letter, "&text=t", "", 1), key, urlencoded}, {"%", key, urlencoded}, {many[:30], key, "multipart/form-data; boundary=x"}, {many, key, "multipart/form-data"},
+	} {
+		if g, _ := asks(t, p, "POST", "/v3/mg.example.com/messages", wrong[0], "Authorization", wrong[1], "Content-Type", wrong[2]); g.status != 400 || g.at("message") == nil {
+			t.Errorf("%q: %d %v", wrong[0], g.status, g.body)
+		}
+	}
+	refused, _ := asks(t, p, "POST", "/v3/mg.example.com/messages", letter, "Authorization", "Basic dXNlcjprZXk=", "Content-Type", urlencoded)
+	equal(t, "another user", refused.status, 401)
+	equal(t, "executed", p.Books().Totals().Executed[OpMailgun], 2)
+}

@@ -1,5 +1,5 @@
 // Package sandbox holds the simulated Provider: of payments, of messages or of a chat, over real HTTP, in the API of Stripe, Twilio,
-// OpenAI, Anthropic or SendGrid. It fails on demand in honest ways, and keeps Books of what it really executed. Beside it stands the Shopper, a seeded load of customers that remembers what it
+// OpenAI, Anthropic, SendGrid or Mailgun. It fails on demand in honest ways, and keeps Books of what it really executed. Beside it stands the Shopper, a seeded load of customers that remembers what it
 // was told; Audit compares the two and counts what happened twice, what was lost and what was guessed. The Naive client goes past Segue to the same
 // providers and retries as many do; the audit leaves its orders out.
 //

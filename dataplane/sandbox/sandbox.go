@@ -89,8 +89,8 @@ func (c Config) check() (netip.Addr, error) {
 			return host, fmt.Errorf("sandbox: provider %q is there twice", p.Name)
 		case p.Keys != "" && p.Keys != Enforced && p.Keys != Ignored:
 			return host, fmt.Errorf("sandbox: provider %q: keys are enforced or ignored, not %q", p.Name, p.Keys)
-		case !slices.Contains([]API{Payments, Messages, Chat, Claude, Mail}, p.speaks()):
-			return host, fmt.Errorf("sandbox: provider %q: an API is payments, messages, chat, claude or mail, not %q", p.Name, p.API)
+		case !slices.Contains([]API{Payments, Messages, Chat, Claude, Mail, Mailgun}, p.speaks()):
+			return host, fmt.Errorf("sandbox: provider %q: an API is payments, messages, chat, claude, mail or mailgun, not %q", p.Name, p.API)
 		case p.Keys == Enforced && p.speaks() != Payments:
 			return host, fmt.Errorf("sandbox: provider %q: %s knows no keys", p.Name, p.API)
 		}
