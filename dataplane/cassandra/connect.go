@@ -105,6 +105,11 @@ const serial = gocql.Consistency(gocql.Serial)
 func (s *Store) often(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Resolve)
 	defer cancel()
+	return patiently(ctx, f)
+}
+
+// patiently is often, for as long as ctx lasts.
+func patiently(ctx context.Context, f func(context.Context) error) error {
 	for attempt := 0; ; attempt++ {
 		err := f(ctx)
 		if err == nil || errors.Is(err, gocql.ErrNotFound) || hopeless(err) || !pause(ctx, attempt) {

@@ -15,6 +15,7 @@ import (
 const (
 	tidyEvery = 100 * time.Millisecond
 	tidyBatch = 64
+	maxOwed   = 100_000
 	maxGone   = 100_000 // entries to remove that are remembered; beyond, they are left to those who walk the open rows
 )
 
@@ -40,14 +41,15 @@ type entries struct {
 	mu      sync.Mutex
 	opening sync.Mutex // held while a slot is put on the list
 	last    int64
-	slots   map[string]*slot   // by run: the one in use
-	known   map[string][]entry // by row
+	slots   map[string]*slot               // by run: the one in use
+	known   map[string][]entry             // by row
+	owed    map[string]*ledger.Transaction // rows that may stand without what belongs beside them
 	gone    []entry
 	full    chan struct{}
 }
 
 func (e *entries) init() {
-	e.slots, e.known, e.full = map[string]*slot{}, map[string][]entry{}, make(chan struct{}, 1)
+	e.slots, e.known, e.owed, e.full = map[string]*slot{}, map[string][]entry{}, map[string]*ledger.Transaction{}, make(chan struct{}, 1)
 }
 
 // tick is the time in microseconds, later each time: the timestamps of this process's writes are in the order in which they were made.
@@ -143,6 +145,42 @@ func (e *entries) room(run string) *slot {
 	in.puts++
 	in.live++
 	return in
+}
+
+// owe notes that what belongs beside a row could not be written. Whoever learns that his write failed reads the row next, to see what
+// became of it, and goes on if it is there: so the read pays first.
+func (e *entries) owe(k []byte, t *ledger.Transaction) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for other := range e.owed { // a long outage: whoever failed that long ago has given up
+		if len(e.owed) < maxOwed {
+			break
+		}
+		delete(e.owed, other)
+	}
+	e.owed[string(k)] = t.Clone()
+}
+
+// pay writes what is owed beside a row, if anything is.
+func (s *Store) pay(ctx context.Context, k []byte) error {
+	s.entries.mu.Lock()
+	t := s.entries.owed[string(k)]
+	s.entries.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	if _, err := s.openEntry(ctx, k, t); err != nil {
+		return err
+	}
+	if err := s.index(ctx, k, t); err != nil {
+		return err
+	}
+	s.entries.mu.Lock()
+	defer s.entries.mu.Unlock()
+	if s.entries.owed[string(k)] == t {
+		delete(s.entries.owed, string(k))
+	}
+	return nil
 }
 
 // forget removes entries that lead nowhere any more: soon, and not on the way of a caller. One that stays leads to a row that tells.

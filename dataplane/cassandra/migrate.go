@@ -45,11 +45,12 @@ func (s *Store) prepareSchema(ctx context.Context) error {
 	return nil
 }
 
-// change runs a statement of the schema and waits until all nodes have it.
+// change runs a statement of the schema, which may be run again, and waits until all nodes have it.
 func (s *Store) change(ctx context.Context, statement string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := s.query(ctx, gocql.Quorum, statement).Exec(); err != nil {
+	err := patiently(ctx, func(ctx context.Context) error { return s.query(ctx, gocql.Quorum, statement).Exec() })
+	if err != nil {
 		return fmt.Errorf("cassandra: schema: %.80s …: %w", statement, err)
 	}
 	if err := s.driver.Load().AwaitSchemaAgreement(ctx); err != nil {

@@ -65,7 +65,7 @@ var (
 // Options are what a store may be told. Hosts is needed; the rest has defaults.
 type Options struct {
 	Hosts       []string       // nodes to begin with, as host or host:port; the others are found
-	Datacenter  string         // its nodes are asked first; empty: any node
+	Datacenter  string         // its nodes are asked first, and must hold copies; empty: any node
 	Ledger      string         // keyspace of transactions; default "ledger"
 	Soft        string         // keyspace of sessions; default "soft"
 	Replication map[string]int // copies by data centre, for keyspaces that Migrate makes

@@ -2,7 +2,6 @@ package cassandra
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +40,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{opts: o, names: statementsFor(o.Ledger, o.Soft)}
 	s.driver.Store(driver)
 	s.entries.init()
-	if err := errors.Join(s.prepareSchema(ctx), s.inspect(ctx)); err != nil {
+	err = s.prepareSchema(ctx)
+	if err == nil {
+		err = s.inspect(ctx)
+	}
+	if err != nil {
 		driver.Close()
 		return nil, err
 	}

@@ -192,6 +192,29 @@ func TestEntriesGo(t *testing.T) {
 	}
 }
 
+// TestOwed: a row whose entry and indices could not be written is not shown to its driver before they are.
+func TestOwed(t *testing.T) {
+	hosts := one(t)
+	empty(t)
+	s := open(t, Options{Hosts: hosts})
+	tx := ledgertest.Sample(1)
+	if _, _, err := s.Ledger().Claim(t.Context(), tx); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"ledger.open", "ledger.id"} { // as if they had failed
+		if err := shared.store.query(t.Context(), gocql.Quorum, "TRUNCATE "+table).Exec(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.entries.owe(hashOf(tx), tx)
+	if _, err := s.Ledger().Load(t.Context(), tx.Key); err != nil {
+		t.Fatal(err)
+	}
+	if entries, ids := count(t, "ledger.open"), count(t, "ledger.id"); entries != 1 || ids != 1 || len(s.entries.owed) > 0 {
+		t.Errorf("%d entries and %d ids; %d are owed still", entries, ids, len(s.entries.owed))
+	}
+}
+
 func count(t *testing.T, table string) (n int) {
 	t.Helper()
 	if err := shared.store.query(t.Context(), gocql.Quorum, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
@@ -202,7 +225,7 @@ func count(t *testing.T, table string) (n int) {
 
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not so in time: %s", what)
 		}

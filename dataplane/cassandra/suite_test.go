@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gocql/gocql"
+
 	"segue/dataplane/cassandra/clustertest"
 	"segue/dataplane/ledger"
 	"segue/dataplane/ledger/ledgertest"
@@ -79,7 +81,7 @@ var emptyTables = []string{"ledger.tx", "ledger.slot", "ledger.open", "ledger.pa
 func empty(t testing.TB) {
 	t.Helper()
 	for _, table := range emptyTables {
-		if err := shared.store.query(t.Context(), 0x08, "TRUNCATE "+table).Exec(); err != nil {
+		if err := shared.store.query(t.Context(), gocql.Quorum, "TRUNCATE "+table).Exec(); err != nil {
 			t.Fatalf("truncate %s: %v", table, err)
 		}
 	}
@@ -87,7 +89,7 @@ func empty(t testing.TB) {
 
 func open(t testing.TB, o Options) *Store {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	if o.Log == nil {
 		o.Log = quiet()

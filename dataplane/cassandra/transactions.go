@@ -46,6 +46,9 @@ func (s transactions) Claim(ctx context.Context, t *ledger.Transaction) (*ledger
 	group.Go(func() { errIndex = s.index(ctx, k, t) })
 	applied, found, err := s.cas(ctx, s.names.claim, args...)
 	group.Wait()
+	if errOpen != nil || errIndex != nil {
+		s.entries.owe(k, t)
+	}
 	switch {
 	case err != nil:
 		return nil, false, err
@@ -118,6 +121,9 @@ func (s transactions) advance(ctx context.Context, t *ledger.Transaction) (curre
 	}
 	applied, _, err = s.cas(ctx, statement, append(args, k, version-1, t.ID)...)
 	group.Wait()
+	if errOpen != nil {
+		s.entries.owe(k, t)
+	}
 	switch {
 	case err != nil:
 		return nil, false, err
@@ -199,6 +205,9 @@ func (s transactions) Load(ctx context.Context, k ledger.Key) (*ledger.Transacti
 	}
 	defer s.leave()
 	h := k.Hash()
+	if err := s.pay(ctx, h[:]); err != nil {
+		return nil, err
+	}
 	return s.byHash(ctx, h[:])
 }
 
