@@ -16,13 +16,14 @@ type class struct {
 	sends    int
 	retries  bool // the client may ask again, at either agent, at any time
 	once     bool // class N: at most one execution or create under way
+	kept     bool // bytes are kept: background work sends again
 	bound    int  // states; a run that should complete and reaches it fails
 }
 
 // explorer makes the successors of states. The shipped rules say what an agent does; the explorer lets things happen in between.
 type explorer struct {
 	class
-	bench bench
+	bench
 	emit  func(label string, s state)
 	fault string // a broken promise that only a move shows
 }
@@ -45,11 +46,14 @@ func (x *explorer) agent(s *state, i int) {
 		x.send(s, i)
 	case deciding:
 		x.decide(*s, i, "decide")
+		x.pass(s, i)
+	case looking:
+		x.pass(s, i)
 	case waiting:
 		x.wait(s, i)
 	case polling:
 		x.meet(*s, i, "poll")
-	case sent, looking, cancelling: // the world moves
+	case sent, cancelling: // the world moves
 	}
 }
 
@@ -76,15 +80,19 @@ func (x *explorer) idle(s *state, i int) {
 	}
 	if s.row.run == uint8(i+1) {
 		x.emit("verify", x.timer(*s, i))
-	} else if x.free(s) {
-		x.take(*s, i, "sweep")
+	} else {
+		n := *s
+		n.lapse()
+		x.take(n, i, "sweep")
 	}
 }
 
-// free tells whether the row's driver has ended, or is held to have.
-func (x *explorer) free(s *state) bool {
-	r := s.row.run
-	return r == dead || r > 0 && r < dead && s.ag[r-1].lapsed
+// lapse lets the lease of the row's driver, if he lives, be found unchanged for too long. That may happen at any time, and matters when
+// somebody takes his row.
+func (s *state) lapse() {
+	if r := s.row.run; r > 0 && r < dead {
+		s.ag[r-1].lapsed = true
+	}
 }
 
 func (x *explorer) timer(s state, i int) state {
@@ -114,7 +122,7 @@ func (x *explorer) begin(s state, i int, label string) {
 	if !a.live {
 		x.fault = "I5: a new attempt without a live exchange"
 	}
-	t := x.bench.build(&a.local, s.age, a.win)
+	t := x.build(&a.local, s.age, a.win)
 	if a.local.n == 0 {
 		t.State = 0
 	}
@@ -136,7 +144,7 @@ func (x *explorer) begin(s state, i int, label string) {
 // put begins a write of the agent's copy.
 func (x *explorer) put(s state, i int, o op, label string) {
 	a := &s.ag[i]
-	a.phase, a.op, a.applied, a.before, a.post = writing, o, false, false, false
+	a.phase, a.op, a.applied, a.before, a.post, a.old = writing, o, false, false, false, false
 	if o != opEnd {
 		a.ev = evidence{}
 	}
@@ -146,7 +154,7 @@ func (x *explorer) put(s state, i int, o op, label string) {
 func (x *explorer) take(s state, i int, label string) {
 	a := &s.ag[i]
 	a.local, a.fresh = s.row, true
-	t := x.bench.build(&a.local, s.age, false)
+	t := x.build(&a.local, s.age, false)
 	t.TakeOver(runs[i+1], base)
 	a.local = read(t, &s.row)
 	a.win, a.ev = false, evidence{}
@@ -168,7 +176,7 @@ func (x *explorer) meet(s state, i int, label string) {
 		if int(s.row.n) < x.attempts {
 			x.begin(s, i, label+": reopened")
 		}
-		t := x.bench.build(&a.local, s.age, a.win)
+		t := x.build(&a.local, s.age, a.win)
 		x.must(t.Tell())
 		a.local = read(t, &s.row)
 		x.put(s, i, opEnd, label+": told")
@@ -176,9 +184,14 @@ func (x *explorer) meet(s state, i int, label string) {
 		x.tell(s, i, toldNotSent, label)
 	case s.row.run == uint8(i+1):
 		x.emit(label, x.timer(s, i))
-	case !a.lapsed && (x.free(&s) || s.row.state == uint8(ledger.Held)):
-		x.take(s, i, label+": taken over")
 	default:
+		if !a.lapsed && s.row.pending() {
+			n := s
+			if n.row.state != uint8(ledger.Held) {
+				n.lapse()
+			}
+			x.take(n, i, label+": taken over")
+		}
 		a.phase = polling
 		a.local = row{}
 		x.emit(label, s)
@@ -278,7 +291,7 @@ func (x *explorer) learn(s state, i int) {
 func (x *explorer) lost(s state, i int) {
 	a := &s.ag[i]
 	o := a.op
-	a.op, a.applied, a.win = 0, false, false
+	a.op, a.applied, a.win, a.old = 0, false, false, false
 	if o == opEnd && a.ev.kind != 0 && s.row.n > a.ev.att {
 		a.local, a.fresh, a.phase = s.row, true, deciding
 		x.emit("lost", s)
@@ -291,18 +304,19 @@ func (x *explorer) lost(s state, i int) {
 func (x *explorer) send(s *state, i int) {
 	a := &s.ag[i]
 	age := sendBy / 2
-	if s.age == 2 {
+	if a.old {
 		age = keyLife
 	}
 	n := *s
 	b := &n.ag[i]
 	if ledger.MaySend(age, sendBy, a.lapsed) {
-		b.phase = sent
+		b.phase, b.old = sent, false
 		b.post = x.means.Settle > 0 && (s.row.run != uint8(i+1) || !a.fresh)
 		x.emit("first byte", n)
 	}
 	n = *s
-	b.phase = deciding
+	b = &n.ag[i]
+	b.phase, b.old = deciding, false
 	b.ev = evidence{kind: uint8(ledger.FromStaleSend), outcome: uint8(ledger.NotSent), att: a.local.n - 1, redrive: a.local.cur().parts().sends > 1}
 	x.emit("stale", n)
 }
@@ -317,6 +331,22 @@ func (x *explorer) wait(s *state, i int) {
 	}
 	n.ag[i].win = true
 	x.emit("window passed", n)
+}
+
+// pass lets the settle window pass while a lookup is under way, or while its agent is paused: what it did not find is older than the window.
+func (x *explorer) pass(s *state, i int) {
+	a := &s.ag[i]
+	if x.means.Settle == 0 || a.win || !(a.phase == looking || a.ev.kind == uint8(ledger.FromLookup)) || !x.quiet(s, i) {
+		return
+	}
+	n := *s
+	n.ag[i].win = true
+	if a.phase == looking {
+		n.ag[i].before = true
+	} else {
+		n.ag[i].ev.before = true
+	}
+	x.emit("window passed meanwhile", n)
 }
 
 // quiet tells whether agent i's settle window may have passed: nothing that was sent before it began is under way.

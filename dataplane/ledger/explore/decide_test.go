@@ -28,7 +28,10 @@ func (e evidence) shipped() ledger.Evidence {
 func (x *explorer) decide(s state, i int, label string) {
 	a := &s.ag[i]
 	was := a.local
-	t := x.bench.build(&a.local, s.age, a.win)
+	t := x.build(&a.local, s.age, a.win)
+	if x.kept {
+		t.Kept, t.ExecuteBy = true, base.Add(time.Hour)
+	}
 	e, c := a.ev.shipped(), x.circumstances(a, i)
 	step := ledger.Next(t, e, c)
 	early := step.Kind == ledger.Finish && a.live && a.hint == 0 && a.ev.kind == uint8(ledger.FromAnswer) &&
@@ -56,7 +59,7 @@ func (x *explorer) decide(s state, i int, label string) {
 		x.redrive(s, i, t, label)
 	case ledger.LookUp:
 		a.local = read(t, &was)
-		a.phase, a.before, a.ev = looking, x.means.Settle > 0 && !a.win, evidence{}
+		a.phase, a.before, a.ev = looking, false, evidence{}
 		x.emit(label, s)
 	case ledger.Cancel:
 		x.cancel(s, i, t, label)

@@ -24,7 +24,7 @@ var (
 	oneG        = class{name: "G without a retry", enforced: true, attempts: 2, sends: 2, bound: 10_000_000}
 	oneF        = class{name: "F without a retry", means: fenced, attempts: 2, sends: 1, bound: 10_000_000}
 	oneGCancel  = class{name: "G with a cancel, without a retry", enforced: true, means: fenced, attempts: 2, sends: 2, bound: 60_000_000}
-	forgetful   = class{name: "G that forgets declines, without a retry", enforced: true, means: ledger.Means{Forgets: true}, attempts: 2, sends: 2, bound: 10_000_000}
+	forgetful   = class{name: "G that forgets declines and keeps bodies, without a retry", enforced: true, means: ledger.Means{Forgets: true}, attempts: 2, sends: 2, kept: true, bound: 10_000_000}
 	longG       = class{name: "G", enforced: true, attempts: 2, sends: 2, retries: true, bound: 60_000_000}
 	longF       = class{name: "F", means: fenced, attempts: 2, sends: 1, retries: true, bound: 60_000_000}
 	nonBlocking = class{name: "F without blocking", means: unfenced, leave: moves, attempts: 2, sends: 1, retries: true, bound: 60_000_000}

@@ -56,7 +56,7 @@ var mutants = []mutant{
 	{"5", "the not_sent of a re-drive ends the attempt", rules + "next.go", "return !e.Redrive && a.Sends <= 1", "return true", explored, inG},
 	{"5", "one token for attempt and run: evidence of another attempt counts", rules + "next.go", "	case e.Attempt != t.Current().ID:\n", "	case false:\n", rules, stories},
 	{"5", "anybody changes the way", rules + "unknown.go", "	if c.Run != t.Run {\n", "	if false {\n", rules, stories},
-	{"5", "a plain final write", explored + "agent_test.go", "if a.fresh && !a.applied {", "if !a.applied {", explored, inG},
+	{"5", "a plain final write", explored + "agent_test.go", "if a.fresh && !a.applied {", "if !a.applied {", explored, inF},
 	{"7", "an answer before the final write once a lease lapsed", rules + "early.go", "return y.Lease && ", "return ", explored, inF},
 	{"7", "a decline is answered early where it is not remembered", rules + "early.go", "!c.Enforced || c.Forgets", "!c.Enforced", explored, forgets},
 	{"7", "a decline is proof though declines are forgotten", rules + "next.go", "!c.Forgets && ", "", explored, forgets},
@@ -72,6 +72,9 @@ var mutants = []mutant{
 	{"11", "told twice, or without a word in the row", rules + "advance.go", "	t.Told = true\n", "", rules, stories},
 	{"15", "a key is relied on past its life", rules + "next.go", "const keyLifePart = 9", "const keyLifePart = 11", explored, inG},
 	{"15", "a clock that is off sends", rules + "unknown.go", "	case c.Skewed:\n", "	case false:\n", rules, stories},
+	{"6", "a write that was lost to our own token is lost", "dataplane/settle/write.go", "if current != nil && current.Token == t.Token {", "if false {", "dataplane/settle/", "."},
+	{"6", "a write of unknown end that is in the row is lost", "dataplane/settle/write.go", "case current.Token == t.Token:", "case false:", "dataplane/settle/", "."},
+	{"14", "the key stands under its canonical name", "dataplane/provider/request.go", "out[strings.ToLower(name)]", "out[http.CanonicalHeaderKey(name)]", "dataplane/provider/", "TestDeadWarmConnection|TestKeyName|TestOneExecutionPerSend"},
 	{"I5", "a new attempt without a caller", rules + "next.go", "	case !c.Live:\n		return \"no caller", "	case false:\n		return \"no caller", explored, inN},
 }
 

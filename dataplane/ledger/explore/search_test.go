@@ -60,6 +60,9 @@ func (q *search) add(label string, s state) {
 
 // insert returns the state's index.
 func (q *search) insert(s state, label string) uint32 {
+	if w := s.swapped(); w.first(&s) {
+		s = w
+	}
 	if 2*len(q.states) >= len(q.table) {
 		q.grow()
 	}

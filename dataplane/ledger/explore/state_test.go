@@ -1,8 +1,10 @@
 package explore
 
 import (
+	"bytes"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"segue/dataplane/ledger"
 )
@@ -18,7 +20,7 @@ const (
 type row struct {
 	state, n, run uint8 // run: 1 and 2 are the agents' present lives, dead one that ended
 	told          bool
-	a             [maxAttempts]attempt
+	a             [maxAttempts]attempt // one after another
 }
 
 const dead = 3
@@ -88,17 +90,18 @@ const (
 // evidence is what an agent has in hand. The zero value is none.
 type evidence struct {
 	kind, outcome, finding, att uint8
-	redrive, before             bool // before: the lookup began before the window had passed
+	redrive, before             bool // before: the window passed since the lookup began
 }
 
 // agent is one of the two. What it holds beyond its hint dies with it.
 type agent struct {
 	up, lapsed, live, fresh, applied, win, before, post bool
+	old                                                 bool // the key died since the send's lease began
 	phase                                               phase
 	op                                                  op
 	ev                                                  evidence
-	local                                               row
 	hint                                                uint8 // 0, or 1 + 2 × the attempt's index + 1 if declined: an outcome that is fsynced here
+	local                                               row
 }
 
 // object is what a provider knows by one key.
@@ -107,7 +110,7 @@ type object struct{ status, live uint8 }
 const (
 	none uint8 = iota
 	live
-	settled // live, and too late to cancel
+	settled // live, and it was too late to cancel
 	voided
 	declined
 	blocked
@@ -139,7 +142,7 @@ var (
 	ids       = [maxAttempts]string{"at_0", "at_1", "at_2"}
 	providers = [2]string{"a", "b"}
 	runs      = [4]string{"", "one", "two", "dead"}
-	intents   = [3]time.Duration{10 * time.Minute, 9*time.Hour + 30*time.Minute, 11 * time.Hour}
+	intents   = [3]time.Duration{10 * time.Minute, 9*time.Hour + 30*time.Minute, 10*time.Hour + 30*time.Minute}
 )
 
 const (
@@ -169,7 +172,7 @@ func (b *bench) build(r *row, age uint8, win bool) *ledger.Transaction {
 			b.room[i].Quiet = base.Add(-2 * window)
 		}
 		if a.absent {
-			b.room[i].Absent = base.Add(-10 * time.Second)
+			b.room[i].Absent = base.Add(-100 * time.Second)
 		}
 	}
 	t.Attempts = b.room[:r.n]
@@ -196,6 +199,9 @@ func read(t *ledger.Transaction, before *row) row {
 		if a.Reference != "" {
 			p.key = a.Reference[len(a.Reference)-1] - '0'
 		}
+		if i < len(t.Attempts)-1 { // no rule asks how often a closed attempt was sent, or looked up
+			p.sends, p.absent = 0, false
+		}
 		r.a[i] = pack(p)
 	}
 	return r
@@ -215,4 +221,25 @@ func (s *state) String() string {
 		return fmt.Sprintf("%+v with %s", a, local)
 	}
 	return fmt.Sprintf("row %s\n  one %s\n  two %s\n  objects %v under way %v %v cancels %v age %d told %d listens %d", show(&s.row), agent(s.ag[0]), agent(s.ag[1]), s.obj, s.pre, s.post, s.cancels, s.age, s.told, s.listens)
+}
+
+// swapped is the state with the names of the agents exchanged: it is the same one.
+func (s *state) swapped() state {
+	n := *s
+	n.ag[0], n.ag[1] = s.ag[1], s.ag[0]
+	n.ghost[0], n.ghost[1] = s.ghost[1], s.ghost[0]
+	n.haunts[0], n.haunts[1] = s.haunts[1], s.haunts[0]
+	for _, r := range []*row{&n.row, &n.ag[0].local, &n.ag[1].local, &n.ghost[0], &n.ghost[1]} {
+		r.run = other[r.run]
+	}
+	n.listens = other[n.listens]
+	return n
+}
+
+var other = [4]uint8{0, 2, 1, dead}
+
+// first tells whether s comes before o in an order that only has to be the same each time.
+func (s *state) first(o *state) bool {
+	a, b := (*[unsafe.Sizeof(state{})]byte)(unsafe.Pointer(s)), (*[unsafe.Sizeof(state{})]byte)(unsafe.Pointer(o))
+	return bytes.Compare(a[:], b[:]) < 0
 }

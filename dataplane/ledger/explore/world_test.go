@@ -33,11 +33,6 @@ func (x *explorer) around(s *state, i int) {
 	case idle, writing, ready, deciding, waiting, polling:
 	}
 	if a.phase != idle || s.row.run == uint8(i+1) {
-		if !a.lapsed && (s.row.run == uint8(i+1) || a.phase == writing && a.local.run == uint8(i+1)) {
-			n := *s
-			n.ag[i].lapsed = true
-			x.emit("lapse", n)
-		}
 		x.crash(*s, i)
 	} else if a.lapsed {
 		x.crash(*s, i)
@@ -177,11 +172,15 @@ func (x *explorer) look(s *state, i int) {
 	}
 }
 
-// strike is a cancel that reaches its provider.
-func (x *explorer) strike(s *state, sl int) ledger.Finding {
+// strike is a cancel that reaches its provider; whether it comes too late for what is live is the provider's.
+func (x *explorer) strike(s *state, sl int, late bool) ledger.Finding {
 	o := &s.obj[sl]
 	switch o.status {
 	case live:
+		if late {
+			o.status = settled
+			return ledger.TooLate
+		}
 		o.status, o.live = voided, 0
 		return ledger.Voided
 	case settled:
@@ -210,13 +209,15 @@ func (x *explorer) void(s *state, i int) {
 		s.ag[i].ev, s.ag[i].phase = e, deciding
 		x.emit(label, s)
 	}
-	n := *s
-	answer := e
-	answer.finding = uint8(x.strike(&n, sl))
-	end(n, answer, "cancel arrives")
-	end(n, e, "cancel arrives, reply lost")
+	for _, late := range []bool{false, true} {
+		n := *s
+		answer := e
+		answer.finding = uint8(x.strike(&n, sl, late))
+		end(n, answer, "cancel arrives")
+		end(n, e, "cancel arrives, reply lost")
+	}
 	end(*s, e, "cancel lost")
-	n = *s
+	n := *s
 	n.cancels[sl] = true
 	end(n, e, "cancel late")
 }
@@ -246,19 +247,17 @@ func (x *explorer) underWay(s *state, sl int) {
 		n := *s
 		n.cancels[sl] = false
 		x.emit("late cancel lost", n)
-		x.strike(&n, sl)
-		x.emit("late cancel arrives", n)
-	}
-	if x.means.Cancel && s.obj[sl].status == live {
-		n := *s
-		n.obj[sl].status = settled
-		x.emit("too late to cancel from now on", n)
+		for _, late := range []bool{false, true} {
+			m := n
+			x.strike(&m, sl, late)
+			x.emit("late cancel arrives", m)
+		}
 	}
 }
 
 // ages lets the current attempt's key grow old. It dies only when what was sent with it has long arrived.
 func (x *explorer) ages(s *state) {
-	if !x.enforced || s.row.n == 0 || s.age == 2 {
+	if !x.enforced || s.row.n == 0 || s.age == 2 || !x.matters(&s.ag[0]) && !x.matters(&s.ag[1]) {
 		return
 	}
 	if s.age == 1 {
@@ -273,5 +272,15 @@ func (x *explorer) ages(s *state) {
 	}
 	n := *s
 	n.age++
+	for i := range n.ag {
+		if a := &n.ag[i]; n.age == 2 && (a.phase == ready || a.phase == writing && a.op == opIntent) {
+			a.old = true
+		}
+	}
 	x.emit("the key ages", n)
+}
+
+// matters tells whether a key's age can matter to an agent now. While it matters to nobody the key need not age: it can do so later.
+func (x *explorer) matters(a *agent) bool {
+	return a.phase == deciding || a.phase == ready || a.phase == writing && a.op == opIntent
 }
