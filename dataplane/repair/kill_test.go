@@ -137,6 +137,7 @@ func kill(t *testing.T, dir, point string, visit, first int) (acks []string) {
 // TestKills kills a process at each named point of append and replay, again and again in one directory. In the end everything that was
 // acknowledged is in the store, each outcome exactly once. SEGUE_REPAIR_KILLS=120 is the long form.
 func TestKills(t *testing.T) {
+	t.Parallel()
 	kills := 22
 	if n, err := strconv.Atoi(os.Getenv(longKills)); err == nil {
 		kills = n

@@ -2,6 +2,7 @@ package repair
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -239,11 +240,11 @@ func (l *Log) find(id ID) (entry, bool) {
 	return entry{}, false
 }
 
-// backlog tells whether anything waits for the store.
-func (l *Log) backlog() bool {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.index.count[pending] > 0
+// backlog tells whether anything waits for the store and may be replayed, so that somebody asks for the store all the time.
+func (l *Log) backlog(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.index.count[pending] > 0 && now.Sub(l.index.oldest()) <= l.opts.Age
 }
 
 // crowded tells whether the log has used half of its space.
@@ -301,9 +302,8 @@ func (l *Log) Close() error {
 	l.idle.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := l.closeFiles()
-	if e := l.lock.Close(); e != nil || err != nil {
-		return fmt.Errorf("repair: close: %w %w", err, e)
+	if err := errors.Join(l.closeFiles(), l.lock.Close()); err != nil {
+		return fmt.Errorf("repair: close: %w", err)
 	}
 	return nil
 }

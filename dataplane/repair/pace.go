@@ -7,7 +7,7 @@ import (
 
 const (
 	firstRetry = 50 * time.Millisecond
-	lastRetry  = 5 * time.Second
+	lastRetry  = 2 * time.Second
 	slowest    = time.Second // between two hints, whatever the load: a backlog must end
 	slower     = 4           // times its best: the store is loaded
 )

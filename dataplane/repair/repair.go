@@ -52,14 +52,16 @@ type Repair struct {
 	counts   counts
 	meter    meter
 	idle     sync.WaitGroup
-	cancel   context.CancelFunc // nil: not started
+	running  atomic.Bool
+	cancel   context.CancelFunc
 }
 
 // keyRange is a share of the keys. Who holds the lock is its one replayer.
 type keyRange struct {
 	mu    sync.Mutex
 	wake  chan struct{}
-	first chan place // keys that a read found behind
+	back  chan struct{} // the store is back
+	first chan place    // keys that a read found behind
 }
 
 // counts are for the metrics.
@@ -90,7 +92,7 @@ func New(log *Log, transactions ledger.Store, talks session.Store, o Options) *R
 	}
 	r := &Repair{log: log, ledger: transactions, sessions: talks, opts: o, seen: &lately{}}
 	for range o.Ranges {
-		r.ranges = append(r.ranges, &keyRange{wake: make(chan struct{}, 1), first: make(chan place, nudges)})
+		r.ranges = append(r.ranges, &keyRange{wake: make(chan struct{}, 1), back: make(chan struct{}, 1), first: make(chan place, nudges)})
 	}
 	return r
 }
@@ -120,7 +122,7 @@ func (r *Repair) Sessions() session.Store { return sessions{r.sessions, r} }
 
 // Start begins to replay and to sync in the background.
 func (r *Repair) Start() error {
-	if r.cancel != nil {
+	if r.running.Swap(true) {
 		return errRunning
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -134,9 +136,10 @@ func (r *Repair) Start() error {
 
 // Stop ends the replayers. The log stays open: who opened it closes it.
 func (r *Repair) Stop() {
-	if r.cancel != nil {
+	if r.running.Load() {
 		r.cancel()
 		r.idle.Wait()
+		r.running.Store(false)
 	}
 }
 
@@ -217,7 +220,7 @@ func (r *Repair) of(p place) *keyRange { return r.ranges[int(p.key[0])%len(r.ran
 
 // away tells whether the store is known to be out of reach, and somebody is trying all the time whether it is back.
 func (r *Repair) away() bool {
-	return r.down.Load() && r.cancel != nil && !r.paused.Load() && r.log.backlog()
+	return r.down.Load() && r.running.Load() && !r.paused.Load() && r.log.backlog(r.opts.Now())
 }
 
 func (k *keyRange) rouse() {

@@ -63,25 +63,43 @@ func (g *keyRange) nudged() (place, bool) {
 
 // step replays under the range's lock and waits as long as its pace says.
 func (r *Repair) step(ctx context.Context, g *keyRange, p pace, do func(context.Context) error) pace {
+	p, err := r.try(ctx, g, p, do)
+	if err != nil && p.failures == 1 && ctx.Err() == nil {
+		r.opts.Log.Warn("hints wait: the store does not take them", "error", err)
+	}
+	if w := p.wait(rand.Float64()); w > 0 {
+		g.pause(ctx, w, p.failures > 0)
+	}
+	return p
+}
+
+// try replays under the range's lock, and takes its time.
+func (r *Repair) try(ctx context.Context, g *keyRange, p pace, do func(context.Context) error) (pace, error) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	begun := time.Now()
 	err := do(ctx)
-	took := time.Since(begun)
-	g.mu.Unlock()
 	if err != nil {
 		p.failures++
-		if p.failures == 1 && ctx.Err() == nil {
-			r.opts.Log.Warn("hints wait: the store does not take them", "error", err)
-		}
 	} else {
-		p = p.observed(took)
+		p = p.observed(time.Since(begun))
 		p.failures = 0
 	}
 	p.front, p.rate = r.front.Load(), r.throttle()/float64(len(r.ranges))
-	if w := p.wait(rand.Float64()); w > 0 {
-		r.pause(ctx, w)
+	return p, err
+}
+
+// reached notes that the store answered. Replayers that wait for it try at once.
+func (r *Repair) reached() {
+	if !r.down.Swap(false) {
+		return
 	}
-	return p
+	for _, g := range r.ranges {
+		select {
+		case g.back <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // rest waits to be woken.
@@ -95,12 +113,18 @@ func (r *Repair) rest(ctx context.Context, g *keyRange, d time.Duration) {
 	}
 }
 
-func (r *Repair) pause(ctx context.Context, d time.Duration) {
+// pause waits. Who waits for the store goes on when it is back.
+func (g *keyRange) pause(ctx context.Context, d time.Duration, failed bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
+	back := g.back
+	if !failed {
+		back = nil
+	}
 	select {
 	case <-ctx.Done():
 	case <-t.C:
+	case <-back:
 	}
 }
 
@@ -145,7 +169,7 @@ func (r *Repair) replay(ctx context.Context, id ID) error {
 		r.log.End(id, v.result)
 	}
 	r.opts.at("replay.ended")
-	r.down.Store(false)
+	r.reached()
 	return nil
 }
 
@@ -303,14 +327,12 @@ func (r *Repair) Replay(ctx context.Context, f Filter) (Replayed, error) {
 		if e.stage == stuck {
 			r.log.retry(e.ID)
 		}
-		var failed error
-		p = r.step(ctx, r.of(e.place()), p, func(ctx context.Context) error {
-			failed = r.replay(ctx, e.ID)
-			return failed
-		})
-		if failed != nil {
-			return done, fmt.Errorf("repair: hint %d is left: %w", e.Seq, failed)
+		var err error
+		g := r.of(e.place())
+		if p, err = r.try(ctx, g, p, func(ctx context.Context) error { return r.replay(ctx, e.ID) }); err != nil {
+			return done, fmt.Errorf("repair: hint %d is left: %w", e.Seq, err)
 		}
+		g.pause(ctx, p.wait(rand.Float64()), false)
 		if r.log.is(e.ID, stuck) {
 			done.Held++
 		} else {

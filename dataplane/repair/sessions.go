@@ -85,7 +85,7 @@ func (s sessions) direct(ctx context.Context, k session.Key, events []session.Ev
 	if err := s.Store.Append(ctx, k, events...); err != nil {
 		return err
 	}
-	s.r.down.Store(false)
+	s.r.reached()
 	s.r.seen.change(k, events)
 	return nil
 }
@@ -124,10 +124,11 @@ func (s sessions) Load(ctx context.Context, k session.Key) (*session.Session, er
 func (s sessions) read(ctx context.Context, k session.Key) (*session.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.r.opts.Timeout)
 	defer cancel()
+	generation := s.r.seen.generation(k)
 	got, err := s.Store.Load(ctx, k)
 	if err == nil || errors.Is(err, session.ErrNotFound) {
-		s.r.down.Store(false)
-		s.r.seen.set(k, got)
+		s.r.reached()
+		s.r.seen.set(k, got, generation)
 	}
 	return got, err
 }
@@ -177,58 +178,87 @@ func (r *Repair) talk(e *entry) (*talk, error) {
 	return decodeTalk(b)
 }
 
-// lately remembers what sessions were like when they were last read or written here: for as long as the store is out of reach that is
-// the best there is. It has two generations of bounded size; the older one is dropped whole.
+// lately remembers what sessions were like when they were last read here, and what was written to them since: for as long as the store
+// is out of reach that is the best there is. It has two generations of bounded size; the older one is dropped whole.
 type lately struct {
 	mu         sync.Mutex
-	young, old map[session.Key]*session.Session
+	changes    uint64
+	young, old map[session.Key]*known
+}
+
+// known is a session as this region knows it. Nobody writes to it. generation tells a read that was under way while it changed.
+type known struct {
+	session    *session.Session
+	generation uint64
 }
 
 const latelyRows = 4096
 
-// find returns what is remembered, or nil. Nobody writes to it.
+// find returns what is remembered, or nil.
 func (l *lately) find(k session.Key) *session.Session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.get(k)
+	if e := l.get(k); e != nil {
+		return e.session
+	}
+	return nil
 }
 
-func (l *lately) get(k session.Key) *session.Session {
-	if s := l.young[k]; s != nil {
-		return s
+// generation goes back to set with what a read brought.
+func (l *lately) generation(k session.Key) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.get(k); e != nil {
+		return e.generation
+	}
+	return 0
+}
+
+func (l *lately) get(k session.Key) *known {
+	if e := l.young[k]; e != nil {
+		return e
 	}
 	return l.old[k]
 }
 
-// set remembers a copy of s; nil forgets.
-func (l *lately) set(k session.Key, s *session.Session) {
+// set remembers a copy of what a read brought, unless it changed since; nil forgets.
+func (l *lately) set(k session.Key, s *session.Session, generation uint64) {
 	var mine *session.Session
 	if s != nil {
 		mine, _ = session.Apply(s, k) // without events it cannot fail: the store has it
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.put(k, mine)
-}
-
-// change applies events to what is remembered.
-func (l *lately) change(k session.Key, events []session.Event) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if s := l.get(k); s != nil {
-		next, _ := session.Apply(s, k, events...) // what cannot be applied is forgotten
-		l.put(k, next)
+	now := uint64(0)
+	if e := l.get(k); e != nil {
+		now = e.generation
+	}
+	if now == generation {
+		l.put(k, mine, generation)
 	}
 }
 
-func (l *lately) put(k session.Key, s *session.Session) {
+// change applies events that the store took.
+func (l *lately) change(k session.Key, events []session.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var old *session.Session
+	if e := l.get(k); e != nil {
+		old = e.session
+	}
+	next, _ := session.Apply(old, k, events...) // what cannot be applied is forgotten
+	l.changes++
+	l.put(k, next, l.changes)
+}
+
+func (l *lately) put(k session.Key, s *session.Session, generation uint64) {
 	delete(l.young, k)
 	delete(l.old, k)
 	if s == nil {
 		return
 	}
 	if l.young == nil || len(l.young) >= latelyRows {
-		l.old, l.young = l.young, make(map[session.Key]*session.Session)
+		l.old, l.young = l.young, make(map[session.Key]*known)
 	}
-	l.young[k] = s
+	l.young[k] = &known{s, generation}
 }

@@ -40,6 +40,7 @@ func shutBoth(t *testing.T, s *embedded.Store, l *Log) {
 
 // TestLedgerSuite and TestSessionSuite: a store behind a Repair is a store.
 func TestLedgerSuite(t *testing.T) {
+	t.Parallel()
 	ledgertest.Run(t, func(t *testing.T) func() ledger.Store {
 		open := reopener(t)
 		return func() ledger.Store { return open().Ledger() }
@@ -47,6 +48,7 @@ func TestLedgerSuite(t *testing.T) {
 }
 
 func TestSessionSuite(t *testing.T) {
+	t.Parallel()
 	sessiontest.Run(t, func(t *testing.T) func() session.Store {
 		open := reopener(t)
 		return func() session.Store { return open().Sessions() }
@@ -114,6 +116,7 @@ func fill(t *testing.T, v reflect.Value, name string) {
 
 // TestSessionOutage: through an outage a region goes on and reads its own writes; the store has them all afterwards.
 func TestSessionOutage(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, t.TempDir())
 	r := newRegion(t, s, nil)
 	r.start(t)
@@ -224,6 +227,7 @@ func advance(t *testing.T, s ledger.Store, row *ledger.Transaction, want ledger.
 
 // TestClaimNeverHinted: without the store there is no claim, and nothing that would allow a send is hinted either.
 func TestClaimNeverHinted(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, t.TempDir())
 	r := newRegion(t, s, nil)
 	row := claimed(t, r.Ledger(), 1)
@@ -251,6 +255,7 @@ func TestClaimNeverHinted(t *testing.T) {
 
 // TestOutcomeHinted: an outcome waits out the outage, is shown to nobody before the store has it, and gets there once.
 func TestOutcomeHinted(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		s ledger.State
 		o ledger.Outcome
@@ -267,7 +272,7 @@ func TestOutcomeHinted(t *testing.T) {
 				t.Errorf("%d hints", n)
 			}
 			r.link.cut.Store(false)
-			r.down.Store(false)
+			r.reached()
 			got, err := r.Ledger().Load(t.Context(), row.Key) // read repair
 			if err != nil || !reflect.DeepEqual(got, done) {
 				t.Errorf("after the outage: %+v, %v; want %+v", got, err, done)
@@ -303,6 +308,7 @@ func TestOutcomeLostAnswer(t *testing.T) {
 
 // TestMerge holds what a hint does to a row that moved on while it waited.
 func TestMerge(t *testing.T) {
+	t.Parallel()
 	taken := func(row *ledger.Transaction) *ledger.Transaction {
 		n := finished(row, ledger.Held, ledger.Unknown)
 		n.Run = "another/run"

@@ -45,9 +45,17 @@ func (r *Repair) Sync(ctx context.Context) (Synced, error) {
 		if err := ctx.Err(); err != nil {
 			return done, err
 		}
-		there, err := r.there(ctx, &e)
+		t, row, err := r.open(e.ID)
+		if errors.Is(err, ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			r.counts.held.Add(1)
+			r.log.hold(e.ID, err.Error())
+			continue
+		}
+		there, err := r.there(ctx, t, row)
 		switch {
-		case errors.Is(err, ErrUnknown):
 		case err != nil:
 			return done, fmt.Errorf("repair: sync: %w", err)
 		case there:
@@ -60,17 +68,13 @@ func (r *Repair) Sync(ctx context.Context) (Synced, error) {
 			r.log.retry(e.ID)
 			r.of(e.place()).rouse()
 		}
-		r.pause(ctx, time.Duration(r.front.Load())*time.Millisecond) // new traffic first
+		r.of(e.place()).pause(ctx, min(slowest, time.Duration(r.front.Load())*time.Millisecond), false) // new traffic first
 	}
 	return done, nil
 }
 
 // there tells whether the store has what a hint says.
-func (r *Repair) there(ctx context.Context, e *entry) (bool, error) {
-	t, row, err := r.open(e.ID)
-	if err != nil {
-		return false, err
-	}
+func (r *Repair) there(ctx context.Context, t *talk, row *ledger.Transaction) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
 	if row == nil {

@@ -19,13 +19,16 @@ type transactions struct {
 func (t transactions) Claim(ctx context.Context, row *ledger.Transaction) (*ledger.Transaction, bool, error) {
 	defer t.r.enter()()
 	t.r.flush(ctx, row.Key)
-	return t.Store.Claim(ctx, row)
+	current, won, err := t.Store.Claim(ctx, row)
+	t.r.told(err)
+	return current, won, err
 }
 
 // Advance writes a row. A definite outcome that the store may not have taken is hinted.
 func (t transactions) Advance(ctx context.Context, row *ledger.Transaction) (*ledger.Transaction, ledger.Written, error) {
 	defer t.r.enter()()
 	current, how, err := t.Store.Advance(ctx, row)
+	t.r.told(err)
 	if err == nil || !t.r.opts.Outage(err) || !proof(row) {
 		return current, how, err
 	}
@@ -38,6 +41,13 @@ func (t transactions) Advance(ctx context.Context, row *ledger.Transaction) (*le
 		return nil, 0, errors.Join(err, e)
 	}
 	return row, ledger.Hinted, nil
+}
+
+// told notes an answer of the store.
+func (r *Repair) told(err error) {
+	if err == nil {
+		r.reached()
+	}
 }
 
 // proof tells whether a row ends in a definite outcome of its current attempt. "Not known" is no event: a row that nobody could change
@@ -63,7 +73,9 @@ func proof(t *ledger.Transaction) bool {
 func (t transactions) Load(ctx context.Context, k ledger.Key) (*ledger.Transaction, error) {
 	defer t.r.enter()()
 	t.r.flush(ctx, k)
-	return t.Store.Load(ctx, k)
+	row, err := t.Store.Load(ctx, k)
+	t.r.told(err)
+	return row, err
 }
 
 // ByID is Load by the name for people.

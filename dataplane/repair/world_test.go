@@ -35,6 +35,7 @@ type link struct {
 	cut, loses atomic.Bool
 	delay      atomic.Int64
 	calls      atomic.Int64
+	saw        func(session.Key, []session.Event) // what came through
 }
 
 func (l *link) call(ctx context.Context, do func() error) error {
@@ -69,7 +70,12 @@ func (s linkedSessions) Load(ctx context.Context, k session.Key) (out *session.S
 }
 
 func (s linkedSessions) Append(ctx context.Context, k session.Key, events ...session.Event) error {
-	return s.l.call(ctx, func() error { return s.Store.Append(ctx, k, events...) })
+	return s.l.call(ctx, func() error {
+		if s.l.saw != nil {
+			s.l.saw(k, events)
+		}
+		return s.Store.Append(ctx, k, events...)
+	})
 }
 
 type linkedLedger struct {
