@@ -5,7 +5,7 @@ GO ?= go
 BIN := bin/segue
 PKGS := $$($(GO) list ./... | grep -v -e /e2e)
 
-.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser
+.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser explore mutants
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -37,6 +37,12 @@ sdk: build ## nine real SDKs through an agent (a module of their own; installs N
 
 bench: build ## every figure that the README quotes, in one run, written to docs/measured.md; fails where a bar is missed
 	SEGUE_BENCH=1 $(GO) test -count=1 -timeout 30m -run 'TestBench$$' -v ./e2e/bench
+
+explore: ## every state of the ledger's larger worlds, by its shipped rules (minutes, gigabytes)
+	SEGUE_EXPLORE=1 $(GO) test -count=1 -timeout 60m -run 'TestExplore' -v ./dataplane/ledger/explore
+
+mutants: ## the ledger's rules broken one by one: each must turn its test red, beside a clean control
+	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestMutants' -v ./dataplane/ledger/explore
 
 gen: ## generated code again: templ and protobuf (protoc 3.21 from your distribution)
 	./.ci/gen
