@@ -33,6 +33,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 	segue(t, "", "", "drill").want(t, exitFine, "Available Commands")
 	segue(t, "", "", "drill", "rnu").want(t, exitUsage, "rnu")
+	segue(t, "", "", "dev", "--naive", "--policy", "p.yaml").want(t, exitUsage, "--naive", "leave one out")
 	segue(t, "", "", "policy", "apply", "--bsae", "1").want(t, exitUsage, "bsae", "--help")
 	for _, c := range []string{"agent", "control", "tx"} {
 		if help := segue(t, "", "", c, "--help").want(t, exitFine).out; c != "control" && !strings.Contains(help, "embedded store") {
