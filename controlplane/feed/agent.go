@@ -35,7 +35,8 @@ type AgentConfig struct {
 // Agent is the agent's end of the feed: one connection at a time, to whichever control node answers.
 type Agent struct {
 	cfg    AgentConfig
-	heard  atomic.Int64 // unix nanoseconds of the last message down; 0: never
+	heard  atomic.Int64                   // unix nanoseconds of the last message down; 0: never
+	has    atomic.Pointer[state.Position] // of the last Update that was applied
 	cancel context.CancelFunc
 	idle   sync.WaitGroup
 	unsent []health.Event // of reports that nobody took; only the loop touches it
@@ -139,6 +140,9 @@ func (a *Agent) attach(ctx context.Context, node string) (served bool, err error
 	defer context.AfterFunc(ctx, hangUp)()
 	l := &link{agent: a, stream: client.Attach(ctx), slot: make(chan *feedv1.Update, 1), acks: make(chan *feedv1.Ack, 1), heard: make(chan struct{}, 1)}
 	hello := &feedv1.Hello{Agent: a.cfg.Agent, Region: a.cfg.Region, Run: a.cfg.Run}
+	if has := a.has.Load(); has != nil {
+		hello.Incarnation, hello.Index = has.Incarnation, has.Index
+	}
 	if err := l.send(&feedv1.Up{Kind: &feedv1.Up_Hello{Hello: hello}}); err != nil {
 		if errors.Is(err, io.EOF) { // it says that the stream has ended; Receive says why
 			_, err = l.stream.Receive()
@@ -216,7 +220,9 @@ func (l *link) applyOne(u *feedv1.Update) {
 	if err == nil {
 		err = l.agent.cfg.Local.Apply(update)
 	}
-	if err != nil {
+	if err == nil {
+		l.agent.has.Store(&update.Position)
+	} else {
 		ack.Reason = err.Error()
 		l.agent.cfg.Log.Error("update refused", "revision", u.GetRevision(), "error", err)
 	}
