@@ -33,7 +33,23 @@ func TestAFileKeepsTheWeightsOfTheNight(t *testing.T) {
 	if got := segue(t, api, "", "policy", "get").want(t, exitFine).out; got != limited(changedTo(5, 95)) {
 		t.Errorf("in force:\n%s", got)
 	}
-	segue(t, api, "", "policy", "plan", path).want(t, exitFine, "nothing to change: revision 3")
+	segue(t, api, "", "policy", "plan", path).want(t, exitFine, "nothing to change: revision 3", "changed by others before the file was last applied;")
+
+	// The file led to revision 3, which has 5: that revision is no base in which it was 70.
+	other := strings.Replace(string(mustRead(t, path)), "main: 70, backup: 30", "main: 60, backup: 40", 1)
+	said := segue(t, api, other, "policy", "apply", "-").want(t, exitError, "yours 60, theirs 5, the file last applied 70", "theirs is by", "in revision 2", "others changed services.payments.weights.local.main")
+	if strings.Contains(said.err, "since revision 3") {
+		t.Error(said.err)
+	}
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func TestPlan(t *testing.T) {
