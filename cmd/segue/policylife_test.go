@@ -28,7 +28,7 @@ func TestAFileKeepsTheWeightsOfTheNight(t *testing.T) {
 		t.Fatal(err)
 	}
 	segue(t, api, "", "policy", "plan", path).want(t, exitChanges, "main limits.in_flight none → 9",
-		"kept: payments / local   main 70 → 5 %   backup 30 → 95 % (changed by others since revision 1; the file did not change it)", "1 to change. segue policy apply "+path+"\n")
+		"kept: payments / local   main 70 → 5 %   backup 30 → 95 % (changed by others since revision 1; the file did not change it)", "1 to change. segue policy apply "+path+" --api "+api+"\n")
 	segue(t, api, "", "policy", "apply", path).want(t, exitFine, "revision 3 is in force", "kept, because others changed it", "payments / local   main 70 → 5 %   backup 30 → 95 %")
 	if got := segue(t, api, "", "policy", "get").want(t, exitFine).out; got != limited(changedTo(5, 95)) {
 		t.Errorf("in force:\n%s", got)
