@@ -119,8 +119,9 @@ func onHangup(do func()) (stop func()) {
 	return func() { signal.Stop(signals); close(signals); <-done }
 }
 
-// collectAt is how much an agent's heap may grow, in percent of what is in use, before the collector runs. An agent holds some ten
-// megabytes and throws away as much many times a second under load: Go's default of 100 spends an eighth of its CPU on that.
+// collectAt is how much the heap of an agent or a control node may grow, in percent of what is in use, before the collector runs. An agent
+// holds some ten megabytes and throws away as much many times a second under load: Go's default of 100 spends an eighth of its CPU on that. A control
+// node does so when it sends a change to many agents.
 const collectAt = 300
 
 func tuneMemory() {

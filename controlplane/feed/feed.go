@@ -45,8 +45,9 @@ const (
 	beatEvery    = time.Second             // a node that serves says so
 	silence      = 3500 * time.Millisecond // an agent that heard nothing for so long goes elsewhere
 	reportEvery  = time.Second
-	newestWithin = 2 * time.Second       // a node may take to find out whether it is behind
-	ackSpread    = 30 * time.Millisecond // over which agents spread their acknowledgements
-	maxAgents    = 2000                  // attached to one node
-	maxQuestions = 64                    // under way at one agent
+	newestWithin = 2 * time.Second      // a node may take to find out whether it is behind
+	ackSpread    = 4 * time.Millisecond // for each agent that is attached to a node: over which they spread their acknowledgements
+	ackLatest    = time.Second          // however many there are
+	maxAgents    = 2000                 // attached to one node
+	maxQuestions = 64                   // under way at one agent
 )

@@ -112,7 +112,7 @@ func (s *Server) update(region string) *feedv1.Down {
 		s.log.Warn("no update for a region", "region", region, "error", err)
 		return nil
 	}
-	down, err := encodeUpdate(u)
+	down, err := encodeUpdate(u, len(s.watchers))
 	if err != nil {
 		s.log.Error("an update does not encode", "region", region, "error", err)
 		return nil
@@ -144,7 +144,7 @@ func (s *Server) join(ctx context.Context, hello *feedv1.Hello) (*watcher, error
 	if err != nil {
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	}
-	down, err := encodeUpdate(u)
+	down, err := encodeUpdate(u, s.Attached())
 	if err != nil {
 		return nil, fmt.Errorf("feed: update of %s: %w", hello.GetRegion(), err)
 	}
@@ -215,7 +215,8 @@ func (s *Server) Ask(ctx context.Context, q query.Question) []Answer {
 	return answers
 }
 
-func encodeUpdate(u state.Update) (*feedv1.Down, error) {
+// encodeUpdate writes u for agents of which so many are attached.
+func encodeUpdate(u state.Update, attached int) (*feedv1.Down, error) {
 	orders, err := encodeOrders(u.Orders)
 	if err != nil {
 		return nil, err
@@ -223,5 +224,6 @@ func encodeUpdate(u state.Update) (*feedv1.Down, error) {
 	return &feedv1.Down{Kind: &feedv1.Down_Update{Update: &feedv1.Update{
 		Incarnation: u.Incarnation, Index: u.Index, Revision: u.Revision,
 		Policy: pack(u.Policy), Orders: orders, NowUnixNano: u.Now.UnixNano(),
+		AckWithinNano: int64(min(time.Duration(attached)*ackSpread, ackLatest)),
 	}}}, nil
 }
