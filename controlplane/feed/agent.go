@@ -129,6 +129,8 @@ type link struct {
 	slot   chan *feedv1.Update // the newest Update that is not applied yet
 	acks   chan due            // the newest acknowledgement that is not sent yet
 	heard  atomic.Uint64       // messages
+
+	unpacked unpacked // only what applies touches it
 }
 
 // attach serves one connection until it ends. served tells whether the node ever sent something.
@@ -218,7 +220,7 @@ func (l *link) apply(ctx context.Context) error {
 
 func (l *link) applyOne(u *feedv1.Update) {
 	ack := &feedv1.Ack{Incarnation: u.GetIncarnation(), Index: u.GetIndex(), Revision: u.GetRevision()}
-	update, err := decodeUpdate(u)
+	update, err := decodeUpdate(u, &l.unpacked)
 	if err == nil {
 		err = l.agent.cfg.Local.Apply(update)
 	}
@@ -341,12 +343,12 @@ func (l *link) body(ctx context.Context, raw []byte) ([]byte, error) {
 	return body, err
 }
 
-func decodeUpdate(u *feedv1.Update) (state.Update, error) {
+func decodeUpdate(u *feedv1.Update, last *unpacked) (state.Update, error) {
 	orders, err := decodeOrders(u.GetOrders())
 	if err != nil {
 		return state.Update{}, err
 	}
-	text, err := unpack(u.GetPolicy())
+	text, err := last.unpack(u.GetPolicy())
 	if err != nil {
 		return state.Update{}, err
 	}

@@ -97,7 +97,7 @@ type cluster struct {
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	t.Logf("seed %d", seed)
-	old := debug.SetGCPercent(300) // as segue control does
+	old := debug.SetGCPercent(400) // as segue control does
 	t.Cleanup(func() { debug.SetGCPercent(old) })
 	c := &cluster{dice: rand.New(rand.NewPCG(seed, seed))}
 	var peers []controlplane.Peer
