@@ -5,7 +5,7 @@ GO ?= go
 BIN := bin/segue
 PKGS := $$($(GO) list ./... | grep -v -e /e2e)
 
-.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser explore mutants
+.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -16,7 +16,7 @@ run: build ## start the product: three regions, three providers, the pages; need
 build: ## the one binary, in bin/
 	@$(GO) build -o $(BIN) ./cmd/segue
 
-test: browser lint fresh ## every test: unit, race, layout, end to end, the real browser, the real SDKs
+test: browser tools lint fresh ## every test: unit, race, layout, end to end, the real browser, the real SDKs
 	$(GO) test -timeout 10m $(PKGS)
 	$(GO) test -race -short -timeout 15m $(PKGS)
 	$(GO) test -count=1 -p 1 -timeout 20m ./e2e/...
@@ -52,3 +52,6 @@ fresh: ## generated code is what its sources say
 
 browser:
 	./.ci/browser
+
+tools:
+	./.ci/deploy

@@ -233,6 +233,12 @@ func (s *Server) Pull(ctx context.Context, region string, known state.Position) 
 	return s.feed.Pull(ctx, region, known)
 }
 
+// Newest implements feed.Source.
+func (s *Server) Newest(ctx context.Context) error {
+	_, err := s.Read(ctx)
+	return err
+}
+
 // Changed implements feed.Source.
 func (s *Server) Changed() <-chan struct{} { return s.replica.Changed() }
 

@@ -58,17 +58,12 @@ func register(to *prometheus.Registry, g **prometheus.GaugeVec) error {
 	return nil
 }
 
-// heard sets how long ago a control node was; a negative age says that none ever was.
-func (m *metrics) heard(age time.Duration) {
-	if age >= 0 {
-		m.feedAge.WithLabelValues(m.region).Set(age.Seconds())
-	}
-}
-
 // show sets the gauges from a report.
 func (m *metrics) show(r *health.Report, age time.Duration) {
 	m.revision.WithLabelValues(m.region).Set(float64(r.Revision))
-	m.heard(age)
+	if age >= 0 {
+		m.feedAge.WithLabelValues(m.region).Set(age.Seconds())
+	}
 	for i := range r.Services {
 		s := &r.Services[i]
 		m.unknown.WithLabelValues(s.Service).Set(float64(s.UnknownOpen))

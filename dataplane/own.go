@@ -97,11 +97,7 @@ func (a *Agent) own() *http.Server {
 		}
 		_, _ = w.Write([]byte("ok\n"))
 	})
-	scraped := promhttp.HandlerFor(a.cfg.Metrics, promhttp.HandlerOpts{})
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
-		a.metrics.heard(a.age()) // reports, which set the other gauges, stop with the feed; its age must not
-		scraped.ServeHTTP(w, r)
-	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.cfg.Metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(version())

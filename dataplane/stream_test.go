@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -184,5 +185,32 @@ func TestShortDeadlineIsShared(t *testing.T) {
 	a := w.do("GET", "/v1/balance", "", "X-Stainless-Timeout", "0.28")
 	if a.status != 200 || !strings.HasPrefix(a.header.Get("Segue-Decision"), "backup;") {
 		t.Errorf("got %d %s", a.status, a.body)
+	}
+}
+
+// The header of a stream that is silent for long is not held: the caller may wait for it before anything happens.
+func TestHeaderOfASilentStreamPasses(t *testing.T) {
+	release := make(chan struct{})
+	w := newWorld(t, at(t, func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "text/event-stream")
+		rw.WriteHeader(200)
+		_ = http.NewResponseController(rw).Flush()
+		<-release
+		_, _ = rw.Write([]byte("data: 1\n\n"))
+	}))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.agent.Addr("payments")+"/v1/balance", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r) // returns with the header
+	close(release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "data: 1\n\n" {
+		t.Errorf("%q, %v", body, err)
 	}
 }

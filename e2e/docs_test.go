@@ -116,6 +116,9 @@ func TestDocsNameTests(t *testing.T) {
 	}
 }
 
+// quotedName finds the name of a figure as a text of its own, and a code inside a document.
+var quotedName = regexp.MustCompile(`"((?:segue|provider)_[a-z_]+)"`)
+
 var metricName = regexp.MustCompile(`^(segue|provider)_[a-z]+(_[a-z]+)*$`)
 
 // testNames are those of the sources' tests, fuzzers and benchmarks.
@@ -165,8 +168,10 @@ func sourceNames(t *testing.T, root string) (tests testNames, metrics map[string
 					tests = append(tests, n.Name.Name)
 				}
 			case *ast.BasicLit:
-				if text, err := strconv.Unquote(n.Value); err == nil && !strings.HasSuffix(p, "_test.go") && metricName.MatchString(text) {
-					metrics[text] = true
+				if !strings.HasSuffix(p, "_test.go") {
+					for _, quoted := range quotedName.FindAllStringSubmatch(n.Value, -1) {
+						metrics[quoted[1]] = true
+					}
 				}
 			}
 			return true

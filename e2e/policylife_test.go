@@ -49,7 +49,7 @@ func TestPolicyLife(t *testing.T) {
 	if r.code != exitError {
 		t.Errorf("a conflict: exit %d", r.code)
 	}
-	for _, want := range []string{"services.payments.weights.eu-west.main: yours 50, theirs 0, the base (revision 4) 100", "theirs is by e2e @ loopback in revision 3 (weights)", `"e2e"`} {
+	for _, want := range []string{"services.payments.weights.eu-west.main: yours 50, theirs 0, the file last applied 100", "theirs is by e2e @ loopback in revision 3 (weights)", `"e2e"`} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("the refusal does not say %q:\n%s", want, r.err)
 		}

@@ -30,7 +30,8 @@ func readJSON(c echo.Context, into any) error {
 		return unparsed(body, err)
 	}
 	outer := fields(body)
-	if f, twice := repeated(outer); twice {
+	_, names := into.(*map[string]json.RawMessage) // its keys are names; those of an object are read in small and capital letters
+	if f, twice := repeated(outer, !names); twice {
 		return unfitAt(body, f.at, f.name, fmt.Sprintf("the field %q stands twice", f.name))
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -109,13 +110,17 @@ func fields(body []byte) (list []field) {
 }
 
 // repeated returns a field that stands twice: of two weights for one provider, none may win in silence.
-func repeated(list []field) (field, bool) {
+func repeated(list []field, anyCase bool) (field, bool) {
 	seen := map[string]bool{}
 	for _, f := range list {
-		if seen[f.name] {
+		name := f.name
+		if anyCase {
+			name = strings.ToLower(strings.ToUpper(name)) // as encoding/json finds its fields
+		}
+		if seen[name] {
 			return f, true
 		}
-		seen[f.name] = true
+		seen[name] = true
 	}
 	return field{}, false
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -49,9 +51,24 @@ func authorOf(c echo.Context) (author, error) {
 	if a.request == "" {
 		a.request = rand.Text()
 	}
+	a.reason = strings.Join(strings.Fields(a.reason), " ") // one line of the audit
+	if err := a.legible(); err != nil {
+		return a, err
+	}
 	var err error
 	a.match, err = base(c)
 	return a, err
+}
+
+// legible refuses what the log would hold as something else (its JSON has no bytes that are not UTF-8: two ids would become one), and what
+// would steer the terminal of whoever reads the audit.
+func (a author) legible() error {
+	for _, f := range []struct{ name, text string }{{"Segue-Actor", a.actor}, {"Segue-Reason", a.reason}, {"Idempotency-Key", a.request}} {
+		if !utf8.ValidString(f.text) || strings.ContainsFunc(f.text, unicode.IsControl) {
+			return refusal(state.Invalid, fmt.Sprintf("%s is %.100q: it must be UTF-8 text without control characters", f.name, f.text))
+		}
+	}
+	return nil
 }
 
 // requestOf is the id under which a request is known, whether its caller gave one or not.
@@ -81,6 +98,9 @@ func isForm(c echo.Context) bool {
 
 // propose makes a change; a refusal is an error.
 func (w *Web) propose(ctx context.Context, a author, c state.Command) (state.Result, error) {
+	if err := a.legible(); err != nil { // the forms of pages name their author themselves
+		return state.Result{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, proposeWithin)
 	defer cancel()
 	c.Version, c.Request, c.Actor, c.Reason, c.At, c.Match = 1, a.request, a.actor, a.reason, w.cfg.Now(), a.match

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -38,6 +39,7 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 		{"PATCH", weights, `{"main":100`, `parse`},
 		{"PATCH", weights, `{"main":100} {`, `parse`},
 		{"PATCH", weights, `{"main":50,"main":100}`, `\"main\" stands twice`},
+		{"POST", "/api/v1/policy/rollback", `{"revision":1,"Revision":2}`, `\"Revision\" stands twice`},
 		{"POST", drills, `{"fault":"refuse","provider":"main","nope":1}`, `nope`},
 		{"POST", drills, `{"fault":"refuse","provider":"main","for":5}`, `for: number is given`},
 		{"POST", drills, `{"fault":"slow","provider":"main","delay":"soon"}`, `delay: \"soon\"`},
@@ -168,5 +170,30 @@ func TestChangesFromElsewhere(t *testing.T) {
 	}
 	if len(s.plane.took) != before {
 		t.Error("something was proposed")
+	}
+}
+
+// What the log cannot hold as it is, and what would steer a terminal, is refused by the name of its header; a reason is one line.
+func TestTextsAreLegible(t *testing.T) {
+	s := newSite(t, options{})
+	weights := "/api/v1/services/payments/weights/us-east"
+	for _, wrong := range []string{"Idempotency-Key: \xff\xfe", "Segue-Reason: \xff", "Segue-Actor: \xff", "Segue-Actor: a\x1b[2Jb", "Segue-Reason: \u009b31m"} {
+		name, _, _ := strings.Cut(wrong, ":")
+		rec := s.call("PATCH", weights, `{"main":100}`, why, jsonBody, wrong)
+		if rec.Code != 422 || !strings.Contains(rec.Body.String(), name+" is ") {
+			t.Errorf("%q: %d %s", wrong, rec.Code, rec.Body)
+		}
+	}
+	drain := func(reason string) int {
+		return s.post("/providers/main/drain", url.Values{"for": {"10m"}, "regions": {"us-east"}, "reason": {reason}}).Code
+	}
+	if code := drain("fees\r\n\r\n\tof the quarter "); code != http.StatusSeeOther {
+		t.Fatalf("a reason of two lines: %d", code)
+	}
+	if entries := s.plane.State().Audit; entries[len(entries)-1].Reason != "fees of the quarter" {
+		t.Errorf("the audit has %q", entries[len(entries)-1].Reason)
+	}
+	if code := drain("a\x1b[2Jb"); code != http.StatusUnprocessableEntity {
+		t.Errorf("a reason with an escape: %d", code)
 	}
 }

@@ -127,6 +127,8 @@ func gather(answers []Answer, in []string) (results []probeCheck, silent []strin
 			silent = append(silent, region+": no agent is attached")
 		}
 	}
-	slices.SortStableFunc(results, func(a, b probeCheck) int { return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Agent, b.Agent)) })
+	slices.SortStableFunc(results, func(a, b probeCheck) int {
+		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Agent, b.Agent))
+	})
 	return results, silent, waiting
 }

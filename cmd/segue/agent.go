@@ -86,7 +86,7 @@ func runAgent(ctx context.Context, s *settings, f agentFlags) error {
 	if err != nil {
 		return err
 	}
-	tuneMemory()
+	tuneMemory(agentGrows)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	cfg.Log, cfg.Now, cfg.Metrics = log.With("agent", cfg.ID), time.Now, registry
@@ -119,13 +119,17 @@ func onHangup(do func()) (stop func()) {
 	return func() { signal.Stop(signals); close(signals); <-done }
 }
 
-// collectAt is how much an agent's heap may grow, in percent of what is in use, before the collector runs. An agent holds some ten
-// megabytes and throws away as much many times a second under load: Go's default of 100 spends an eighth of its CPU on that.
-const collectAt = 300
+// How much a heap may grow, in percent of what is in use, before the collector runs. An agent holds some ten megabytes and throws away as much
+// many times a second under load: Go's default of 100 spends an eighth of its CPU on that. A control node rests, but for the moment in which it sends a
+// change to all its agents: that moment shall seldom meet the collector.
+const (
+	agentGrows   = 300
+	controlGrows = 400
+)
 
-func tuneMemory() {
+func tuneMemory(grows int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
+		debug.SetGCPercent(grows)
 	}
 }
 

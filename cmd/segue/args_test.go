@@ -33,6 +33,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 	segue(t, "", "", "drill").want(t, exitFine, "Available Commands")
 	segue(t, "", "", "drill", "rnu").want(t, exitUsage, "rnu")
+	segue(t, "", "", "dev", "--naive", "--policy", "p.yaml").want(t, exitUsage, "--naive", "leave one out")
 	segue(t, "", "", "policy", "apply", "--bsae", "1").want(t, exitUsage, "bsae", "--help")
 	for _, c := range []string{"agent", "control", "tx"} {
 		if help := segue(t, "", "", c, "--help").want(t, exitFine).out; c != "control" && !strings.Contains(help, "embedded store") {
@@ -97,7 +98,8 @@ func TestWeightsBody(t *testing.T) {
 func TestAgentsCountUp(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a")
 	flags := func(admin string, offset int) agentFlags {
-		return agentFlags{region: "eu", dir: dir, control: "127.0.0.1:7070, 127.0.0.1:7071", store: "embedded", admin: admin, offset: offset}
+		return agentFlags{region: "eu", dir: dir, control: "127.0.0.1:7070, 127.0.0.1:7071", store: "embedded", admin: admin, offset: offset,
+			maxBody: "1MiB", memory: "1MiB", disk: "1GiB"}
 	}
 	first, err := agentConfig(flags("127.0.0.1:7093", -1))
 	if err != nil || first.ID != "eu-4" || first.PortOffset != 300 || first.StoreDir != filepath.Join(dir, "store") || len(first.Control) != 2 || first.Control[1] != "127.0.0.1:7071" {

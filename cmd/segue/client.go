@@ -151,11 +151,15 @@ func explain(err error) error {
 // bothSides shows a conflict: each field that both changed and who changed it there, or else all that either side changed.
 func bothSides(c *state.Conflict) []string {
 	var more []string
+	base, since := fmt.Sprintf("the base (revision %d)", c.Base), fmt.Sprintf("since revision %d (theirs, now %d)", c.Base, c.Current)
+	if c.Base == c.Current { // the base is the file that led to it, not what was merged into that
+		base, since = "the file last applied", fmt.Sprintf("others changed (theirs, in revision %d)", c.Current)
+	}
 	for _, f := range c.Fields {
-		more = append(more, fmt.Sprintf("  %s: yours %s, theirs %s, the base (revision %d) %s", f.Path, orNone(f.Yours), orNone(f.Theirs), c.Base, orNone(f.Base)))
+		more = append(more, fmt.Sprintf("  %s: yours %s, theirs %s, %s %s", f.Path, orNone(f.Yours), orNone(f.Theirs), base, orNone(f.Base)))
 		more = append(more, "    theirs is "+ownerText(f.Owner))
 	}
-	more = append(more, fmt.Sprintf("  since revision %d (theirs, now %d):", c.Base, c.Current))
+	more = append(more, "  "+since+":")
 	for _, t := range c.Theirs {
 		more = append(more, "    "+t)
 	}

@@ -129,7 +129,9 @@ func (s *settings) tellDev(d *dev.Dev, cfg dev.Config, took time.Duration) {
 		api = " --api http://" + d.Addr()
 	}
 	fmt.Fprintf(out, "Break something:\n  segue drill run kill-provider --provider main --for 30s --sandbox%s\n", api)
-	fmt.Fprintf(out, "See what a naive retry does then (also a switch on the overview):\n  curl -X POST -H 'Segue-Reason: to see' http://%s/api/v1/sandbox/naive\n\n", d.Addr())
+	fmt.Fprintf(out, "See what a naive retry does where replies get lost (also a switch on the overview):\n"+
+		"  curl -X POST -H 'Segue-Reason: to see' http://%s/api/v1/sandbox/naive\n"+
+		"  segue drill run lost-reply --provider main --for 30s --sandbox%s\n\n", d.Addr(), api)
 }
 
 // tellCalls prints a call of each service that the first region has.

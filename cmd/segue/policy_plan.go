@@ -122,8 +122,12 @@ func (s *settings) tellPlan(p planned) {
 	for _, line := range lines {
 		fmt.Fprintln(s.io.out, line)
 	}
+	since := fmt.Sprintf("since revision %d", p.Base)
+	if p.Base == p.Revision { // the file led to it, and this was kept then too
+		since = "before the file was last applied"
+	}
 	for _, line := range planLines(p.Kept) {
-		fmt.Fprintf(s.io.out, "kept: %s (changed by others since revision %d; the file did not change it)\n", line, p.Base)
+		fmt.Fprintf(s.io.out, "kept: %s (changed by others %s; the file did not change it)\n", line, since)
 	}
 	for _, text := range p.Warnings {
 		fmt.Fprintln(s.io.out, "mind: "+text)

@@ -28,12 +28,28 @@ func TestAFileKeepsTheWeightsOfTheNight(t *testing.T) {
 		t.Fatal(err)
 	}
 	segue(t, api, "", "policy", "plan", path).want(t, exitChanges, "main limits.in_flight none → 9",
-		"kept: payments / local   main 70 → 5 %   backup 30 → 95 % (changed by others since revision 1; the file did not change it)", "1 to change. segue policy apply "+path+"\n")
+		"kept: payments / local   main 70 → 5 %   backup 30 → 95 % (changed by others since revision 1; the file did not change it)", "1 to change. segue policy apply "+path+" --api "+api+"\n")
 	segue(t, api, "", "policy", "apply", path).want(t, exitFine, "revision 3 is in force", "kept, because others changed it", "payments / local   main 70 → 5 %   backup 30 → 95 %")
 	if got := segue(t, api, "", "policy", "get").want(t, exitFine).out; got != limited(changedTo(5, 95)) {
 		t.Errorf("in force:\n%s", got)
 	}
-	segue(t, api, "", "policy", "plan", path).want(t, exitFine, "nothing to change: revision 3")
+	segue(t, api, "", "policy", "plan", path).want(t, exitFine, "nothing to change: revision 3", "changed by others before the file was last applied;")
+
+	// The file led to revision 3, which has 5: that revision is no base in which it was 70.
+	other := strings.Replace(string(mustRead(t, path)), "main: 70, backup: 30", "main: 60, backup: 40", 1)
+	said := segue(t, api, other, "policy", "apply", "-").want(t, exitError, "yours 60, theirs 5, the file last applied 70", "theirs is by", "in revision 2", "others changed services.payments.weights.local.main")
+	if strings.Contains(said.err, "since revision 3") {
+		t.Error(said.err)
+	}
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func TestPlan(t *testing.T) {

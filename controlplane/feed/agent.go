@@ -35,7 +35,8 @@ type AgentConfig struct {
 // Agent is the agent's end of the feed: one connection at a time, to whichever control node answers.
 type Agent struct {
 	cfg    AgentConfig
-	heard  atomic.Int64 // unix nanoseconds of the last message down; 0: never
+	heard  atomic.Int64                   // unix nanoseconds of the last message down; 0: never
+	has    atomic.Pointer[state.Position] // of the last Update that was applied
 	cancel context.CancelFunc
 	idle   sync.WaitGroup
 	unsent []health.Event // of reports that nobody took; only the loop touches it
@@ -126,8 +127,10 @@ type link struct {
 	stream *connect.BidiStreamForClient[feedv1.Up, feedv1.Down]
 	sendMu sync.Mutex          // connect's streams take one sender at a time
 	slot   chan *feedv1.Update // the newest Update that is not applied yet
-	acks   chan *feedv1.Ack    // the newest acknowledgement that is not sent yet
-	heard  chan struct{}
+	acks   chan due            // the newest acknowledgement that is not sent yet
+	heard  atomic.Uint64       // messages
+
+	unpacked unpacked // only what applies touches it
 }
 
 // attach serves one connection until it ends. served tells whether the node ever sent something.
@@ -137,8 +140,11 @@ func (a *Agent) attach(ctx context.Context, node string) (served bool, err error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, hangUp)()
-	l := &link{agent: a, stream: client.Attach(ctx), slot: make(chan *feedv1.Update, 1), acks: make(chan *feedv1.Ack, 1), heard: make(chan struct{}, 1)}
+	l := &link{agent: a, stream: client.Attach(ctx), slot: make(chan *feedv1.Update, 1), acks: make(chan due, 1)}
 	hello := &feedv1.Hello{Agent: a.cfg.Agent, Region: a.cfg.Region, Run: a.cfg.Run}
+	if has := a.has.Load(); has != nil {
+		hello.Incarnation, hello.Index = has.Incarnation, has.Index
+	}
 	if err := l.send(&feedv1.Up{Kind: &feedv1.Up_Hello{Hello: hello}}); err != nil {
 		if errors.Is(err, io.EOF) { // it says that the stream has ended; Receive says why
 			_, err = l.stream.Receive()
@@ -170,10 +176,7 @@ func (l *link) receive(ctx context.Context, group *errgroup.Group) error {
 			return fmt.Errorf("feed: receive: %w", err)
 		}
 		l.agent.heard.Store(l.agent.cfg.Now().UnixNano())
-		select {
-		case l.heard <- struct{}{}:
-		default:
-		}
+		l.heard.Add(1)
 		switch kind := down.GetKind().(type) {
 		case *feedv1.Down_Update:
 			replace(l.slot, kind.Update)
@@ -183,20 +186,25 @@ func (l *link) receive(ctx context.Context, group *errgroup.Group) error {
 	}
 }
 
-// watch ends a connection on which nothing was heard for too long: a frozen node keeps its sockets open.
+// watch ends a connection on which nothing was heard for too long: a frozen node keeps its sockets open. It looks now and then: to wake for
+// each message would cost a thousand agents on one machine more than the message.
 func (l *link) watch(ctx context.Context) error {
-	timer := time.NewTimer(silence)
-	defer timer.Stop()
-	for {
+	const looks = 7
+	tick := time.NewTicker(silence / looks)
+	defer tick.Stop()
+	heard := l.heard.Load()
+	for quiet := 0; quiet < looks; {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-l.heard:
-			timer.Reset(silence)
-		case <-timer.C:
-			return fmt.Errorf("feed: nothing heard for %v", silence)
+		case <-tick.C:
+		}
+		quiet++
+		if n := l.heard.Load(); n != heard {
+			heard, quiet = n, 0
 		}
 	}
+	return fmt.Errorf("feed: nothing heard for %v", silence)
 }
 
 func (l *link) apply(ctx context.Context) error {
@@ -212,37 +220,45 @@ func (l *link) apply(ctx context.Context) error {
 
 func (l *link) applyOne(u *feedv1.Update) {
 	ack := &feedv1.Ack{Incarnation: u.GetIncarnation(), Index: u.GetIndex(), Revision: u.GetRevision()}
-	update, err := decodeUpdate(u)
+	update, err := decodeUpdate(u, &l.unpacked)
 	if err == nil {
 		err = l.agent.cfg.Local.Apply(update)
 	}
-	if err != nil {
+	if err == nil {
+		l.agent.has.Store(&update.Position)
+	} else {
 		ack.Reason = err.Error()
 		l.agent.cfg.Log.Error("update refused", "revision", u.GetRevision(), "error", err)
 	}
-	replace(l.acks, ack)
+	replace(l.acks, due{ack, time.Duration(u.GetAckWithinNano())})
 }
 
-// acknowledge sends what became of the newest Update. It waits a random moment first: a thousand agents that acknowledge at once would stand
-// in the way of the Update that others still wait for.
+// due is an acknowledgement, and the time in which it should be sent.
+type due struct {
+	ack    *feedv1.Ack
+	within time.Duration
+}
+
+// acknowledge sends what became of the newest Update. It waits a random part of the time that the node gave first: a thousand agents that
+// acknowledge at once would stand in the way of the Update that others still wait for.
 func (l *link) acknowledge(ctx context.Context) error {
 	for {
-		var ack *feedv1.Ack
+		var d due
 		select {
 		case <-ctx.Done():
 			return nil
-		case ack = <-l.acks:
+		case d = <-l.acks:
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(rand.N(ackSpread)):
+		case <-time.After(time.Duration(rand.Int64N(int64(min(max(d.within, 1), ackLatest))))):
 		}
 		select {
-		case ack = <-l.acks:
+		case d = <-l.acks:
 		default:
 		}
-		if err := l.send(&feedv1.Up{Kind: &feedv1.Up_Ack{Ack: ack}}); err != nil {
+		if err := l.send(&feedv1.Up{Kind: &feedv1.Up_Ack{Ack: d.ack}}); err != nil {
 			return fmt.Errorf("feed: acknowledge: %w", err)
 		}
 	}
@@ -327,12 +343,12 @@ func (l *link) body(ctx context.Context, raw []byte) ([]byte, error) {
 	return body, err
 }
 
-func decodeUpdate(u *feedv1.Update) (state.Update, error) {
+func decodeUpdate(u *feedv1.Update, last *unpacked) (state.Update, error) {
 	orders, err := decodeOrders(u.GetOrders())
 	if err != nil {
 		return state.Update{}, err
 	}
-	text, err := unpack(u.GetPolicy())
+	text, err := last.unpack(u.GetPolicy())
 	if err != nil {
 		return state.Update{}, err
 	}

@@ -22,6 +22,8 @@ type Source interface {
 	// Update returns what region is to be sent now. An error (the node is still replaying) ends the agent's connection: it
 	// goes to another node.
 	Update(region string) (state.Update, error)
+	// Newest returns once this node holds every change that was acknowledged before the call, or says why it cannot tell.
+	Newest(ctx context.Context) error
 	// Changed is closed at the next change after which Update may differ.
 	Changed() <-chan struct{}
 	// Reported takes a report; a follower passes it on to the leader.
@@ -43,7 +45,9 @@ const (
 	beatEvery    = time.Second             // a node that serves says so
 	silence      = 3500 * time.Millisecond // an agent that heard nothing for so long goes elsewhere
 	reportEvery  = time.Second
-	ackSpread    = 30 * time.Millisecond // over which agents spread their acknowledgements
-	maxAgents    = 2000                  // attached to one node
-	maxQuestions = 64                    // under way at one agent
+	newestWithin = 2 * time.Second      // a node may take to find out whether it is behind
+	ackSpread    = 4 * time.Millisecond // for each agent that is attached to a node: over which they spread their acknowledgements
+	ackLatest    = time.Second          // however many there are
+	maxAgents    = 2000                 // attached to one node
+	maxQuestions = 64                   // under way at one agent
 )

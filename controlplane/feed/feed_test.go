@@ -2,6 +2,7 @@ package feed
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,9 @@ type source struct {
 	mu      sync.Mutex
 	update  state.Update
 	refuse  error
+	behind  error // what Newest says
+	asked   int   // how often it was
+	life    string
 	changed chan struct{}
 	reports []health.Report
 	acks    []state.Ack
@@ -42,7 +46,7 @@ func newSource() *source { return &source{changed: make(chan struct{})} }
 func (s *source) set(index uint64, document string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.update = state.Update{Position: state.Position{Incarnation: "i1", Index: index}, Revision: index, Policy: []byte(document), Now: time.Now(),
+	s.update = state.Update{Position: state.Position{Incarnation: cmp.Or(s.life, "i1"), Index: index}, Revision: index, Policy: []byte(document), Now: time.Now(),
 		Orders: []policy.Order{{ID: "o1", Kind: policy.Drain, Provider: "main", For: time.Minute}}}
 	close(s.changed)
 	s.changed = make(chan struct{})
@@ -53,6 +57,15 @@ func (s *source) Update(string) (state.Update, error) {
 	defer s.mu.Unlock()
 	return s.update, s.refuse
 }
+
+func (s *source) Newest(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	return s.behind
+}
+
+func (s *source) with(f func(*source)) { s.mu.Lock(); defer s.mu.Unlock(); f(s) }
 
 func (s *source) Changed() <-chan struct{} { s.mu.Lock(); defer s.mu.Unlock(); return s.changed }
 

@@ -20,6 +20,26 @@ func TestPackedPolicyComesBack(t *testing.T) {
 	}
 }
 
+// What came last is not unpacked again, and never taken for another.
+func TestTheLastPolicyIsKept(t *testing.T) {
+	var l unpacked
+	for _, text := range []string{"a: 1\n", "a: 1\n", "", "a: 2\n", "a: 1\n"} {
+		if got, err := l.unpack(pack([]byte(text))); err != nil || string(got) != text {
+			t.Fatalf("%q came as %q, %v", text, got, err)
+		}
+	}
+	block := pack([]byte("a: 1\n"))
+	if n := testing.AllocsPerRun(100, func() { _, _ = l.unpack(block) }); n != 0 {
+		t.Errorf("%v allocations for what is known", n)
+	}
+	if _, err := l.unpack([]byte{0xff}); err == nil {
+		t.Error("rubbish was unpacked")
+	}
+	if got, err := l.unpack(block); err != nil || string(got) != "a: 1\n" {
+		t.Errorf("after rubbish %q, %v", got, err)
+	}
+}
+
 // A small block that unpacks to more than a message may have is refused before it takes memory.
 func TestUnpackIsBounded(t *testing.T) {
 	if _, err := unpack(s2.Encode(nil, make([]byte, maxMessage+1))); err == nil || !strings.Contains(err.Error(), "more than") {

@@ -20,7 +20,7 @@ func (s *Server) Pull(ctx context.Context, region string, known state.Position) 
 	defer s.idle.Done()
 	for {
 		changed := s.source.Changed() // before the look: no change is missed
-		if u, err = s.source.Update(region); err != nil {
+		if u, err = s.updateFor(context.WithoutCancel(ctx), region, known.Incarnation); err != nil {
 			return state.Update{}, false, err
 		}
 		if u.Incarnation != known.Incarnation || u.Index > known.Index {

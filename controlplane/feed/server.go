@@ -112,7 +112,7 @@ func (s *Server) update(region string) *feedv1.Down {
 		s.log.Warn("no update for a region", "region", region, "error", err)
 		return nil
 	}
-	down, err := encodeUpdate(u)
+	down, err := encodeUpdate(u, len(s.watchers))
 	if err != nil {
 		s.log.Error("an update does not encode", "region", region, "error", err)
 		return nil
@@ -130,7 +130,7 @@ func (s *Server) Attach(ctx context.Context, stream *connect.BidiStream[feedv1.U
 	if hello == nil || hello.GetAgent() == "" || hello.GetRegion() == "" {
 		return connect.NewError(connect.CodeInvalidArgument, errors.New("the first message must be a hello with agent and region"))
 	}
-	w, err := s.join(hello)
+	w, err := s.join(ctx, hello)
 	if err != nil {
 		return err
 	}
@@ -139,12 +139,12 @@ func (s *Server) Attach(ctx context.Context, stream *connect.BidiStream[feedv1.U
 }
 
 // join adds a watcher whose slot holds the Update of now.
-func (s *Server) join(hello *feedv1.Hello) (*watcher, error) {
-	u, err := s.source.Update(hello.GetRegion())
+func (s *Server) join(ctx context.Context, hello *feedv1.Hello) (*watcher, error) {
+	u, err := s.updateFor(ctx, hello.GetRegion(), hello.GetIncarnation())
 	if err != nil {
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	}
-	down, err := encodeUpdate(u)
+	down, err := encodeUpdate(u, s.Attached())
 	if err != nil {
 		return nil, fmt.Errorf("feed: update of %s: %w", hello.GetRegion(), err)
 	}
@@ -166,6 +166,21 @@ func (s *Server) join(hello *feedv1.Hello) (*watcher, error) {
 		w.offer(now)
 	}
 	return w, nil
+}
+
+// updateFor is the Update for somebody who knows an incarnation, "" for none. One that knows another than this node's is answered only
+// where this node is not behind: a node that has not heard of a restore would lead agents back to what was replaced.
+func (s *Server) updateFor(ctx context.Context, region, incarnation string) (state.Update, error) {
+	u, err := s.source.Update(region)
+	if err != nil || incarnation == "" || incarnation == u.Incarnation {
+		return u, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, newestWithin)
+	defer cancel()
+	if err := s.source.Newest(ctx); err != nil {
+		return state.Update{}, fmt.Errorf("feed: incarnation %.40q is another than this node's, and it may be behind: %w", incarnation, err)
+	}
+	return s.source.Update(region)
 }
 
 func (s *Server) leave(w *watcher) {
@@ -200,7 +215,8 @@ func (s *Server) Ask(ctx context.Context, q query.Question) []Answer {
 	return answers
 }
 
-func encodeUpdate(u state.Update) (*feedv1.Down, error) {
+// encodeUpdate writes u for agents of which so many are attached.
+func encodeUpdate(u state.Update, attached int) (*feedv1.Down, error) {
 	orders, err := encodeOrders(u.Orders)
 	if err != nil {
 		return nil, err
@@ -208,5 +224,6 @@ func encodeUpdate(u state.Update) (*feedv1.Down, error) {
 	return &feedv1.Down{Kind: &feedv1.Down_Update{Update: &feedv1.Update{
 		Incarnation: u.Incarnation, Index: u.Index, Revision: u.Revision,
 		Policy: pack(u.Policy), Orders: orders, NowUnixNano: u.Now.UnixNano(),
+		AckWithinNano: int64(min(time.Duration(attached)*ackSpread, ackLatest)),
 	}}}, nil
 }

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -44,6 +45,21 @@ func pack(text []byte) []byte {
 		return nil
 	}
 	return s2.EncodeBetter(nil, text)
+}
+
+// unpacked is the policy that came last: orders come without a new one, and need it not unpacked again.
+type unpacked struct{ block, text []byte }
+
+// unpack returns the text of a block. It is shared: do not write to it.
+func (l *unpacked) unpack(block []byte) ([]byte, error) {
+	if l.text != nil && bytes.Equal(block, l.block) {
+		return l.text, nil
+	}
+	text, err := unpack(block)
+	if err == nil {
+		l.block, l.text = block, text
+	}
+	return text, err
 }
 
 func unpack(block []byte) ([]byte, error) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"segue/controlplane/policy"
 )
@@ -63,7 +62,7 @@ func decodeStrict(text []byte) (Command, error) {
 	if err := d.Decode(&c); err != nil {
 		return Command{}, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+	if len(bytes.TrimSpace(text[d.InputOffset():])) > 0 {
 		return Command{}, errors.New("text after the command")
 	}
 	c.At = c.At.UTC()

@@ -150,10 +150,13 @@ func (s *State) clash(base Revision, yours *policy.Policy, conflicts []policy.Co
 	for _, one := range conflicts {
 		c.Fields = append(c.Fields, Clash{one, owners[one.Path]})
 	}
-	e := refuse(Stale, "revision %d is in force, and since revision %d others changed %s too; nothing was applied", current.Number, base.Number, conflicts[0].Path)
+	what := conflicts[0].Path
 	if n := len(conflicts) - 1; n > 0 {
-		e.Message = fmt.Sprintf("revision %d is in force, and since revision %d others changed %s and %d more fields of yours too; nothing was applied",
-			current.Number, base.Number, conflicts[0].Path, n)
+		what += fmt.Sprintf(" and %d more fields of yours", n)
+	}
+	e := refuse(Stale, "revision %d is in force, and since revision %d others changed %s too; nothing was applied", current.Number, base.Number, what)
+	if base.Number == current.Number { // it has what was merged into the file that led to it
+		e = refuse(Stale, "revision %d is in force, and others changed %s too, which the file did not say when it was last applied; nothing was applied", current.Number, what)
 	}
 	e.Base = c
 	return e

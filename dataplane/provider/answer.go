@@ -62,7 +62,7 @@ func (d *delivery) deliver(resp *http.Response) Result {
 	class, outcome := d.classify(resp, prefix, now)
 	b := stream{from: resp, prefix: prefix, ended: ended || resp.Body == http.NoBody}
 	b.room, _ = d.client.buffers.Get().(*[bufferSize]byte)
-	defer d.client.buffers.Put(b.room)
+	defer d.giveBack(&b)
 	if d.call.Read && !b.starts() {
 		return d.cut("http_response_incomplete", ErrCut)
 	}
@@ -236,19 +236,51 @@ type stream struct {
 	room   *[bufferSize]byte
 	n      int // bytes in room
 	err    error
+	under  chan struct{} // closed when the read that is under way ends; nil: there is none
 }
 
 // starts waits for the first bytes of a read's answer: as long as the caller has nothing, another provider can be asked. false: the answer
-// was cut before them.
+// was cut before them. An answer without a length may be a stream that is silent for long: its header is not held for longer than holdFor.
 func (b *stream) starts() bool {
 	if b.ended || len(b.prefix) > 0 {
 		return true
 	}
-	b.read()
-	return b.n > 0 || b.err == nil || b.clean()
+	if b.from.ContentLength >= 0 {
+		b.read()
+		return b.n > 0 || b.err == nil || b.clean()
+	}
+	b.under = make(chan struct{})
+	go func() { // ends with the body at the latest
+		defer close(b.under)
+		b.n, b.err = b.from.Body.Read(b.room[:])
+	}()
+	enough := time.NewTimer(holdFor)
+	defer enough.Stop()
+	select {
+	case <-b.under:
+		b.under = nil
+		return b.n > 0 || b.err == nil || b.clean()
+	case <-enough.C:
+		return true
+	}
 }
 
-func (b *stream) read() { b.n, b.err = b.from.Body.Read(b.room[:]) }
+// read waits for the read that is under way, or makes the next.
+func (b *stream) read() {
+	if b.under != nil {
+		<-b.under
+		b.under = nil
+		return
+	}
+	b.n, b.err = b.from.Body.Read(b.room[:])
+}
+
+// giveBack returns the buffer, unless a read may still write into it.
+func (d *delivery) giveBack(b *stream) {
+	if b.under == nil {
+		d.client.buffers.Put(b.room)
+	}
+}
 
 // clean tells an end from a cut.
 func (b *stream) clean() bool { return b.err == io.EOF && !endless(b.from) }
@@ -263,6 +295,9 @@ func (d *delivery) pass(b *stream) error {
 	}
 	if b.ended {
 		return nil
+	}
+	if b.under != nil {
+		b.read()
 	}
 	for ; ; b.read() {
 		if b.n > 0 {

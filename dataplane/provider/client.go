@@ -30,11 +30,12 @@ type Config struct {
 
 // Limits of the client. Each bounds memory or time that a provider could otherwise take from us.
 const (
-	maxPrefix      = 64 << 10 // of an error's body that is read to learn its code, before the answer is passed on
-	maxHeaderBytes = 64 << 10 // of an answer's header
-	maxIdleHost    = 256      // unused connections kept per provider
-	maxConnsHost   = 2048     // connections per provider, whatever the policy's limits are
-	bufferSize     = 32 << 10 // read from a provider at once
+	maxPrefix      = 64 << 10               // of an error's body that is read to learn its code, before the answer is passed on
+	maxHeaderBytes = 64 << 10               // of an answer's header
+	maxIdleHost    = 256                    // unused connections kept per provider
+	maxConnsHost   = 2048                   // connections per provider, whatever the policy's limits are
+	holdFor        = 250 * time.Millisecond // that the header of a read's answer waits for the body's first bytes
+	bufferSize     = 32 << 10               // read from a provider at once
 	defaultPerTry  = 30 * time.Second
 	userTimeout    = 20 * time.Second // TCP gives up on bytes that the provider did not acknowledge
 )

@@ -16,13 +16,13 @@ var errLate = errors.New("no answer in time")
 // a third of what the context package would.
 type flight struct {
 	context.Context
-	gate            gate
-	trace           httptrace.ClientTrace
-	timer           *time.Timer // to the first byte of the answer, then between two reads
-	unwatch         func() bool
-	wire            atomic.Pointer[wire]
-	streaming       atomic.Bool // the answer of a read has begun: the deadline was for its first byte
-	idle            time.Duration
+	gate      gate
+	trace     httptrace.ClientTrace
+	timer     *time.Timer // to the first byte of the answer, then between two reads
+	unwatch   func() bool
+	wire      atomic.Pointer[wire]
+	streaming atomic.Bool // the answer of a read has begun: the deadline was for its first byte
+	idle      time.Duration
 
 	mu    sync.Mutex // guards the rest
 	done  chan struct{}

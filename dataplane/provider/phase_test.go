@@ -46,7 +46,9 @@ func TestNotSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			call, to := post(x.url, "amount=100"), &taker{}
-			call.PerTry = 300 * time.Millisecond
+			if x.token == "connection_timeout" {
+				call.PerTry = 300 * time.Millisecond
+			}
 			r := w.Send(t.Context(), call, to)
 			if r.Outcome != ledger.NotSent || r.Kind != ledger.FromAnswer || r.Error != x.token || r.Err == nil || r.Sample.Class != health.Failure {
 				if x.token != "dns_error" || r.Outcome != ledger.NotSent || !strings.HasPrefix(r.Error, "dns_") {

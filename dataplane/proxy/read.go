@@ -134,11 +134,10 @@ type gate struct {
 	hold   bool // the answer under way is held back
 	whole  bool // kept is a whole answer
 	kept   message.Answer
-	tail   tail
 }
 
 func (g *gate) open(x *Exchange, who *policy.Candidate, final bool) {
-	g.x, g.who, g.final, g.hold, g.tail = x, who, final, false, tail{}
+	g.x, g.who, g.final, g.hold = x, who, final, false
 }
 
 // Begin decides whether the answer passes.
@@ -160,7 +159,6 @@ func failing(who *policy.Candidate, status int) bool {
 func (g *gate) let(status int, h message.Header) error {
 	_, outcome := g.who.Classify(status, "")
 	g.passes(status, outcomeOf(outcome))
-	g.tail.open(h)
 	return g.x.pass(status, h)
 }
 
@@ -208,7 +206,6 @@ func outcomeOf(word string) ledger.Outcome {
 // Write passes bytes on, or keeps those of an answer that is held back.
 func (g *gate) Write(p []byte) error {
 	if !g.hold {
-		g.tail.wrote(p)
 		return g.x.to.Write(p)
 	}
 	if len(g.kept.Body)+len(p) > maxSwallowed {
@@ -221,9 +218,6 @@ func (g *gate) Write(p []byte) error {
 // End passes the end on. What is held back counts only if it came whole.
 func (g *gate) End(cut error) error {
 	if !g.hold {
-		if cut != nil && g.tail.between() {
-			_ = g.x.to.Write(cutEvent(g.who.Provider)) // the end says the same
-		}
 		return g.x.to.End(cut)
 	}
 	g.whole = cut == nil

@@ -27,6 +27,7 @@ func TestTheNaiveClientChargesTwice(t *testing.T) {
 	}
 	until(t, "charged twice", func() bool { return s.Naive().State().Twice >= 5 && s.Audit(shopper).Operations >= 20 })
 	s.Naive().Off()
+	until(t, "what was under way is in the books", func() bool { return s.Naive().State().Twice == len(Twice(s.Books()...)) })
 	st, v := s.Naive().State(), s.Audit(shopper)
 	if st.On || st.Orders < st.Twice || v.Twice != 0 {
 		t.Errorf("naive %+v, the shopper %+v", st, v)

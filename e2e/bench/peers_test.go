@@ -25,7 +25,6 @@ const (
 type peers struct {
 	rival
 	haproxy *side
-	admin   string
 }
 
 func (p peers) sides() []*side { return []*side{p.direct, p.haproxy, p.plain, p.agent} }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -96,6 +97,8 @@ type cluster struct {
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	t.Logf("seed %d", seed)
+	old := debug.SetGCPercent(400) // as segue control does
+	t.Cleanup(func() { debug.SetGCPercent(old) })
 	c := &cluster{dice: rand.New(rand.NewPCG(seed, seed))}
 	var peers []controlplane.Peer
 	for i := range 3 {

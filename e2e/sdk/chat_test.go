@@ -90,7 +90,7 @@ func TestChatIsCut(t *testing.T) {
 				if !e.threw() || e.Text == "" || e.Text == whole || !strings.HasPrefix(whole, e.Text) {
 					t.Fatalf("told %+v; the whole would be %q", e, whole)
 				}
-				if !strings.Contains(e.Message, "openai-a broke the stream off") {
+				if !strings.Contains(e.Message, "The provider's answer was cut") {
 					t.Errorf("the message is not ours: %+v", e)
 				}
 			})

@@ -8,7 +8,7 @@ type Naive struct {
 	Ends           time.Time // while it is on
 	Charges, Twice int
 	Providers      string // where it charges
-	Segue          *Band
+	Segue          *Band  // never nil: what the same books say of Segue
 }
 
 func (n *Naive) level() Level {

@@ -389,6 +389,7 @@ type Update struct {
 	Policy        []byte                 `protobuf:"bytes,4,opt,name=policy,proto3" json:"policy,omitempty"` // the document, as an S2 block
 	Orders        []byte                 `protobuf:"bytes,5,opt,name=orders,proto3" json:"orders,omitempty"`
 	NowUnixNano   int64                  `protobuf:"varint,6,opt,name=now_unix_nano,json=nowUnixNano,proto3" json:"now_unix_nano,omitempty"`
+	AckWithinNano int64                  `protobuf:"varint,7,opt,name=ack_within_nano,json=ackWithinNano,proto3" json:"ack_within_nano,omitempty"` // the acknowledgement may wait for a random part of this
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +462,13 @@ func (x *Update) GetOrders() []byte {
 func (x *Update) GetNowUnixNano() int64 {
 	if x != nil {
 		return x.NowUnixNano
+	}
+	return 0
+}
+
+func (x *Update) GetAckWithinNano() int64 {
+	if x != nil {
+		return x.AckWithinNano
 	}
 	return 0
 }
@@ -1084,14 +1092,15 @@ const file_controlplane_feed_feedv1_feed_proto_rawDesc = "" +
 	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xb0\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xd8\x01\n" +
 	"\x06Update\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x16\n" +
 	"\x06policy\x18\x04 \x01(\fR\x06policy\x12\x16\n" +
 	"\x06orders\x18\x05 \x01(\fR\x06orders\x12\"\n" +
-	"\rnow_unix_nano\x18\x06 \x01(\x03R\vnowUnixNano\"\x06\n" +
+	"\rnow_unix_nano\x18\x06 \x01(\x03R\vnowUnixNano\x12&\n" +
+	"\x0fack_within_nano\x18\a \x01(\x03R\rackWithinNano\"\x06\n" +
 	"\x04Beat\"3\n" +
 	"\x05Query\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
