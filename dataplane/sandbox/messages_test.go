@@ -180,7 +180,7 @@ func TestFaultsInEachDialect(t *testing.T) {
 
 func TestWrongProviderConfigurations(t *testing.T) {
 	for name, c := range map[string]ProviderConfig{
-		"api": {Name: "a", API: "mail"}, "keys": {Name: "a", API: Messages, Keys: Enforced}, "chat keys": {Name: "a", API: Chat, Keys: Enforced},
+		"api": {Name: "a", API: "fax"}, "keys": {Name: "a", API: Messages, Keys: Enforced}, "chat keys": {Name: "a", API: Chat, Keys: Enforced},
 	} {
 		if s, err := New(Config{Providers: []ProviderConfig{c}}); err == nil {
 			t.Errorf("%s: taken", name)
