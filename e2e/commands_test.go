@@ -34,6 +34,12 @@ func newTryout(t *testing.T) *tryout {
 		}
 		return nil
 	})
+	eventually(t, 20*time.Second, "each region's agent told where it serves", func() error {
+		if out := d.segue("connect", "-o", "json").out; strings.Contains(out, `"heard": false`) || !strings.Contains(out, `"heard": true`) {
+			return fmt.Errorf("%.300s", out)
+		}
+		return nil
+	})
 	return d
 }
 
@@ -62,6 +68,7 @@ func TestCommands(t *testing.T) {
 	t.Run("connect", func(t *testing.T) { d.t = t; d.connects() })
 	t.Run("status", func(t *testing.T) { d.t = t; d.statuses() })
 	t.Run("provider", func(t *testing.T) { d.t = t; d.providers() })
+	t.Run("contract", func(t *testing.T) { d.t = t; d.contracts() })
 	t.Run("tx", func(t *testing.T) { d.t = t; d.transactions() })
 	t.Run("events", func(t *testing.T) { d.t = t; d.events() })
 	t.Run("tables are the documents", func(t *testing.T) { d.t = t; d.sameData() })
@@ -174,6 +181,15 @@ func (d *tryout) providers() {
 	d.refused(exitError, []string{"provider", "drain", "main", "--for", "-1m"}, "for")
 	d.refused(exitUsage, []string{"provider", "drain", "main", "--for", "soon"}, "soon")
 	d.refused(exitUsage, []string{"provider", "drain"})
+}
+
+func (d *tryout) contracts() {
+	for _, c := range []struct{ args, says string }{{"contract list", "twilio/2010"}, {"contract show stripe/v1", "Idempotency-Key"}} {
+		if out := d.segue(strings.Fields(c.args)...).fine(d.t).out; !strings.Contains(out, c.says) {
+			d.t.Errorf("segue %s does not say %q: %s", c.args, c.says, out)
+		}
+	}
+	d.refused(exitError, []string{"contract", "show", "stripe/v2"}, "stripe/v1")
 }
 
 func (d *tryout) transactions() {
