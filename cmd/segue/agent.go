@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sort"
 	"strconv"
@@ -130,6 +131,16 @@ const (
 func tuneMemory(grows int) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(grows)
+	}
+}
+
+// spareThreads are the threads of Go code at least, whatever the machine has: one that waits for its disk keeps its place until the runtime
+// notices, for milliseconds on a machine that was idle, and a change's way to the agents must not wait with it.
+const spareThreads = 4
+
+func tuneThreads() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(spareThreads, runtime.NumCPU()))
 	}
 }
 

@@ -60,6 +60,7 @@ Until certificates and sign-in come, only loopback addresses are served.`,
 
 func runControl(ctx context.Context, s *settings, f controlFlags) error {
 	tuneMemory(controlGrows)
+	tuneThreads()
 	log, err := newLog(s.io.err, f.log)
 	if err != nil {
 		return err

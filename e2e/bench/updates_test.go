@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -97,8 +98,8 @@ type cluster struct {
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	t.Logf("seed %d", seed)
-	old := debug.SetGCPercent(400) // as segue control does
-	t.Cleanup(func() { debug.SetGCPercent(old) })
+	old, threads := debug.SetGCPercent(400), runtime.GOMAXPROCS(max(4, runtime.NumCPU())) // as segue control does
+	t.Cleanup(func() { debug.SetGCPercent(old); runtime.GOMAXPROCS(threads) })
 	c := &cluster{dice: rand.New(rand.NewPCG(seed, seed))}
 	var peers []controlplane.Peer
 	for i := range 3 {
