@@ -239,7 +239,8 @@ func (s *Server) promoteOne(ctx context.Context, p replica.PeerStats, commit uin
 		return err
 	}
 	s.cfg.Log.Info("a node has caught up and votes", "node", p.ID)
-	ctx, cancel := context.WithTimeout(ctx, steerTry)
+	// The vote is given: the record is written even if this tenure ends meanwhile, by whoever leads then.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), steerTry)
 	defer cancel()
 	_, err := s.Propose(ctx, state.Command{
 		Version: 1, Request: "promote-" + rand.Text(), Actor: "control node " + s.cfg.ID, Reason: "it has caught up", Ignorable: true,
