@@ -109,6 +109,7 @@ func (c *Contract) Digest() [32]byte {
 	d.text("object_id", c.ObjectID)
 	d.text("rate_limit", c.RateLimit.text())
 	c.Recourse.digest(d)
+	d.text("session", importsText(c.Session))
 	for _, r := range c.Statuses {
 		d.text("status", fmt.Sprintf("%d-%d %q %s %s", r.From, r.To, r.Code, r.Class, r.Outcome))
 	}

@@ -16,6 +16,7 @@ type Contract struct {
 	Statuses   []StatusRule
 	Recourse   Recourse
 	Operations []OperationSpec // what a service that speaks this contract offers unless it lists its own
+	Session    []Import        // how a session's fields come to a provider
 	Sources    []Source        // where the vendor says so
 }
 

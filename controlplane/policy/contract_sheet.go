@@ -68,6 +68,7 @@ func (c *Contract) facts() []Stated {
 		{"endpoint", c.Endpoint}, {"dialect", string(c.Dialect)}, {"credential", slot}, {"keys", c.Keys.text()}, {"statuses", c.statusLines()},
 		{"retry_after", c.RetryAfter}, {"rate_limit", c.RateLimit.text()}, {"object_id", c.ObjectID}, {"lookup", c.Recourse.Lookup.text()},
 		{"cancel", c.Recourse.Cancel.text()}, {"refund", c.Recourse.Refund}, {"settle", spanText(c.Recourse.Settle)},
+		{"session", importsText(c.Session)},
 	} {
 		if f[1] != "" {
 			list = append(list, Stated{f[0], f[1], c.page(f[0])})

@@ -146,6 +146,7 @@ func serviceFacts(p *Policy, s *ServiceSpec) []fact {
 		o.service = s.Name
 		list = append(list, o)
 	}
+	list = append(list, sessionFacts(path, s)...)
 	for _, r := range p.Regions {
 		list = append(list, steeringFacts(path, s, r.Name)...)
 	}
@@ -244,6 +245,7 @@ func contractFacts(c *Contract) []fact {
 		{"cancel", c.Recourse.Cancel.text()},
 		{"refund", c.Recourse.Refund},
 		{"settle", spanText(c.Recourse.Settle)},
+		{"session", importsText(c.Session)},
 		{"sources", sourcesText(c.Sources)},
 	} {
 		list = append(list, fact{path: join(path, f[0]), label: c.Name + " " + f[0], value: f[1]})

@@ -124,6 +124,7 @@ func writeService(w writer, s *ServiceSpec) {
 		m.count("successes", b.Successes)
 		m.span("reset", b.Reset)
 	}
+	writeSession(w, s.Session)
 }
 
 func writeOperations(w writer, ops []OperationSpec) {
@@ -269,6 +270,7 @@ func writeContract(w writer, c *Contract) {
 	writeStatuses(w, c.Statuses)
 	writeRecourse(w, &c.Recourse)
 	writeOperations(w, c.Operations)
+	writeImports(w, c.Session)
 	if len(c.Sources) > 0 {
 		m := w.below("sources", 0)
 		for _, s := range c.Sources {

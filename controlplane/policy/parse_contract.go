@@ -31,9 +31,10 @@ func (r *reader) contract(name string, v value) Contract {
 			"refund":      func(v value) { c.Recourse.Refund = r.text(v) },
 			"settle":      func(v value) { c.Recourse.Settle = r.duration(v) },
 			"operations":  func(v value) { c.Operations = r.operations(v) },
+			"session":     func(v value) { c.Session = r.imports(v) },
 			"sources":     func(v value) { c.Sources = r.sources(v) },
 		},
-		later: []string{"webhooks", "mapping", "session", "fees"},
+		later: []string{"webhooks", "mapping", "fees"},
 	})
 	return c
 }

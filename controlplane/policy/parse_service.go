@@ -27,8 +27,9 @@ func (r *reader) service(name string, v value) ServiceSpec {
 			"priority":   func(v value) { s.Priority = r.priority(v) },
 			"attempts":   func(v value) { s.Attempts = r.attempts(v) },
 			"breaker":    func(v value) { s.Breaker = r.breaker(v) },
+			"session":    func(v value) { s.Session = r.session(v) },
 		},
-		later: []string{"apps", "across_regions", "high_value", "objectives", "shift", "without_quorum", "session", "rules",
+		later: []string{"apps", "across_regions", "high_value", "objectives", "shift", "without_quorum", "rules",
 			"balance", "budget", "providers"},
 	})
 	return s

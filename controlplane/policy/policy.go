@@ -26,6 +26,7 @@ type ServiceSpec struct {
 	Priority   []RegionPriority // strategy priority: per region; region "" is the default
 	Attempts   Attempts
 	Breaker    Breaker
+	Session    []SessionField
 }
 
 // Listen is where agents accept a service's calls: a port, and a host name where several services share one port.

@@ -66,6 +66,7 @@ func serviceSchema() *jsonschema.Schema {
 			property{"failures", "in a row that open it", whole(maxBreakerRuns)},
 			property{"successes", "of probes in a row that close it", whole(maxBreakerRuns)},
 			property{"reset", "time until it is tried again", spanSchema()})},
+		property{"session", "what its sessions hold beside the provider, by name", sessionSchema()},
 	)
 }
 
@@ -140,6 +141,7 @@ func contractSchema() *jsonschema.Schema {
 		property{"refund", "the operation that gives back what was executed", text()},
 		property{"settle", "the longest time after a send in which it may still begin to execute", spanSchema()},
 		property{"operations", "as for services", operationsSchema()},
+		property{"session", "how a session's fields come to a provider, by the name that fields ask for", importsSchema()},
 		property{"sources", "fact → the page on which the vendor states it", sourcesSchema()},
 	)
 }

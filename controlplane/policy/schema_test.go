@@ -103,6 +103,7 @@ var objects = map[string]string{
 	"services.s.breaker":           "services: {s: {breaker: {%s}}}",
 	"services.s.operations.o":      "services: {s: {operations: {o: {%s}}}}",
 	"services.s.operations.o.key":  "services: {s: {operations: {o: {key: {%s}}}}}",
+	"services.s.session.s":         "services: {s: {session: {f: {%s}}}}",
 	"providers.p":                  "providers: {p: {%s}}",
 	"providers.p.limits":           "providers: {p: {limits: {%s}}}",
 	"providers.p.checks":           "providers: {p: {checks: {%s}}}",
@@ -113,6 +114,8 @@ var objects = map[string]string{
 	"contracts.c.rate_limit":       "contracts: {c: {rate_limit: {%s}}}",
 	"contracts.c.lookup":           "contracts: {c: {lookup: {%s}}}",
 	"contracts.c.cancel":           "contracts: {c: {cancel: {%s}}}",
+	"contracts.c.session.s":        "contracts: {c: {session: {m: {%s}}}}",
+	"contracts.c.session.s.import": "contracts: {c: {session: {m: {import: {%s}}}}}",
 	"contracts.c.operations.o":     "contracts: {c: {operations: {o: {%s}}}}",
 	"contracts.c.operations.o.key": "contracts: {c: {operations: {o: {key: {%s}}}}}",
 }

@@ -33,6 +33,7 @@ func (c *checker) contract(own *Contract) {
 	c.texts(path, own)
 	c.recourse(path, &own.Recourse)
 	c.sources(path+".sources", own)
+	c.imports(path+".session", own.Session)
 	for i, s := range own.Statuses {
 		c.status(fmt.Sprintf("%s.statuses[%d]", path, i), s)
 	}

@@ -38,6 +38,7 @@ func (c *checker) service(s *ServiceSpec) {
 	c.strategy(path, s)
 	c.attempts(path+".attempts", s.Attempts)
 	c.breaker(path+".breaker", s.Breaker)
+	c.session(path+".session", s.Session)
 }
 
 func (c *checker) listen(path string, l Listen) {
