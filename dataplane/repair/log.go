@@ -174,7 +174,7 @@ func (l *Log) refused() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.room(0, true, l.opts.Now())
+	return l.room(l.opts.Limit/(4*forOutcomes), true, l.opts.Now())
 }
 
 // cost is at least what a hint takes on the disk.

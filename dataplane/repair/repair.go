@@ -49,14 +49,19 @@ type Repair struct {
 	seen     *lately
 	front    atomic.Int64 // calls of new traffic under way
 	down     atomic.Bool  // the store was out of reach when it was last asked
-	halted   atomic.Bool               // by Pause
-	steer    atomic.Pointer[Steer]     // by a person; nil: nobody steers
+	hold     hold
 	counts   counts
 	meter    meter
 	ended    ended
 	idle     sync.WaitGroup
 	running  atomic.Bool
 	cancel   context.CancelFunc
+}
+
+// hold is what keeps the replay back.
+type hold struct {
+	halted atomic.Bool           // by Pause
+	by     atomic.Pointer[Steer] // a person; nil: nobody steers
 }
 
 // keyRange is a share of the keys. Who holds the lock is its one replayer.
@@ -152,11 +157,11 @@ func (r *Repair) Stop() {
 }
 
 // Pause stops the replay until Resume. Hints are taken on.
-func (r *Repair) Pause() { r.halted.Store(true) }
+func (r *Repair) Pause() { r.hold.halted.Store(true) }
 
 // Resume ends a pause.
 func (r *Repair) Resume() {
-	if r.halted.Swap(false) {
+	if r.hold.halted.Swap(false) {
 		r.rouse()
 	}
 }
@@ -173,21 +178,21 @@ func (r *Repair) Steer(s Steer) error {
 	if !(s.Rate >= 0) || math.IsInf(s.Rate, 0) {
 		return fmt.Errorf("repair: a rate of %v hints a second: give a number from 0 (no bound) on", s.Rate)
 	}
-	r.steer.Store(&s)
+	r.hold.by.Store(&s)
 	r.rouse()
 	return nil
 }
 
 // steered is what a person asked for, as long as it holds.
 func (r *Repair) steered() Steer {
-	s := r.steer.Load()
+	s := r.hold.by.Load()
 	if s == nil || !s.Until.IsZero() && !r.opts.Now().Before(s.Until) {
 		return Steer{}
 	}
 	return *s
 }
 
-func (r *Repair) paused() bool { return r.halted.Load() || r.steered().Paused }
+func (r *Repair) paused() bool { return r.hold.halted.Load() || r.steered().Paused }
 
 func (r *Repair) rouse() {
 	for _, k := range r.ranges {
@@ -197,18 +202,18 @@ func (r *Repair) rouse() {
 
 // Stats are figures for gauges and pages.
 type Stats struct {
-	Pending  int           // hints that wait for the store
-	Held     int           // hints that a person must look at
-	Journal  int           // hints that were replayed and not looked for since
-	Oldest   time.Time     // when the oldest hint that is not in the store was taken; zero: there is none
-	Bytes    int64         // of the log on the disk
-	Limit    int64         // of Bytes
-	Replays  float64       // hints a second, lately
-	Left     time.Duration // until the backlog is gone at this rate; 0 where there is no rate
-	Expires  time.Duration // until the oldest that waits for the store is past its age, and nothing new is taken
-	Steer                  // how a person holds it back
-	Down     bool          // the store was out of reach when it was last asked
-	Full     error         // why nothing new is taken; nil: it is
+	Pending int           // hints that wait for the store
+	Held    int           // hints that a person must look at
+	Journal int           // hints that were replayed and not looked for since
+	Oldest  time.Time     // when the oldest hint that is not in the store was taken; zero: there is none
+	Bytes   int64         // of the log on the disk
+	Limit   int64         // of Bytes
+	Replays float64       // hints a second, lately
+	Left    time.Duration // until the backlog is gone at this rate; 0 where there is no rate
+	Expires time.Duration // until the oldest that waits for the store is past its age, and nothing new is taken
+	Steer                 // how a person holds it back
+	Down    bool          // the store was out of reach when it was last asked
+	Full    error         // why nothing new is taken; nil: it is
 }
 
 // Stats tells how the log stands.

@@ -48,21 +48,21 @@ func decodeTalk(b []byte) (*talk, error) {
 func (s sessions) Append(ctx context.Context, k session.Key, events ...session.Event) error {
 	s.r.front.Add(1)
 	defer s.r.front.Add(-1)
-	if s.r.calm() {
-		err := s.direct(ctx, k, events)
-		if err == nil || !s.r.opts.Outage(err) {
-			return err
+	if !s.r.calm() {
+		p := place{OfSession, k.Hash()}
+		behind := s.r.log.waits(p)
+		if behind || s.r.away() {
+			err := s.hinted(k, events, nil)
+			if behind || !errors.Is(err, ErrFull) && !errors.Is(err, ErrOld) {
+				return err
+			} // else the store is the last resort
 		}
-		return s.hinted(k, events, err)
 	}
-	if !s.r.away() && !s.r.log.waits(place{OfSession, k.Hash()}) {
-		err := s.direct(ctx, k, events)
-		if err == nil || !s.r.opts.Outage(err) {
-			return err
-		}
-		return s.hinted(k, events, err)
+	err := s.direct(ctx, k, events)
+	if err == nil || !s.r.opts.Outage(err) {
+		return err
 	}
-	return s.hinted(k, events, nil)
+	return s.hinted(k, events, err)
 }
 
 // hinted writes the events to the log. outage is why the store did not take them, if it was asked.
