@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"segue/dataplane/ledger"
+	"segue/dataplane/session"
 )
 
 // The first byte of a key says what it is. Ledger and sessions share no prefix.
@@ -21,6 +22,7 @@ const (
 	updatedPrefix = 'u' // hour of the last change, hash
 	runPrefix     = 'r' // id → run
 	payloadPrefix = 'p' // hash, part → when it was kept, and what
+	historyPrefix = 'h' // hash, clock, digest → event of a session
 )
 
 // format is the form of the directory: the prefixes above and what stands under them.
@@ -42,6 +44,12 @@ func createdKey(at time.Time, h hash) []byte { return timeKey(createdPrefix, at,
 
 func payloadKey(h hash, part string) []byte {
 	return append(append([]byte{payloadPrefix}, h[:]...), part...)
+}
+
+func historyBounds(h hash) []byte { return append([]byte{historyPrefix}, h[:]...) }
+
+func historyKey(h hash, e *session.Event) []byte {
+	return append(binary.BigEndian.AppendUint64(historyBounds(h), uint64(e.Clock())), e.Digest()...)
 }
 
 // updatedKey counts in hours: a session that changes often keeps its entry.
