@@ -228,6 +228,7 @@ func (c checker) Check(ctx context.Context, who *policy.Candidate) (health.Sampl
 // Start records what earlier runs left open, serves the newest good generation without waiting for anybody, and attaches to the
 // control plane. ctx bounds the start alone.
 func (a *Agent) Start(ctx context.Context) error {
+	// killpoint: start.opened
 	if err := a.adopt(ctx); err != nil {
 		return err
 	}
