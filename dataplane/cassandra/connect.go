@@ -28,8 +28,8 @@ func connect(o Options) (*gocql.Session, error) {
 	if o.Login.User != "" {
 		c.Authenticator = gocql.PasswordAuthenticator{Username: o.Login.User, Password: o.Login.Password}
 	}
-	if o.TLS != nil {
-		c.SslOpts = &gocql.SslOptions{Config: o.TLS.Clone(), EnableHostVerification: true}
+	if o.Login.TLS != nil {
+		c.SslOpts = &gocql.SslOptions{Config: o.Login.TLS.Clone(), EnableHostVerification: true}
 	}
 	session, err := c.CreateSession()
 	if err != nil {

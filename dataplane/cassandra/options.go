@@ -79,7 +79,6 @@ type Options struct {
 	Timeout     time.Duration  // DefaultTimeout
 	Resolve     time.Duration  // DefaultResolve
 	Login       Login
-	TLS         *tls.Config // nil: plain; hosts' names are verified
 	Log         *slog.Logger
 	Now         func() time.Time
 
@@ -92,8 +91,11 @@ type hooks struct {
 	dial  gocql.Dialer
 }
 
-// Login is the name and password for the cluster; empty: none is asked for. However it is printed, the password is not.
-type Login struct{ User, Password string }
+// Login is how one is let in. However it is printed, the password is not.
+type Login struct {
+	User, Password string      // empty: none is asked for
+	TLS            *tls.Config // nil: plain; hosts' names are verified
+}
 
 // String is the name alone.
 func (l Login) String() string { return l.User }

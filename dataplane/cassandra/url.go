@@ -32,7 +32,7 @@ var parameters = map[string]func(o *Options, value string) error{
 		o.Ledger, o.Soft = v, v+"_soft"
 		return nil
 	},
-	"credential": func(o *Options, v string) (err error) { o.Login, err = login(v); return err },
+	"credential": func(o *Options, v string) error { return o.Login.read(v) },
 	"migrate":    func(o *Options, v string) (err error) { o.Migrate, err = yes(v); return err },
 	"resume":     func(o *Options, v string) (err error) { o.Resume, err = yes(v); return err },
 	"copies":     func(o *Options, v string) (err error) { o.Replication, err = copies(v); return err },
@@ -125,30 +125,31 @@ func yes(text string) (bool, error) {
 	return text == "true", nil
 }
 
-// login reads name and password from where a text says: env:NAME or file:PATH.
-func login(where string) (Login, error) {
+// read takes name and password from where a text says: env:NAME or file:PATH.
+func (l *Login) read(where string) error {
 	kind, name, _ := strings.Cut(where, ":")
 	var text string
 	switch {
 	case kind == "env" && name != "":
 		text = os.Getenv(name)
 		if text == "" {
-			return Login{}, fmt.Errorf("the variable %s is empty", name)
+			return fmt.Errorf("the variable %s is empty", name)
 		}
 	case kind == "file" && name != "":
 		b, err := os.ReadFile(name)
 		if err != nil {
-			return Login{}, fmt.Errorf("the file cannot be read: %w", err)
+			return fmt.Errorf("the file cannot be read: %w", err)
 		}
 		text = string(b)
 	default:
-		return Login{}, errors.New("want file:PATH or env:NAME; it holds name:password")
+		return errors.New("want file:PATH or env:NAME; it holds name:password")
 	}
 	user, password, ok := strings.Cut(strings.TrimSpace(text), ":")
 	if !ok || user == "" || password == "" {
-		return Login{}, fmt.Errorf("%s holds no name:password", where)
+		return fmt.Errorf("%s holds no name:password", where)
 	}
-	return Login{User: user, Password: password}, nil
+	l.User, l.Password = user, password
+	return nil
 }
 
 // copies reads eu-west:3,us-east:3.
@@ -170,7 +171,7 @@ func copies(text string) (map[string]int, error) {
 
 // trust makes the connections TLS, with certificates that the file's authorities signed; "system" trusts those of the machine.
 func trust(o *Options, file string) error {
-	o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	o.Login.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	if file == "system" {
 		return nil
 	}
@@ -178,8 +179,8 @@ func trust(o *Options, file string) error {
 	if err != nil {
 		return fmt.Errorf("the file cannot be read: %w", err)
 	}
-	o.TLS.RootCAs = x509.NewCertPool()
-	if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
+	o.Login.TLS.RootCAs = x509.NewCertPool()
+	if !o.Login.TLS.RootCAs.AppendCertsFromPEM(pem) {
 		return fmt.Errorf("%s holds no certificate in PEM", file)
 	}
 	return nil
@@ -190,13 +191,13 @@ func (o *Options) present(cert, key string) error {
 	if cert == "" && key == "" {
 		return nil
 	}
-	if cert == "" || key == "" || o.TLS == nil {
+	if cert == "" || key == "" || o.Login.TLS == nil {
 		return errors.New("cert and key go together, and with ca (a file, or system)")
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		return fmt.Errorf("cert and key: %w", err)
 	}
-	o.TLS.Certificates = []tls.Certificate{pair}
+	o.Login.TLS.Certificates = []tls.Certificate{pair}
 	return nil
 }

@@ -21,8 +21,8 @@ func TestParse(t *testing.T) {
 		"cassandra://a?dc=eu%20west":                              {Hosts: []string{"a"}, Datacenter: "eu west"},
 		"cassandra://a?keyspace=shop":                             {Hosts: []string{"a"}, Ledger: "shop", Soft: "shop_soft"},
 		"cassandra://a?migrate=true":                              {Hosts: []string{"a"}, Migrate: true},
-		"cassandra://a?credential=file:" + file:                   {Hosts: []string{"a"}, Login: Login{"bob", "hunter2"}},
-		"cassandra://a?credential=env:CASSANDRA_LOGIN":            {Hosts: []string{"a"}, Login: Login{"ann", "s3:cret"}},
+		"cassandra://a?credential=file:" + file:                   {Hosts: []string{"a"}, Login: Login{User: "bob", Password: "hunter2"}},
+		"cassandra://a?credential=env:CASSANDRA_LOGIN":            {Hosts: []string{"a"}, Login: Login{User: "ann", Password: "s3:cret"}},
 		"cassandra://a?migrate=true&resume=true&copies=us:3,eu:1": {Hosts: []string{"a"}, Migrate: true, Resume: true, Replication: map[string]int{"us": 3, "eu": 1}},
 		"cassandra://a?migrate=false&dc=us&keyspace=x1_2":         {Hosts: []string{"a"}, Datacenter: "us", Ledger: "x1_2", Soft: "x1_2_soft"},
 	} {
