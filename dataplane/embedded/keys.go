@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"segue/dataplane/ledger"
+	"segue/dataplane/session"
 )
 
 // The first byte of a key says what it is. Ledger and sessions share no prefix.
@@ -19,6 +20,7 @@ const (
 	objectPrefix  = 'w' // digest of (application, service, id) → who owns it
 	sessionPrefix = 's' // hash → session
 	updatedPrefix = 'u' // hour of the last change, hash
+	historyPrefix = 'h' // hash, clock, digest → event of a session
 )
 
 // format is the form of the directory: the prefixes above and what stands under them.
@@ -36,6 +38,12 @@ func idKey(id string) []byte                 { return append([]byte{idPrefix}, i
 func sessionKey(h hash) []byte               { return append([]byte{sessionPrefix}, h[:]...) }
 func openKey(at time.Time, h hash) []byte    { return timeKey(openPrefix, at, h) }
 func createdKey(at time.Time, h hash) []byte { return timeKey(createdPrefix, at, h) }
+
+func historyBounds(h hash) []byte { return append([]byte{historyPrefix}, h[:]...) }
+
+func historyKey(h hash, e *session.Event) []byte {
+	return append(binary.BigEndian.AppendUint64(historyBounds(h), uint64(e.Clock())), e.Digest()...)
+}
 
 // updatedKey counts in hours: a session that changes often keeps its entry.
 func updatedKey(at time.Time, h hash) []byte {

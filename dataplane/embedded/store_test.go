@@ -154,7 +154,7 @@ func TestSweep(t *testing.T) {
 	if err := s.each(nil, nil, func(key, _ []byte) (bool, error) { left[key[0]]++; return true, nil }); err != nil {
 		t.Fatal(err)
 	}
-	want := map[byte]int{formatPrefix: 1, rowPrefix: 2, idPrefix: 2, createdPrefix: 2, namePrefix: 2, openPrefix: 1, objectPrefix: 1, sessionPrefix: 1, updatedPrefix: 1}
+	want := map[byte]int{formatPrefix: 1, rowPrefix: 2, idPrefix: 2, createdPrefix: 2, namePrefix: 2, openPrefix: 1, objectPrefix: 1, sessionPrefix: 1, updatedPrefix: 1, historyPrefix: 2}
 	if fmt.Sprint(left) != fmt.Sprint(want) {
 		t.Errorf("left %v, want %v", left, want)
 	}

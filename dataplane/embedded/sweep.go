@@ -116,6 +116,7 @@ func (s *Store) sweepSession(h hash, before time.Time) (bool, error) {
 	b := s.db.NewBatch()
 	remove(b, sessionKey(h))
 	remove(b, updatedKey(found.Updated, h))
+	_ = b.DeleteRange(historyBounds(h), after(historyBounds(h)), nil) // in memory, like set
 	s.known.talks.drop(found.Key)
 	err = s.commit(b, pebble.NoSync)
 	s.known.talks.drop(found.Key) // a read may have met the row between the two
