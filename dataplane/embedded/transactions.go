@@ -33,8 +33,8 @@ func (s transactions) Claim(ctx context.Context, t *ledger.Transaction) (*ledger
 	if current, err := s.row(h); err != nil || current != nil {
 		return current, false, err
 	}
-	if left := s.space.Load(); left < s.opts.Reserve {
-		return nil, false, fmt.Errorf("%w: %d MiB are left, and %d are kept for outcomes", ErrFull, left>>20, s.opts.Reserve>>20)
+	if err := s.full(); err != nil {
+		return nil, false, err
 	}
 	if err := s.put(h, nil, t); err != nil {
 		return nil, false, err
