@@ -13,18 +13,18 @@ type Which struct {
 
 // HintLog is how the log of hints of one agent stands.
 type HintLog struct {
-	Kept     bool          // false: this agent's store is its own, and it keeps no hints
-	Away     bool          // the store is out of reach
-	Refused  string        // why nothing new is taken; empty: it is
-	Waiting  int           // for the store
-	Held     int           // for a person
-	Journal  int           // replayed, and not yet seen in the store
-	Mirrored int           // hints of other agents that are kept here
-	Mirror   string        // where this agent's hints are kept too; empty: nowhere
-	Oldest   time.Time     // zero: there is none
+	Kept     bool      // false: this agent's store is its own, and it keeps no hints
+	Away     bool      // the store is out of reach
+	Refused  string    // why nothing new is taken; empty: it is
+	Waiting  int       // for the store
+	Held     int       // for a person
+	Journal  int       // replayed, and not yet seen in the store
+	Mirrored int       // hints of other agents that are kept here
+	Mirror   string    // where this agent's hints are kept too; empty: nowhere
+	Oldest   time.Time // zero: there is none
 	Room
-	Rate     float64       // hints replayed a second, in the last ten seconds
-	Left     time.Duration // until the backlog is gone at that rate; 0: nothing waits, or nothing moves
+	Rate float64       // hints replayed a second, in the last ten seconds
+	Left time.Duration // until the backlog is gone at that rate; 0: nothing waits, or nothing moves
 	HeldBack
 	Hints   []Hint // the oldest, as many as were asked for
 	Problem string // why the dry run did not get further; empty: it did

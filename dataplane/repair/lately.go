@@ -7,10 +7,12 @@ import (
 	"segue/dataplane/session"
 )
 
-// Sizes of what is remembered: one session in a row, with so many writes since it was read. They bound the memory, some two megabytes.
+// Sizes of what is remembered: one session in a row, with so many writes since it was read. They bound the memory: some three megabytes,
+// and the fields.
 const (
 	latelyRows   = 4096
 	latelyWrites = 2
+	latelyBytes  = 16 << 10 // a session whose fields hold more is not remembered
 )
 
 // lately remembers what sessions were like when they were last read here, and what was written to them since: for as long as the store
@@ -76,7 +78,10 @@ func (l *lately) set(k session.Key, s *session.Session, generation uint64) {
 		return
 	}
 	clear(e.writes[:])
-	e.used, e.key, e.session, e.n = s != nil, k, s, 0
+	e.used, e.key, e.session, e.n = s != nil && s.Contents() <= latelyBytes, k, s, 0
+	if !e.used {
+		e.session = nil
+	}
 }
 
 // change remembers events that the store took.
@@ -94,5 +99,16 @@ func (l *lately) change(k session.Key, events []session.Event) {
 		}
 		e.writes[e.n] = events[i]
 		e.n++
+		if events[i].Field.Name != "" { // it may be large
+			e.fold()
+			e.forget()
+		}
+	}
+}
+
+// forget drops a session that is too large to be remembered.
+func (e *recent) forget() {
+	if e.session != nil && e.session.Contents() > latelyBytes {
+		e.used, e.session = false, nil
 	}
 }

@@ -117,7 +117,11 @@ func TestMirrorForgets(t *testing.T) {
 	}
 	a.link.cut.Store(false)
 	a.drained(t)
-	until(t, "the word of it gets lost", func() bool { a.ended.mu.Lock(); defer a.ended.mu.Unlock(); return a.ended.lost && len(a.ended.ids) == 0 })
+	until(t, "the word of it gets lost", func() bool {
+		a.ended.mu.Lock()
+		defer a.ended.mu.Unlock()
+		return a.ended.lost && len(a.ended.ids) == 0
+	})
 	ahead.Store(int64(2 * wholeLag))
 	way.cut.Store(false)
 	way.to.has(t, "after a whole beat", 0)
