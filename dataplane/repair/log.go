@@ -40,7 +40,6 @@ type Log struct {
 	idle   sync.WaitGroup
 	broken atomic.Pointer[error]
 	once   sync.Once
-	tight  atomic.Bool // new work was refused a moment ago
 	door
 
 	mu    sync.RWMutex // guards what follows
@@ -58,6 +57,7 @@ type door struct {
 	queue  chan *request
 	gate   sync.RWMutex // held for reading by who appends, for writing by Close
 	closed bool
+	tight  atomic.Bool // new work was refused a moment ago
 }
 
 // writer is what only the appender touches.
