@@ -70,6 +70,9 @@ func TestFull(t *testing.T) {
 	if current, won, err := s.Ledger().Claim(t.Context(), row); err != nil || won || current.ID != row.ID {
 		t.Errorf("a repeat on a full disk: %v %v", won, err)
 	}
+	if err := s.Refused(); !errors.Is(err, ErrFull) {
+		t.Errorf("refused: %v", err)
+	}
 	advance(t, s, done(row))
 	e := session.Event{At: row.Created, Pin: session.Pin{Service: "payments", Provider: "stripe"}}
 	if err := s.Sessions().Append(t.Context(), session.Key{ID: "a"}, e); err != nil {
