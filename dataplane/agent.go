@@ -27,6 +27,7 @@ import (
 	"segue/dataplane/proxy"
 	"segue/dataplane/settle"
 	"segue/dataplane/standing"
+	"segue/dataplane/transfer"
 )
 
 // Config is what an Agent is made of.
@@ -99,13 +100,14 @@ type Agent struct {
 
 // parts are the rooms of the data plane.
 type parts struct {
-	board  *standing.Board
-	client *provider.Client
-	driver *settle.Driver
-	proxy  *proxy.Proxy
-	edge   *edge.Server
-	shown  *edge.Certificate // nil: no TLS
-	prober *probe.Prober
+	board   *standing.Board
+	client  *provider.Client
+	driver  *settle.Driver
+	carrier *transfer.Carrier
+	proxy   *proxy.Proxy
+	edge    *edge.Server
+	shown   *edge.Certificate // nil: no TLS
+	prober  *probe.Prober
 }
 
 // force is what is in force.
@@ -181,9 +183,12 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 		Store: a.store.Ledger(), Board: p.board, Client: p.client, Vault: vault, Agent: cfg.ID, Run: a.run, Region: cfg.Region,
 		Now: cfg.Now, Boot: settle.Boot, Log: cfg.Log,
 	})
+	if p.carrier, err = a.newCarrier(vault); err != nil {
+		return err
+	}
 	if p.proxy, err = proxy.New(proxy.Config{
 		Region: cfg.Region, Run: a.run, Ledger: a.store.Ledger(), Sessions: a.store.Sessions(), Level: a.store.Level(), Board: p.board, Client: p.client,
-		Driver: p.driver, Vault: vault, Log: cfg.Log, Now: cfg.Now, Metrics: cfg.Metrics,
+		Driver: p.driver, Vault: vault, Carrier: p.carrier, Log: cfg.Log, Now: cfg.Now, Metrics: cfg.Metrics,
 	}); err != nil {
 		return fmt.Errorf("dataplane: %w", err)
 	}
@@ -268,6 +273,7 @@ func (a *Agent) Stop(ctx context.Context) error {
 	}
 	a.parts.prober.Stop()
 	err := a.parts.edge.Drain(ctx)
+	err = errors.Join(err, a.parts.carrier.Stop(ctx))
 	if waited := a.parts.driver.Wait(ctx); waited != nil {
 		// A driver still uses the store: it is left open, for the process's end to close.
 		return errors.Join(err, fmt.Errorf("dataplane: transactions are still under way: %w", waited), a.server.Close())
@@ -281,6 +287,9 @@ func (a *Agent) Stop(ctx context.Context) error {
 // close closes what New opened.
 func (a *Agent) close() error {
 	var err error
+	if a.parts.carrier != nil {
+		_ = a.parts.carrier.Stop(context.Background()) // done before, but where New failed: then nothing is in hand
+	}
 	if a.admin != nil {
 		if e := a.admin.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
 			err = fmt.Errorf("dataplane: %w", e)

@@ -36,6 +36,11 @@ func openVault(dir string) (*settle.Vault, error) {
 	return settle.NewVault(key, keys), nil
 }
 
+// openSessionSecret reads the secret that seals what sessions' fields hold. Agents of all regions need the same one to read each other's.
+func openSessionSecret(dir string) ([]byte, error) {
+	return secret(filepath.Join(dir, "sessions"))
+}
+
 func secret(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

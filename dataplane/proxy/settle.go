@@ -21,7 +21,7 @@ func (p *Proxy) settle(ctx context.Context, x *Exchange) error {
 	x.permit = route.Permit{} // the driver's now
 	x.work.end = p.cfg.Driver.Run(ctx, &settle.Job{
 		Tx: x.work.tx, Service: x.svc.Service, Operation: x.op.Name, Request: x.call.Request, RequestID: x.call.RequestID,
-		Facts: x.facts, Candidate: int(x.decision.Winner), Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline, Caller: x,
+		Facts: x.facts, Candidate: int(x.decision.Winner), Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline, Caller: x, Carry: x.carries(),
 	})
 	return nil
 }
@@ -113,7 +113,7 @@ func (x *Exchange) refusal(end *settle.End) error {
 	case end.Answer != nil:
 		return x.send(end.Answer)
 	case end.Decision != nil:
-		p := refused(end.Decision, x.svc.Service)
+		p := x.refused(end.Decision)
 		p.Extra.Attempts = tried(end.Tx)
 		return p
 	}

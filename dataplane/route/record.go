@@ -28,6 +28,7 @@ type RecordFacts struct {
 	Tried  policy.Set     `json:"tried,omitempty"`
 	Pinned int8           `json:"pinned"`
 	Owner  int8           `json:"owner"`
+	Barred policy.Set     `json:"barred,omitempty"`
 	Read   bool           `json:"read,omitempty"`
 	Left   *time.Duration `json:"left,omitempty"` // until the deadline; null: none
 }
@@ -47,7 +48,7 @@ func (d *Decision) Record(svc *policy.Service) *Record {
 		Version: RecordVersion, Service: svc.Name, Strategy: strategy(svc.Strategy), At: d.At.Round(0),
 		Winner: d.Winner, Reason: d.Reason, Candidates: make([]RecordCandidate, min(int(d.N), len(svc.Candidates))),
 		Facts: RecordFacts{
-			Draw: d.Facts.Draw, Tried: d.Facts.Tried, Pinned: d.Facts.Pinned, Owner: d.Facts.Owner, Read: d.Facts.Read,
+			Draw: d.Facts.Draw, Tried: d.Facts.Tried, Pinned: d.Facts.Pinned, Owner: d.Facts.Owner, Barred: d.Facts.Barred, Read: d.Facts.Read,
 		},
 	}
 	if !d.Facts.Deadline.IsZero() {
@@ -72,7 +73,7 @@ func Replay(r *Record) (Decision, error) {
 		return d, err
 	}
 	f := policy.Facts{
-		Draw: r.Facts.Draw, Tried: r.Facts.Tried, Pinned: r.Facts.Pinned, Owner: r.Facts.Owner, Read: r.Facts.Read,
+		Draw: r.Facts.Draw, Tried: r.Facts.Tried, Pinned: r.Facts.Pinned, Owner: r.Facts.Owner, Barred: r.Facts.Barred, Read: r.Facts.Read,
 	}
 	if r.Facts.Left != nil {
 		f.Deadline = r.At.Add(*r.Facts.Left)

@@ -76,6 +76,7 @@ type Job struct {
 	Begun     time.Duration // Boot when the INTENT was made
 	Deadline  time.Time
 	Caller    Caller
+	Carry     func(context.Context, *policy.Candidate, *message.Request) (*message.Request, error) // provider.Call's
 }
 
 // End is how a drive ended.
