@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"segue/controlplane/query"
+	"segue/dataplane/cassandra/clustertest"
 	"segue/dataplane/sandbox"
 )
 
@@ -41,7 +42,19 @@ type world struct {
 	api       []string
 	agents    []*agent
 	suppliers []*supplier
-	base      int // the first port
+	base      int                  // the first port
+	cluster   *clustertest.Cluster // nil: each agent has an embedded store of its own
+}
+
+// shared tells whether all agents know every key.
+func (w *world) shared() bool { return w.cluster != nil }
+
+// store is the store's name.
+func (w *world) store() string {
+	if w.shared() {
+		return "cassandra"
+	}
+	return "embedded"
 }
 
 // agent is an agent's process, and where it serves.
@@ -63,8 +76,8 @@ const (
 )
 
 // open starts everything and returns when each agent serves.
-func open(dir, bin string, seed uint64, agents int) (*world, error) {
-	w := &world{dir: dir, bin: bin, seed: seed}
+func open(dir, bin string, seed uint64, agents int, cluster *clustertest.Cluster) (*world, error) {
+	w := &world{dir: dir, bin: bin, seed: seed, cluster: cluster}
 	if err := w.prepare(agents); err != nil {
 		return w, err
 	}
@@ -110,6 +123,9 @@ func (w *world) prepare(agents int) error {
 		a := &agent{admin: w.at(adminPorts + i), offset: i}
 		a.process = newProcess(w.dir, name, w.bin, "agent", "--id", name, "--region", regions[i%len(regions)], "--dir", filepath.Join(w.dir, name),
 			"--control", strings.Join(w.api, ","), "--admin", a.admin, "--port-offset", fmt.Sprint(i))
+		if w.shared() {
+			a.args = append(a.args, "--store", "cassandra://"+strings.Join(w.cluster.Hosts(), ","))
+		}
 		a.orders = filepath.Join(w.dir, name+".orders")
 		a.env = []string{ordersVariable + "=" + a.orders}
 		w.agents = append(w.agents, a)
@@ -128,8 +144,8 @@ func (w *world) prepare(agents int) error {
 	return os.WriteFile(filepath.Join(w.dir, "credential"), []byte(credential+"\n"), 0o600)
 }
 
-// regions are where the agents are, in turn: two of three share one.
-var regions = []string{"us-east", "eu-west"}
+// regions are where the agents are, in turn; each is a data centre of the cluster, where there is one.
+var regions = []string{"us-east", "eu-west", "ap-south"}
 
 func (w *world) at(n int) string { return fmt.Sprintf("127.0.0.1:%d", w.base+n) }
 
@@ -177,7 +193,7 @@ func free(base int) bool {
 // policy is the world's policy document.
 func (w *world) policy() string {
 	var b strings.Builder
-	b.WriteString("segue: v1\nregions:\n  us-east: {standby: [eu-west]}\n  eu-west: {standby: [us-east]}\nservices:\n")
+	b.WriteString("segue: v1\nregions:\n  us-east: {standby: [eu-west]}\n  eu-west: {standby: [ap-south]}\n  ap-south: {standby: [us-east]}\nservices:\n")
 	for i, s := range services {
 		fmt.Fprintf(&b, `  %s:
     speaks: stripe/v1
@@ -209,6 +225,14 @@ func (w *world) apply() error {
 		_, err := w.segue("policy", "apply", file, "--reason", "a storm")
 		return err
 	})
+}
+
+// knowing are the agents that the n-th customer may come to with one key.
+func (w *world) knowing(n int) []*agent {
+	if w.shared() {
+		return w.agents
+	}
+	return w.agents[n%len(w.agents) : n%len(w.agents)+1]
 }
 
 // url is where an agent serves a service.
