@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -287,7 +288,20 @@ func (s *storm) back(x *agent, after time.Duration) error {
 	return s.serving(x)
 }
 
-func (s *storm) serving(x *agent) error { return s.w.serves(x, 90*time.Second) }
+func (s *storm) serving(x *agent) error {
+	var err error
+	for range 60 { // one that ends by itself is started again, as a supervisor does: its unit says Restart=always
+		if err = s.w.serves(x, 90*time.Second); err == nil || x.running() || !s.w.shared() {
+			return err
+		}
+		s.count("agent's start in vain")
+		wait(context.Background(), time.Second)
+		if err := x.start(); err != nil {
+			return err
+		}
+	}
+	return err
+}
 
 func (s *storm) onControl(a act) error {
 	leads, err := s.w.leader()
@@ -389,7 +403,7 @@ func (s *storm) heal() error {
 		if !x.running() {
 			errs = append(errs, x.start())
 		}
-		errs = append(errs, s.w.serves(x, 90*time.Second))
+		errs = append(errs, s.serving(x))
 	}
 	return errors.Join(errs...)
 }
@@ -403,7 +417,7 @@ func (s *storm) tell(r *record) {
 		r.wrongs = append(r.wrongs, p.crashes()...)
 	}
 	for _, what := range slices.Sorted(maps.Keys(s.done)) {
-		if len(what) > 5 && what[:5] == "agent" {
+		if strings.HasPrefix(what, "agent ended") {
 			r.wrongs = append(r.wrongs, fmt.Sprintf("%d × %s", s.done[what], what))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func open(dir, bin string, seed uint64, agents int, cluster *clustertest.Cluster
 	if err := w.prepare(agents); err != nil {
 		return w, err
 	}
-	for _, p := range w.all() {
+	for _, p := range w.all()[:len(w.suppliers)+len(w.nodes)] {
 		if err := p.start(); err != nil {
 			return w, err
 		}
@@ -94,13 +95,43 @@ func open(dir, bin string, seed uint64, agents int, cluster *clustertest.Cluster
 	if err := w.apply(); err != nil {
 		return w, err
 	}
+	return w, w.startAgents()
+}
+
+// startAgents starts the agents; the first one makes a cluster's schema.
+func (w *world) startAgents() error {
 	for _, a := range w.agents {
-		if err := w.serves(a, time.Minute); err != nil {
-			return w, err
+		if w.shared() { // they give each other's answers again
+			a.args = append(a.args, "--keys", filepath.Join(w.dir, "keys"))
 		}
 	}
-	return w, nil
+	if first := w.agents[0]; w.shared() {
+		usual := first.args
+		first.args = append(slices.Clone(usual), w.address()+"?migrate=true")
+		if err := errors.Join(first.start(), w.serves(first, 2*time.Minute)); err != nil {
+			return err
+		}
+		first.kill()
+		first.args = usual
+	}
+	for _, a := range w.agents {
+		if w.shared() {
+			a.args = append(a.args, w.address())
+		}
+		if err := a.start(); err != nil {
+			return err
+		}
+	}
+	for _, a := range w.agents {
+		if err := w.serves(a, time.Minute); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// address is the cluster's, as --store takes it.
+func (w *world) address() string { return "--store=cassandra://" + strings.Join(w.cluster.Hosts(), ",") }
 
 // prepare names everything that is started.
 func (w *world) prepare(agents int) error {
@@ -123,9 +154,6 @@ func (w *world) prepare(agents int) error {
 		a := &agent{admin: w.at(adminPorts + i), offset: i}
 		a.process = newProcess(w.dir, name, w.bin, "agent", "--id", name, "--region", regions[i%len(regions)], "--dir", filepath.Join(w.dir, name),
 			"--control", strings.Join(w.api, ","), "--admin", a.admin, "--port-offset", fmt.Sprint(i))
-		if w.shared() {
-			a.args = append(a.args, "--store", "cassandra://"+strings.Join(w.cluster.Hosts(), ","))
-		}
 		a.orders = filepath.Join(w.dir, name+".orders")
 		a.env = []string{ordersVariable + "=" + a.orders}
 		w.agents = append(w.agents, a)
@@ -244,7 +272,7 @@ func (w *world) url(a *agent, service int) string {
 func (w *world) serves(a *agent, within time.Duration) error {
 	return eventually(within, a.name+" serves", func() error {
 		if !a.running() {
-			return fmt.Errorf("it ended: %s", tail(a.said(), 5))
+			return ended(fmt.Sprintf("it ended: %s", tail(a.said(), 5)))
 		}
 		for i := range services {
 			answer, err := quick.Get(w.url(a, i) + "/.segue/region")
@@ -256,6 +284,11 @@ func (w *world) serves(a *agent, within time.Duration) error {
 		return nil
 	})
 }
+
+// ended says that a process is gone: nothing is to be waited for.
+type ended string
+
+func (e ended) Error() string { return string(e) }
 
 // segue runs a command of the binary, against whichever control node answers.
 func (w *world) segue(args ...string) (string, error) {
