@@ -15,20 +15,29 @@ var (
 	unfenced = ledger.Means{Lookup: true, Cancel: true, Settle: window} // a cancel that blocks nothing
 	moves    = ledger.Leave{Traced: true}
 
-	classN      = class{name: "N", attempts: 2, sends: 1, retries: true, once: true, bound: 500_000}
-	classT      = class{name: "T", means: traced, leave: moves, attempts: 2, sends: 1, retries: true, bound: 10_000_000}
-	keysWindow  = class{name: "keys + window", enforced: true, means: traced, leave: moves, attempts: 2, sends: 2, bound: 10_000_000}
-	threeN      = class{name: "N, three attempts", attempts: 3, sends: 1, retries: true, once: true, bound: 10_000_000}
-	threeT      = class{name: "T, three attempts", means: traced, leave: moves, attempts: 3, sends: 1, bound: 10_000_000}
-	threeKeys   = class{name: "keys + window, three attempts", enforced: true, means: traced, leave: moves, attempts: 3, sends: 2, bound: 10_000_000}
-	oneG        = class{name: "G without a retry", enforced: true, attempts: 2, sends: 2, bound: 10_000_000}
-	oneF        = class{name: "F without a retry", means: fenced, attempts: 2, sends: 1, bound: 10_000_000}
-	oneGCancel  = class{name: "G with a cancel, without a retry", enforced: true, means: fenced, attempts: 2, sends: 2, bound: 60_000_000}
-	forgetful   = class{name: "G that forgets declines and keeps bodies, without a retry", enforced: true, means: ledger.Means{Forgets: true}, attempts: 2, sends: 2, kept: true, bound: 10_000_000}
-	longG       = class{name: "G", enforced: true, attempts: 2, sends: 2, retries: true, bound: 60_000_000}
-	longF       = class{name: "F", means: fenced, attempts: 2, sends: 1, retries: true, bound: 60_000_000}
-	nonBlocking = class{name: "F without blocking", means: unfenced, leave: moves, attempts: 2, sends: 1, retries: true, bound: 60_000_000}
+	keys       = kind{enforced: true}
+	keysTraced = kind{enforced: true, means: traced}
+	keysFenced = kind{enforced: true, means: fenced}
+	forgetting = kind{enforced: true, means: ledger.Means{Forgets: true}}
+	lookups    = kind{means: traced}
+	fences     = kind{means: fenced}
+
+	classN      = class{name: "N", kinds: both(kind{}), attempts: 2, sends: 1, retries: true, once: true}
+	classT      = class{name: "T", kinds: both(lookups), leave: moves, attempts: 2, sends: 1, retries: true}
+	keysWindow  = class{name: "keys + window", kinds: both(keysTraced), leave: moves, attempts: 2, sends: 2}
+	threeN      = class{name: "N, three attempts", kinds: both(kind{}), attempts: 3, sends: 1, retries: true, once: true}
+	threeT      = class{name: "T, three attempts", kinds: both(lookups), leave: moves, attempts: 3, sends: 1}
+	threeKeys   = class{name: "keys + window, three attempts", kinds: both(keysTraced), leave: moves, attempts: 3, sends: 2}
+	oneG        = class{name: "G without a retry", kinds: both(keys), attempts: 2, sends: 2}
+	oneF        = class{name: "F without a retry", kinds: both(fences), attempts: 2, sends: 1}
+	oneGCancel  = class{name: "G with a cancel, without a retry", kinds: both(keysFenced), attempts: 2, sends: 2}
+	forgetful   = class{name: "G that forgets declines and keeps bodies, without a retry", kinds: both(forgetting), attempts: 2, sends: 2, kept: true}
+	longG       = class{name: "G", kinds: both(keys), attempts: 2, sends: 2, retries: true}
+	longF       = class{name: "F", kinds: both(fences), attempts: 2, sends: 1, retries: true}
+	nonBlocking = class{name: "F without blocking", kinds: both(kind{means: unfenced}), leave: moves, attempts: 2, sends: 1, retries: true}
 )
+
+func both(k kind) [2]kind { return [2]kind{k, k} }
 
 func explore(t *testing.T, c class) {
 	t.Run(c.name, func(t *testing.T) {

@@ -8,6 +8,9 @@ import (
 	"segue/dataplane/ledger"
 )
 
+// bound is how many states a run may keep; one that should complete and reaches it fails.
+const bound = 80_000_000
+
 // search is a breadth-first search over every state that can be reached.
 type search struct {
 	x      explorer
@@ -46,7 +49,7 @@ func (q *search) run() string {
 		if q.fault != "" {
 			return q.fault
 		}
-		if len(q.states) > q.x.bound {
+		if len(q.states) > bound {
 			return fmt.Sprintf("%s: %d states, and there are more: the run is not complete", q.x.name, len(q.states))
 		}
 	}
@@ -119,13 +122,17 @@ func (x *explorer) holds(s *state) string {
 			way++
 		}
 	}
+	for _, told := range s.told {
+		switch {
+		case told == toldSucceeded && alive != 1:
+			return fmt.Sprintf("I2: told succeeded, and %d are live", alive)
+		case (told == toldDeclined || told == toldNotSent) && alive != 0:
+			return fmt.Sprintf("I2: told declined or not_sent, and %d are live", alive)
+		}
+	}
 	switch {
 	case alive > 1:
 		return fmt.Sprintf("I1: %d executions are live", alive)
-	case s.told == toldSucceeded && alive != 1:
-		return fmt.Sprintf("I2: told succeeded, and %d are live", alive)
-	case (s.told == toldDeclined || s.told == toldNotSent) && alive != 0:
-		return fmt.Sprintf("I2: told declined or not_sent, and %d are live", alive)
 	case x.once && alive+way > 1:
 		return fmt.Sprintf("I4: %d executions and creates under way", alive+way)
 	}
