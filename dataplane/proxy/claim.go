@@ -195,6 +195,7 @@ func (x *Exchange) write(ctx context.Context) error {
 		case err != nil:
 			return unwritable(err)
 		}
+		// killpoint: retry.taken
 		return nil
 	}
 	current, err := x.proxy.cfg.Driver.Claim(ctx, x.work.tx)

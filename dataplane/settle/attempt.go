@@ -101,6 +101,7 @@ func (w *drive) elsewhere(ctx context.Context, e ledger.Evidence) (End, bool) {
 	w.permit = permit
 	w.who = w.job.Service.Candidates[w.decision.Winner]
 	var err error
+	// killpoint: elsewhere.before
 	if w.begun, err = w.Intend(w.tx, w.who, w.job.Request.Header, now); err == nil {
 		err = w.Put(ctx, w.tx)
 	}
@@ -108,6 +109,7 @@ func (w *drive) elsewhere(ctx context.Context, e ledger.Evidence) (End, bool) {
 		w.release()
 		return w.unwritten(ctx, err), true
 	}
+	// killpoint: elsewhere.written
 	return End{}, false
 }
 
@@ -124,6 +126,7 @@ func (w *drive) again(ctx context.Context) (End, bool) {
 		if permit, ok := w.cfg.Board.Choose(&w.decision, w.job.Service, &facts, now); ok {
 			w.permit, w.begun = permit, w.cfg.Boot()
 			a.Sends++
+			// killpoint: redrive.before
 			return End{}, false
 		}
 	}
