@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"segue/dataplane/embedded"
@@ -332,49 +331,4 @@ func open(t *testing.T, dir string) *embedded.Store {
 		}
 	})
 	return s
-}
-
-// TestLinearizeMutants lets a broken store through Linearize: it must find no order. The good one beside it has one.
-func TestLinearizeMutants(t *testing.T) {
-	stale := func(s *store) { // a reader is told what the row was once
-		var mu sync.Mutex
-		rows := map[ledger.Key]*ledger.Transaction{}
-		s.load = func(ctx context.Context, k ledger.Key) (*ledger.Transaction, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if rows[k] == nil {
-				t, err := s.Store.Load(ctx, k)
-				if err != nil {
-					return nil, err
-				}
-				rows[k] = t
-			}
-			return rows[k].Clone(), nil
-		}
-	}
-	twice := func(s *store) {
-		s.claim = func(ctx context.Context, t *ledger.Transaction) (*ledger.Transaction, bool, error) {
-			_, _, err := s.Store.Claim(ctx, t)
-			return t, true, err
-		}
-	}
-	forgetful := func(s *store) { // each hundredth advance is acknowledged and not written
-		var n atomic.Int64
-		s.advance = func(ctx context.Context, t *ledger.Transaction) (*ledger.Transaction, ledger.Written, error) {
-			if n.Add(1)%100 == 0 {
-				return t, ledger.Stored, nil
-			}
-			return s.Store.Advance(ctx, t)
-		}
-	}
-	for name, breaks := range map[string]func(*store){"no version guard": unguarded, "a stale read": stale, "every claim wins": twice, "a write is lost": forgetful, "": nil} {
-		s := wrap(open(t, t.TempDir()).Ledger())
-		if breaks != nil {
-			breaks(s)
-		}
-		_, err := ledgertest.Linearize(t.Context(), ledgertest.Plan{Seed: 1, Ops: 1200}, func(int) ledger.Store { return s })
-		if (err == nil) != (breaks == nil) {
-			t.Errorf("%q: %v", name, err)
-		}
-	}
 }
