@@ -131,7 +131,9 @@ func (w *world) startAgents() error {
 }
 
 // address is the cluster's, as --store takes it.
-func (w *world) address() string { return "--store=cassandra://" + strings.Join(w.cluster.Hosts(), ",") }
+func (w *world) address() string {
+	return "--store=cassandra://" + strings.Join(w.cluster.Hosts(), ",")
+}
 
 // prepare names everything that is started.
 func (w *world) prepare(agents int) error {
