@@ -225,7 +225,7 @@ func count(t *testing.T, table string) (n int) {
 
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(60 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not so in time: %s", what)
 		}
@@ -274,9 +274,7 @@ func TestSchema(t *testing.T) {
 	}
 	exec := func(statement string) {
 		t.Helper()
-		if err := shared.store.query(t.Context(), gocql.Quorum, statement).Exec(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, patiently(t.Context(), func(ctx context.Context) error { return shared.store.query(ctx, gocql.Quorum, statement).Exec() }))
 	}
 	refused("nothing is there", ErrNoSchema, "open the store once with Migrate")
 	o.Migrate = true
@@ -318,7 +316,7 @@ func TestSchema(t *testing.T) {
 func TestRefusesPeriodic(t *testing.T) {
 	one(t)
 	c, err := clustertest.Start([]string{"SEGUE_CASSANDRA_SYNC=periodic", "SEGUE_CASSANDRA_PAXOS=v1"}, "dc1")
-	noJava(t, err)
+	must(t, err)
 	defer func() {
 		if err := c.Close(); err != nil {
 			t.Error(err)
