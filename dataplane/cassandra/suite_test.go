@@ -69,7 +69,7 @@ func quiet() *slog.Logger {
 }
 
 // emptyTables are those that the suites write to.
-var emptyTables = []string{"ledger.tx", "ledger.slot", "ledger.open", "ledger.payload", "ledger.object", "ledger.id", "ledger.name", "ledger.minute", "ledger.recent", "soft.session", "soft.history"}
+var emptyTables = []string{"ledger.tx", "ledger.slot", "ledger.open", "ledger.payload", "ledger.kept", "ledger.run", "ledger.object", "ledger.id", "ledger.name", "ledger.minute", "ledger.recent", "soft.session", "soft.history"}
 
 func empty(t testing.TB) {
 	t.Helper()
@@ -136,6 +136,13 @@ func TestLedger(t *testing.T) {
 	ledgertest.Run(t, func(t *testing.T) func() ledger.Store {
 		again := reopener(t)
 		return func() ledger.Store { return again().Ledger() }
+	})
+}
+
+func TestParts(t *testing.T) {
+	ledgertest.RunParts(t, func(t *testing.T) func() ledgertest.Parts {
+		again := reopener(t)
+		return func() ledgertest.Parts { return again() }
 	})
 }
 

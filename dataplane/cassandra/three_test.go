@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gocql/gocql"
+
 	"segue/dataplane/cassandra/clustertest"
 	"segue/dataplane/ledger"
 	"segue/dataplane/ledger/ledgertest"
@@ -37,6 +39,12 @@ func TestThree(t *testing.T) {
 		ledgertest.Run(t, func(t *testing.T) func() ledger.Store {
 			again := around(t, c, maker)
 			return func() ledger.Store { return again().Ledger() }
+		})
+	})
+	t.Run("runs and payloads", func(t *testing.T) {
+		ledgertest.RunParts(t, func(t *testing.T) func() ledgertest.Parts {
+			again := around(t, c, maker)
+			return func() ledgertest.Parts { return again() }
 		})
 	})
 	t.Run("sessions", func(t *testing.T) {
@@ -180,7 +188,7 @@ func (k *talks) check(t *testing.T, s *Store) {
 	t.Helper()
 	events := 0
 	for key, want := range k.acknowledged {
-		found, err := sessions{s}.events(t.Context(), key)
+		found, err := sessions{s}.events(t.Context(), gocql.Quorum, key)
 		if err != nil {
 			t.Fatal(err)
 		}
