@@ -20,14 +20,14 @@ type statements struct {
 	open                                 openStatements
 	soft                                 softStatements
 	object                               objectStatements
-	payload, fetch                       string
 	run                                  runStatements
 	payloads                             payloadStatements
 }
 
 type runStatements struct{ begin, beat, fence, all string }
 
-type payloadStatements struct{ keep, fetch, drop string }
+// payloadStatements are those of payloads, and of large answers in chunks.
+type payloadStatements struct{ keep, fetch, drop, chunk, chunks string }
 
 type openStatements struct {
 	add, remove, list               string
@@ -62,8 +62,6 @@ func statementsFor(ledger, soft string) statements {
 		name:          in("INSERT INTO @L.name (name, at, k) VALUES (?, ?, ?) USING TTL ?"),
 		recent:        in("INSERT INTO @L.recent (minute, shard, at, k, service) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
 		minute:        in("INSERT INTO @L.minute (dir, minute) VALUES (0, ?) USING TTL ?"),
-		payload:       in("INSERT INTO @L.payload (k, epoch, part, n, sealed) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
-		fetch:         in("SELECT sealed FROM @L.payload WHERE k = ? AND epoch = ? AND part = ?"),
 		open: openStatements{
 			add:        in("INSERT INTO @L.open (run, slot, k, n, at, asked) VALUES (?, ?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?"),
 			remove:     in("DELETE FROM @L.open USING TIMESTAMP ? WHERE run = ? AND slot = ? AND k = ? AND n = ?"),
@@ -93,9 +91,11 @@ func statementsFor(ledger, soft string) statements {
 			all:   in("SELECT encoded FROM @L.run"),
 		},
 		payloads: payloadStatements{
-			keep:  in("INSERT INTO @L.kept (k, part, sealed) VALUES (?, ?, ?) USING TTL ?"),
-			fetch: in("SELECT sealed FROM @L.kept WHERE k = ? AND part = ?"),
-			drop:  in("DELETE FROM @L.kept WHERE k = ?"),
+			keep:   in("INSERT INTO @L.kept (k, part, sealed) VALUES (?, ?, ?) USING TTL ?"),
+			fetch:  in("SELECT sealed FROM @L.kept WHERE k = ? AND part = ?"),
+			drop:   in("DELETE FROM @L.kept WHERE k = ?"),
+			chunk:  in("INSERT INTO @L.payload (k, epoch, part, n, sealed) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
+			chunks: in("SELECT sealed FROM @L.payload WHERE k = ? AND epoch = ? AND part = ?"),
 		},
 		object: objectStatements{
 			add:  in("INSERT INTO @L.object (app, service, id, provider, account, encoded) VALUES (?, ?, ?, ?, ?, ?)"),
