@@ -36,6 +36,19 @@ func openVault(dir string) (*settle.Vault, error) {
 	return settle.NewVault(key, keys), nil
 }
 
+// hintKey is the key that seals hints. It stands beside the vault's, so that agents which share these can replay each other's.
+func hintKey(dir string) (seal.Key, error) {
+	b, err := secret(filepath.Join(dir, "hints"))
+	if err != nil {
+		return seal.Key{}, err
+	}
+	key, err := seal.NewKey("hints-1", b)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("dataplane: keys: %w", err)
+	}
+	return key, nil
+}
+
 func secret(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
