@@ -49,6 +49,8 @@ type Transaction struct {
 	Status                                            int    // of the stored answer
 	Object                                            string // the id that the provider gave
 	Run                                               string
+	Minor                                             int64  // what it is worth, in the smallest unit; 0 with no Currency: nobody said
+	Currency                                          string // ISO 4217
 }
 
 // Attempt is one send, for people.
