@@ -117,6 +117,8 @@ var objects = map[string]string{
 	"contracts.c.cancel":             "contracts: {c: {cancel: {%s}}}",
 	"contracts.c.operations.o":       "contracts: {c: {operations: {o: {%s}}}}",
 	"contracts.c.operations.o.key":   "contracts: {c: {operations: {o: {key: {%s}}}}}",
+	"contracts.c.cancel.answers[0]":  "contracts: {c: {cancel: {answers: [{%s}]}}}",
+	"contracts.c.lookup.states":      "contracts: {c: {lookup: {states: {%s}}}}",
 }
 
 // TestSchemaIsTheParsers asks the parser what it knows in each object (its complaint about an unknown field lists it) and finds the same in
