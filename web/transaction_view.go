@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"time"
 
-	"segue/controlplane/policy"
 	"segue/controlplane/query"
 	"segue/web/view"
 
@@ -123,7 +122,7 @@ func (w *Web) transactionPage(c echo.Context, why query.Why, partial string) vie
 
 func txFacts(t query.Transaction, p view.Prefs) []string {
 	list := []string{t.Service, t.Operation, "application " + t.App, t.Region, p.Full(t.Created)}
-	if worth := (policy.Value{Minor: t.Minor, Currency: t.Currency}).String(); worth != "" {
+	if worth := t.Value.String(); worth != "" {
 		list = append(list, worth)
 	}
 	if d := t.Updated.Sub(t.Created); d > 0 && t.State != "intent" {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"segue/controlplane/policy"
 	"segue/controlplane/query"
 )
 
@@ -141,7 +140,7 @@ func (s *settings) why(c *cobra.Command, id string) (query.Why, error) {
 
 func (s *settings) tellWhy(why query.Why) {
 	t := why.Transaction
-	worth := policy.Value{Minor: t.Minor, Currency: t.Currency}.String()
+	worth := t.Value.String()
 	if worth != "" {
 		worth = " · " + worth
 	}

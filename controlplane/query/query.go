@@ -1,6 +1,10 @@
 package query
 
-import "time"
+import (
+	"time"
+
+	"segue/controlplane/policy"
+)
 
 // Question is asked of one agent, or of all agents (then the answers are put together).
 type Question struct {
@@ -52,8 +56,7 @@ type Transaction struct {
 	Status                                            int    // of the stored answer
 	Object                                            string // the id that the provider gave
 	Run                                               string
-	Minor                                             int64  // what it is worth, in the smallest unit; 0 with no Currency: nobody said
-	Currency                                          string // ISO 4217
+	Value                                             policy.Value // what it is worth; no currency: nobody said
 }
 
 // Attempt is one send, for people.
