@@ -103,6 +103,8 @@ var objects = map[string]string{
 	"services.s.breaker":             "services: {s: {breaker: {%s}}}",
 	"services.s.operations.o":        "services: {s: {operations: {o: {%s}}}}",
 	"services.s.operations.o.key":    "services: {s: {operations: {o: {key: {%s}}}}}",
+	"services.s.operations.o.value":  "services: {s: {operations: {o: {value: {%s}}}}}",
+	"contracts.c.operations.o.value": "contracts: {c: {operations: {o: {value: {%s}}}}}",
 	"providers.p":                    "providers: {p: {%s}}",
 	"providers.p.limits":             "providers: {p: {limits: {%s}}}",
 	"providers.p.checks":             "providers: {p: {checks: {%s}}}",
