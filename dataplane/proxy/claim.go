@@ -177,6 +177,7 @@ func (x *Exchange) intend(now time.Time) error {
 	}
 	if !x.work.old {
 		x.work.tx = ledger.New(d.NewID(now), x.work.keys[0], x.op.Name, x.work.fingerprint, now)
+		x.work.tx.Value = x.work.value
 	}
 	x.work.tx.Session = x.talk.key.ID
 	var err error
