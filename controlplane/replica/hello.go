@@ -22,10 +22,20 @@ type identity struct {
 	ID          string
 	Incarnation string // "" where it knows no cluster
 	Servers     int    // in its list of the cluster; 0 while it waits to be added
+	Members     []string
+	Committed   uint64
 }
 
 func (r *Replica) identity() identity {
-	return identity{ID: r.cfg.ID, Incarnation: r.State().Incarnation, Servers: len(r.servers())}
+	servers := r.servers()
+	who := identity{ID: r.cfg.ID, Incarnation: r.State().Incarnation, Servers: len(servers)}
+	if node := r.raft.Load(); node != nil {
+		who.Committed = node.CommitIndex()
+	}
+	for _, sv := range servers {
+		who.Members = append(who.Members, string(sv.ID))
+	}
+	return who
 }
 
 // greeted is a connection that came in. The first byte tells Raft's messages from a question; raft is shown the end of the latter.
