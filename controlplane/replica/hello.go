@@ -41,8 +41,9 @@ func (r *Replica) identity() identity {
 // greeted is a connection that came in. The first byte tells Raft's messages from a question; raft is shown the end of the latter.
 type greeted struct {
 	net.Conn
-	who   func() identity
-	begun bool
+	who      func() identity
+	stranger bool // it may ask, and no more
+	begun    bool
 }
 
 // Read reads for raft, which is the only reader.
@@ -52,7 +53,10 @@ func (g *greeted) Read(p []byte) (int, error) {
 		return n, err
 	}
 	g.begun = true
-	if p[0] != hello {
+	switch {
+	case p[0] != hello && g.stranger:
+		return 0, io.EOF
+	case p[0] != hello:
 		return n, err
 	}
 	_ = g.Conn.SetWriteDeadline(time.Now().Add(helloFor)) // who does not read is not waited for

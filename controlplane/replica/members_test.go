@@ -78,7 +78,8 @@ func TestANodeJoinsOverTLS(t *testing.T) {
 
 // A node that was cut off while it was taken out learns of it when it can ask, and one that is only cut off does not think so.
 func TestANodeLearnsThatItWasTakenOut(t *testing.T) {
-	c := start(t, 3, nil)
+	ca := newAuthority(t)
+	c := start(t, 3, func(_ int, c *Config) { c.TLS = ca.config(c.ID) })
 	l := c.leader()
 	c.must(l, first())
 	gone := (l + 1) % 3
