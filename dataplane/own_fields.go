@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"segue/controlplane/policy"
@@ -36,13 +37,13 @@ func (a *Agent) field(ctx context.Context, service, path string, r *message.Requ
 
 // newCarrier makes the room that reads, writes and carries fields.
 func (a *Agent) newCarrier(vault *settle.Vault) (*transfer.Carrier, error) {
-	secret, err := openSessionSecret(a.cfg.KeysDir)
+	key, err := secret(filepath.Join(a.cfg.KeysDir, "sessions")) // agents of all regions need the same one to read each other's
 	if err != nil {
 		return nil, err
 	}
 	return transfer.New(transfer.Config{
 		Run: a.run, Sessions: a.store.Sessions(), Ledger: a.store.Ledger(), Board: a.parts.board, Driver: a.parts.driver,
-		Vault: vault, Secret: secret, Log: a.cfg.Log, Now: a.cfg.Now,
+		Vault: vault, Secret: key, Log: a.cfg.Log, Now: a.cfg.Now,
 	})
 }
 

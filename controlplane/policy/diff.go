@@ -182,6 +182,9 @@ func operationFacts(path string, ops []OperationSpec) []fact {
 		if len(o.Follows) > 0 {
 			value += ", follows " + strings.Join(fieldTexts(o.Follows), ", ")
 		}
+		if o.Value.Set() {
+			value += ", " + o.Value.String()
+		}
 		list = append(list, fact{path: path + ".operations." + o.Name, label: "operation " + o.Name, value: fmt.Sprintf("(%d. %s)", i+1, value)})
 	}
 	return list
@@ -206,7 +209,8 @@ func providerFacts(p *Policy, s *ProviderSpec) []fact {
 	for _, r := range p.Regions {
 		list = append(list,
 			fact{path: path + ".endpoint." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " endpoint", value: s.EndpointIn(r.Name)},
-			fact{path: path + ".credential." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " credential", value: s.CredentialIn(r.Name)})
+			fact{path: path + ".credential." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " credential", value: s.CredentialIn(r.Name)},
+			fact{path: path + ".webhook_secret." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " webhook_secret", value: s.HookSecretIn(r.Name)})
 	}
 	return list
 }
@@ -246,6 +250,7 @@ func contractFacts(c *Contract) []fact {
 		{"refund", c.Recourse.Refund},
 		{"settle", spanText(c.Recourse.Settle)},
 		{"session", importsText(c.Session)},
+		{"webhooks", c.Webhooks.text()},
 		{"sources", sourcesText(c.Sources)},
 	} {
 		list = append(list, fact{path: join(path, f[0]), label: c.Name + " " + f[0], value: f[1]})

@@ -155,6 +155,7 @@ func writeOperation(w writer, o *OperationSpec) {
 	} else {
 		w.texts("follows", fieldTexts(o.Follows))
 	}
+	writeValue(w, o.Value)
 }
 
 func fieldTexts(list []Field) []string {
@@ -220,6 +221,7 @@ func writeProvider(w writer, p *ProviderSpec) {
 	w.text("contract", p.Contract)
 	writeByRegion(w, "endpoint", p.Endpoint)
 	writeByRegion(w, "credential", p.Credential)
+	writeByRegion(w, "webhook_secret", p.HookSecret)
 	w.text("account", p.Account)
 	if l := p.Limits; l != (Limits{}) {
 		m := w.below("limits", yaml.FlowStyle)
@@ -269,6 +271,7 @@ func writeContract(w writer, c *Contract) {
 	w.text("object_id", c.ObjectID)
 	writeStatuses(w, c.Statuses)
 	writeRecourse(w, &c.Recourse)
+	writeWebhooks(w, &c.Webhooks)
 	writeOperations(w, c.Operations)
 	writeImports(w, c.Session)
 	if len(c.Sources) > 0 {

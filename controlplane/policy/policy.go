@@ -60,6 +60,7 @@ type OperationSpec struct {
 	Read    bool   // semantics: read; GET and HEAD are reads unless said otherwise
 	Key     KeyRule
 	Follows []Field // where the id of the object stands that this call belongs to
+	Value   ValueRule
 }
 
 // KeyRule says where an effect's idempotency key comes from: the caller (Required), or Derive'd from fields that are unique per
@@ -82,6 +83,7 @@ type ProviderSpec struct {
 	Contract   string
 	Endpoint   []RegionValue // base URL, per region ("" = default); empty: the contract's
 	Credential []RegionValue // caller | env:NAME | file:PATH, per region ("" = default)
+	HookSecret []RegionValue // env:NAME | file:PATH: what signs its webhooks
 	Account    string        // names the key domain; default: the provider's name
 	Limits     Limits
 	Check      *Check

@@ -73,11 +73,15 @@ func serviceSchema() *jsonschema.Schema {
 func operationsSchema() *jsonschema.Schema {
 	derived := object([]string{"derive", "within"},
 		property{"derive", "fields that are unique per intent", fieldsSchema()}, property{"within", "how long the same fields are the same intent", spanSchema()})
+	field := &jsonschema.Schema{Type: "string", Pattern: fieldForm}
+	worth := object([]string{"amount", "currency"},
+		property{"amount", "", field}, property{"currency", "ISO 4217", field}, property{"unit", "of the amount: the smallest, or the main one", oneWord("minor", "major")})
 	return byName(object([]string{"match"},
 		property{"match", "method and path: POST /v1/charges; * is one segment, {id} a named one, ** any number", text()},
 		property{"key", "where an effect's idempotency key comes from", anyOf(oneWord("required"), derived)},
 		property{"semantics", "GET and HEAD are reads unless said otherwise", oneWord("read", "effect")},
 		property{"follows", "where the id of the object stands that the call belongs to", fieldsSchema()},
+		property{"value", "where the amount and its currency stand", anyOf(oneWord("money(body)"), worth)},
 	), 1, maxOperations)
 }
 
@@ -93,6 +97,7 @@ func providerSchema() *jsonschema.Schema {
 		property{"contract", "what is true of its API: a built-in contract or one of yours", text()},
 		property{"endpoint", "base URL, or by region; left out: the contract's", byRegion},
 		property{"credential", "caller, env:NAME or file:PATH, or by region", byRegion},
+		property{"webhook_secret", "what signs its webhooks: env:NAME or file:PATH, or by region", byRegion},
 		property{"account", "names the domain in which keys are unique; left out: the provider's name", text()},
 		property{"limits", "what an agent asks of it at most", object(nil,
 			property{"in_flight", "calls at once", whole(maxInFlight)},
@@ -131,6 +136,7 @@ func contractSchema() *jsonschema.Schema {
 		property{"cancel", "a call that ends a request by our reference", cancelSchema()},
 		property{"refund", "the operation that gives back what was executed", text()},
 		property{"settle", "the longest time after a send in which it may still begin to execute", spanSchema()},
+		property{"webhooks", "what the provider tells by itself", webhooksSchema()},
 		property{"operations", "as for services", operationsSchema()},
 		property{"session", "how a session's fields come to a provider, by the name that fields ask for", importsSchema()},
 		property{"sources", "fact → the page on which the vendor states it", sourcesSchema()},

@@ -32,6 +32,7 @@ func (c *checker) contract(own *Contract) {
 	c.slot(path+".credential", own.Credential)
 	c.texts(path, own)
 	c.recourse(path, &own.Recourse)
+	c.webhooks(path+".webhooks", &own.Webhooks)
 	c.sources(path+".sources", own)
 	c.imports(path+".session", own.Session)
 	for i, s := range own.Statuses {
@@ -186,6 +187,9 @@ func (c *checker) operation(path string, o *OperationSpec, p *pattern) {
 	}
 	c.fields(path+".key.derive", o.Key.Derive, p, false)
 	c.fields(path+".follows", o.Follows, p, true)
+	if o.Value.Set() {
+		c.fields(path+".value", []Field{o.Value.Amount, o.Value.Currency}, p, false)
+	}
 }
 
 // fields checks fields of a call. An id may be looked for in the whole path (ids); any other must have its place in the pattern.

@@ -8,17 +8,23 @@ import (
 )
 
 func (x *explorer) circumstances(a *agent, i int) ledger.Circumstances {
+	k := x.of(a.local.cur().slot())
 	return ledger.Circumstances{
-		Now: base, Live: a.live, Deadline: base.Add(time.Hour), Enforced: x.enforced, KeyLife: keyLife, MaxTries: x.attempts, MaxSends: x.sends,
-		Run: runs[i+1], Means: x.means, Leave: x.leave,
+		Now: base, Live: a.live, Deadline: base.Add(time.Hour), Enforced: k.enforced, KeyLife: keyLife, MaxTries: x.attempts, MaxSends: x.sends,
+		Run: runs[i+1], Means: k.means, Leave: x.leave,
 	}
 }
 
-func (e evidence) shipped() ledger.Evidence {
+// shipped is evidence as the shipped rules take it. A provider that shows an attempt cancelled shows it so ever after: what shows it
+// executed was asked before that.
+func (e evidence) shipped(r *row) ledger.Evidence {
 	out := ledger.Evidence{
 		Attempt: ids[e.att], Kind: ledger.EvidenceKind(e.kind), Outcome: ledger.Outcome(e.outcome), Finding: ledger.Finding(e.finding), Redrive: e.redrive,
 	}
-	if out.Begun = base; e.before {
+	switch out.Begun = base; {
+	case ledger.Closed(r.a[e.att].parts().how) == ledger.ByCancel:
+		out.Begun = base.Add(-24 * time.Hour)
+	case e.before:
 		out.Begun = base.Add(-90 * time.Second)
 	}
 	return out
@@ -32,7 +38,7 @@ func (x *explorer) decide(s state, i int, label string) {
 	if x.kept {
 		t.Kept, t.ExecuteBy = true, base.Add(time.Hour)
 	}
-	e, c := a.ev.shipped(), x.circumstances(a, i)
+	e, c := a.ev.shipped(&a.local), x.circumstances(a, i)
 	step := ledger.Next(t, e, c)
 	early := step.Kind == ledger.Finish && a.live && a.hint == 0 && a.ev.kind == uint8(ledger.FromAnswer) &&
 		ledger.MayAnswer(t, e, c, ledger.Early{Kept: true, Lease: !a.lapsed})
@@ -85,9 +91,7 @@ func (x *explorer) must(err error) {
 // early tells the caller before the row has the outcome: it is fsynced here.
 func (x *explorer) early(s state, i int) {
 	a := &s.ag[i]
-	if s.listens == uint8(i+1) {
-		s.told, s.listens = a.local.outcome(), 0
-	}
+	s.answer(i, a.local.outcome())
 	a.live = false
 	a.hint = 1 + 2*a.ev.att + (a.ev.outcome - uint8(ledger.Succeeded))
 	x.put(s, i, opEnd, "answered early")
