@@ -154,6 +154,20 @@ func writeOperation(w writer, o *OperationSpec) {
 	} else {
 		w.texts("follows", fieldTexts(o.Follows))
 	}
+	writeLeave(w, &o.Leave)
+}
+
+func writeLeave(w writer, l *Leave) {
+	if l.Duplicates {
+		w.text("duplicates", acceptWord)
+	}
+	if l.Traced {
+		w.text("unknown", traceWord)
+	}
+	if l.Keep {
+		w.text("keep", requestWord)
+	}
+	w.span("execute_by", l.ExecuteBy)
 }
 
 func fieldTexts(list []Field) []string {

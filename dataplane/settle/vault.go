@@ -34,6 +34,15 @@ func (v *Vault) Seal(body []byte, t *ledger.Transaction) (sealed []byte, keyID s
 	return sealed, v.key.ID(), nil
 }
 
+// Unseal opens what Seal closed for t.
+func (v *Vault) Unseal(sealed []byte, t *ledger.Transaction) ([]byte, error) {
+	plain, err := seal.Open(v.key, sealed, []byte(t.ID))
+	if err != nil {
+		return nil, fmt.Errorf("settle: %w", err)
+	}
+	return plain, nil
+}
+
 // Open returns the body of t's stored answer.
 func (v *Vault) Open(t *ledger.Transaction) ([]byte, error) {
 	if t.Answer == nil || !t.Answer.Kept {
