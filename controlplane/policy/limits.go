@@ -19,6 +19,8 @@ const (
 	maxContracts   = 64
 	maxOperations  = 64 // per service or contract: matching tries them in order
 	maxStatuses    = 64 // per contract, and after like
+	maxWords       = 32 // of a state, in an answer
+	maxStateFields = 3  // that decide together
 	maxFields      = 8  // fields of follows and of derive
 	maxSegments    = 16 // of a path pattern
 	maxLike        = 8  // length of a like chain

@@ -9,9 +9,10 @@ type Question struct {
 	Service     string `json:",omitempty"`
 	Key         string `json:",omitempty"` // idempotency key
 	Provider    string `json:",omitempty"`
-	State       string `json:",omitempty"` // intent | held | succeeded | declined | not_sent
+	State       string `json:",omitempty"` // intent | held | cancelling | succeeded | declined | not_sent
 	Limit       int    `json:",omitempty"` // default 50, at most 500
-	Order       string `json:",omitempty"` // an id, for Probe
+	Order       string `json:",omitempty"` // an id, for Probe and HintReplay
+	Which       *Which `json:",omitempty"` // for Hints
 }
 
 // Kind is what is asked.
@@ -22,6 +23,8 @@ const (
 	Transactions Kind = "transactions" // → []Transaction, newest first
 	One          Kind = "transaction"  // → Why of one transaction: row and decisions
 	Probe        Kind = "probe"        // → Probed: what an order's active checks showed
+	Hints        Kind = "hints"        // → HintLog: how an agent's log of hints stands, and its oldest hints
+	HintReplay   Kind = "hint-replay"  // → HintReplayed: what an order's replay came to
 )
 
 // Probed is what the active checks of an order showed at one agent.
@@ -43,7 +46,7 @@ type Check struct {
 // Transaction is a row of the ledger, for people. Keys of providers and credentials are never shown whole.
 type Transaction struct {
 	ID, App, Service, Operation, Key, Session, Region string
-	State                                             string // intent | held | succeeded | declined | not_sent
+	State                                             string // intent | held | cancelling | succeeded | declined | not_sent
 	Created, Updated                                  time.Time
 	Attempts                                          []Attempt
 	Status                                            int    // of the stored answer

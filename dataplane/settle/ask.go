@@ -151,6 +151,15 @@ func (d *Driver) place(t *ledger.Transaction, attempt int) (svc *policy.Service,
 	return svc, op, who
 }
 
+// For are the circumstances in which a caller's retry finds a row: h is his header, and may open the attempt's account.
+func (d *Driver) For(t *ledger.Transaction, who *policy.Candidate, op *policy.Operation, h message.Header) ledger.Circumstances {
+	c := d.plainly(t, who, op.Name, op.Leave)
+	if len(t.Attempts) > 0 && ledger.Account(who, h) != t.Current().Account {
+		c.Changed = true
+	}
+	return c
+}
+
 // Circumstances are what the ledger must know of a row beside it, for whoever does not drive it now.
 func (d *Driver) Circumstances(t *ledger.Transaction) ledger.Circumstances {
 	svc, op, i := d.place(t, len(t.Attempts)-1)
