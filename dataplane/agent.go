@@ -106,6 +106,7 @@ type parts struct {
 	edge   *edge.Server
 	shown  *edge.Certificate // nil: no TLS
 	prober *probe.Prober
+	keys   *settle.Ring
 }
 
 // force is what is in force.
@@ -144,8 +145,8 @@ func (a *Agent) assemble() error {
 	if a.generations, err = openGenerations(filepath.Join(a.cfg.Dir, "generations"), a.cfg.Log); err != nil {
 		return err
 	}
-	vault, err := openVault(a.cfg.KeysDir)
-	if err != nil {
+	var vault *settle.Vault
+	if vault, a.parts.keys, err = openVault(a.cfg.KeysDir, a.cfg.Now); err != nil {
 		return err
 	}
 	if err := a.openStore(); err != nil {
@@ -238,6 +239,7 @@ func (a *Agent) Start(ctx context.Context) error {
 	}
 	a.resume()
 	a.parts.driver.Start()
+	a.parts.keys.Start(a.cfg.Log)
 	a.idle.Go(func() {
 		if err := a.server.Serve(a.admin); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			a.cfg.Log.Error("the agent's own listener failed", "error", err)
@@ -272,6 +274,7 @@ func (a *Agent) Stop(ctx context.Context) error {
 		a.feed.Stop()
 	}
 	a.parts.prober.Stop()
+	a.parts.keys.Stop()
 	err := a.parts.edge.Drain(ctx)
 	a.parts.driver.Stop()
 	if waited := a.parts.driver.Wait(ctx); waited != nil {

@@ -182,6 +182,9 @@ func operationFacts(path string, ops []OperationSpec) []fact {
 			value += ", follows " + strings.Join(fieldTexts(o.Follows), ", ")
 		}
 		value += o.Leave.text()
+		if o.Value.Set() {
+			value += ", " + o.Value.String()
+		}
 		list = append(list, fact{path: path + ".operations." + o.Name, label: "operation " + o.Name, value: fmt.Sprintf("(%d. %s)", i+1, value)})
 	}
 	return list

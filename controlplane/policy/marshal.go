@@ -154,6 +154,7 @@ func writeOperation(w writer, o *OperationSpec) {
 	} else {
 		w.texts("follows", fieldTexts(o.Follows))
 	}
+	writeValue(w, o.Value)
 	writeLeave(w, &o.Leave)
 }
 
@@ -161,7 +162,10 @@ func writeLeave(w writer, l *Leave) {
 	if l.Duplicates {
 		w.text("duplicates", acceptWord)
 	}
-	if l.Traced {
+	switch {
+	case l.TracedValue:
+		w.text("unknown", traceValueWord)
+	case l.Traced:
 		w.text("unknown", traceWord)
 	}
 	if l.Keep {

@@ -80,11 +80,12 @@ func (r *reader) operation(name string, v value) OperationSpec {
 			"semantics":  func(v value) { semantics = r.word(v, []string{"read", "effect"}, nil) },
 			"follows":    func(v value) { o.Follows = r.fieldOrFields(v) },
 			"duplicates": func(v value) { o.Leave.Duplicates = r.word(v, []string{acceptWord}, nil) != "" },
-			"unknown":    func(v value) { o.Leave.Traced = r.word(v, []string{traceWord}, nil) != "" },
+			"unknown":    func(v value) { o.Leave.traced(r.word(v, []string{traceWord, traceValueWord}, nil)) },
 			"keep":       func(v value) { o.Leave.Keep = r.word(v, []string{requestWord}, nil) != "" },
 			"execute_by": func(v value) { o.Leave.ExecuteBy = r.duration(v) },
+			"value":      func(v value) { o.Value = r.value(v) },
 		},
-		later: []string{"value", "session", "offline_pin", "class"},
+		later: []string{"session", "offline_pin", "class"},
 	})
 	o.Read = semantics == "read" || semantics == "" && readsByMethod(o.Match)
 	return o
@@ -95,7 +96,13 @@ const (
 	acceptWord  = "accept"
 	traceWord   = "trace"
 	requestWord = "request"
+
+	traceValueWord = "trace-value" // where the call is worth something: it is not said by the way
 )
+
+func (l *Leave) traced(word string) {
+	l.Traced, l.TracedValue = word != "", word == traceValueWord
+}
 
 // readsByMethod tells whether an operation is a read unless the policy says otherwise.
 func readsByMethod(match string) bool {

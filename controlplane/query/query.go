@@ -1,6 +1,10 @@
 package query
 
-import "time"
+import (
+	"time"
+
+	"segue/controlplane/policy"
+)
 
 // Question is asked of one agent, or of all agents (then the answers are put together).
 type Question struct {
@@ -52,6 +56,7 @@ type Transaction struct {
 	Status                                            int    // of the stored answer
 	Object                                            string // the id that the provider gave
 	Run                                               string
+	Value                                             policy.Value // what it is worth; no currency: nobody said
 }
 
 // Attempt is one send, for people.

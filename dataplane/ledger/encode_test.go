@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"segue/controlplane/policy"
 	"segue/dataplane/message"
 )
 
@@ -25,6 +26,7 @@ func full() *Transaction {
 	t.Answer = &StoredAnswer{Status: 201, Header: message.Header{{Name: "A", Value: "b"}, {Name: "A", Value: ""}}, Sealed: []byte{0, 1}, KeyID: "k", Hash: [32]byte{5}, Kept: true, ObjectID: "ch_1"}
 	t.Attempts[0].Fence = Fence{How: ByWindow, Cancel: true, Late: true, Quiet: noon.Add(3), Absent: noon.Add(time.Hour)}
 	t.Told, t.Kept, t.ExecuteBy, t.Adopted, t.Compensates = true, true, noon.Add(9), 1, "at_0"
+	t.Value = policy.Value{Minor: 1290, Currency: "EUR"}
 	t.Updated = noon.Add(time.Minute)
 	return t
 }
@@ -64,7 +66,7 @@ func TestEncode(t *testing.T) {
 
 // TestFormat holds the bytes of the present version.
 func TestFormat(t *testing.T) {
-	want, err := os.ReadFile("testdata/row-v2.hex")
+	want, err := os.ReadFile("testdata/row-v3.hex")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +160,7 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s as an object: %v", name, err)
 		}
 	}
-	if err := errOf(Decode(newer)); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "version 3") {
+	if err := errOf(Decode(newer)); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "reads up to") {
 		t.Errorf("a newer row: %v", err)
 	}
 	if _, err := DecodeObject(newer); !errors.Is(err, ErrNewer) {

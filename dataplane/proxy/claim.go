@@ -93,12 +93,12 @@ func (x *Exchange) replay(t *ledger.Transaction) error {
 		}
 		return notKept(t, "it was larger than what is stored")
 	}
-	body, err := x.proxy.cfg.Vault.Open(t)
+	header, body, err := x.proxy.cfg.Vault.Answer(t)
 	if err != nil {
 		x.proxy.cfg.Log.Error("a stored answer cannot be opened", "transaction", t.ID, "error", err)
 		return notKept(t, "it cannot be opened with this agent's keys")
 	}
-	a := &message.Answer{Status: t.Answer.Status, Header: append(message.Header(nil), t.Answer.Header...), Body: body}
+	a := &message.Answer{Status: t.Answer.Status, Header: append(message.Header(nil), header...), Body: body}
 	a.Header.Del("Trailer") // a trailer is not kept: none may be announced
 	a.Header.Set("Idempotent-Replayed", "true")
 	x.hops(t)
@@ -197,6 +197,7 @@ func (x *Exchange) intend(now time.Time) error {
 	w := x.winner()
 	if !x.work.old {
 		x.work.tx = ledger.New(d.NewID(now), x.work.keys[0], x.op.Name, x.work.fingerprint, now)
+		x.work.tx.Value = x.work.value
 	}
 	x.work.tx.Session = x.talk.key.ID
 	if x.op.Leave.Keep && !x.work.old && d.Keeps(x.op, w, x.call.Request) {

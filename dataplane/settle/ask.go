@@ -123,6 +123,7 @@ func (d *Driver) plainly(t *ledger.Transaction, who *policy.Candidate, operation
 		return c
 	}
 	a := t.Current()
+	c.MaxSends = a.Sends + maxSends
 	if a.Reference == "" { // nobody can be asked for what does not carry it
 		c.Lookup, c.Cancel = false, false
 	}

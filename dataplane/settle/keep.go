@@ -15,6 +15,9 @@ import (
 // requestPart is the name of a kept request among a transaction's payloads.
 const requestPart = "request"
 
+// partOf names a payload of a transaction for its seal.
+func partOf(t *ledger.Transaction, part string) string { return t.ID + "/" + part }
+
 // request is what a kept request is written as. Its credential is not among it.
 type request struct {
 	Method, Path, Query string
@@ -41,7 +44,7 @@ func (d *Driver) Keep(ctx context.Context, t *ledger.Transaction, r *message.Req
 	if err != nil {
 		return fmt.Errorf("settle: request: %w", err)
 	}
-	sealed, _, err := d.cfg.Vault.Seal(plain, t)
+	sealed, _, err := d.cfg.Vault.SealFor(partOf(t, requestPart), plain)
 	if err != nil {
 		return err
 	}
@@ -79,7 +82,7 @@ func (d *Driver) kept(ctx context.Context, t *ledger.Transaction) *message.Reque
 	}
 	var plain []byte
 	if err == nil {
-		plain, err = d.cfg.Vault.Unseal(sealed, t)
+		plain, err = d.cfg.Vault.OpenFor(partOf(t, requestPart), sealed)
 	}
 	var r request
 	if err == nil {

@@ -17,7 +17,8 @@ const maxRaces = 8
 // ErrNoAttempt refuses evidence about an attempt that the transaction does not have.
 var ErrNoAttempt = errors.New("settle: the transaction has no such attempt")
 
-// Learn takes evidence about an attempt from anybody: a webhook, a statement, an operator. e names the attempt by its id or by its reference.
+// Learn takes evidence about an attempt from anybody: a webhook, a statement, an operator. e names the attempt by its id, or by what the
+// provider knows it by (At).
 // answer, where it is known, is what the create would have answered. An outcome that is proven is written; the way on is the driver's.
 func (d *Driver) Learn(ctx context.Context, id string, e ledger.Evidence, answer *message.Answer) error {
 	for range maxRaces {
@@ -93,11 +94,11 @@ func (d *Driver) answered(t *ledger.Transaction, answer *message.Answer) error {
 		t.Answer = &ledger.StoredAnswer{Status: t.Settled().Status}
 		return nil
 	}
-	s := &ledger.StoredAnswer{Status: answer.Status, Header: answer.Header, Hash: sha256.Sum256(answer.Body)}
+	s := &ledger.StoredAnswer{Status: answer.Status, Hash: sha256.Sum256(answer.Body)}
 	s.ObjectID = d.objectIn(answer, t, attemptOf(t, t.Settled().ID))
 	if len(answer.Body) <= ledger.MaxAnswer {
 		var err error
-		if s.Sealed, s.KeyID, err = d.cfg.Vault.Seal(answer.Body, t); err != nil {
+		if s.Sealed, s.KeyID, err = d.cfg.Vault.Seal(answer.Header, answer.Body, t); err != nil {
 			return err
 		}
 		s.Kept = true
@@ -121,10 +122,14 @@ func (d *Driver) put(ctx context.Context, t *ledger.Transaction) error {
 	return d.Put(ctx, t)
 }
 
-// attemptOf finds an attempt by its id, or the last one under a reference.
+// At names the attempt that a provider knows by our reference: providers may know different ones by the same.
+func At(provider, reference string) string { return provider + " " + reference }
+
+// attemptOf finds an attempt by its id, or the last one that a provider knows by a reference.
 func attemptOf(t *ledger.Transaction, name string) int {
 	for i := len(t.Attempts) - 1; i >= 0; i-- {
-		if t.Attempts[i].ID == name || t.Attempts[i].Reference == name && name != "" {
+		a := &t.Attempts[i]
+		if a.ID == name || a.Reference != "" && At(a.Provider, a.Reference) == name {
 			return i
 		}
 	}

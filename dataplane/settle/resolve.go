@@ -72,7 +72,7 @@ func (d *Driver) keepResolution(ctx context.Context, t *ledger.Transaction, r *R
 	if err != nil {
 		return fmt.Errorf("settle: resolution: %w", err)
 	}
-	sealed, _, err := d.cfg.Vault.Seal(plain, t)
+	sealed, _, err := d.cfg.Vault.SealFor(partOf(t, resolutionPart), plain)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (d *Driver) Resolved(ctx context.Context, t *ledger.Transaction) (Resolutio
 	if err != nil {
 		return r, false
 	}
-	plain, err := d.cfg.Vault.Unseal(sealed, t)
+	plain, err := d.cfg.Vault.OpenFor(partOf(t, resolutionPart), sealed)
 	if err == nil {
 		err = json.Unmarshal(plain, &r)
 	}

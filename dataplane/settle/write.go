@@ -189,8 +189,7 @@ func (w *drive) open() { w.unknowns.add(w.tx, w.next()) }
 
 // next is when the row is looked at next.
 func (w *drive) next() time.Time {
-	c := w.circumstances()
-	c.Live = false
+	c := w.Circumstances(w.tx) // of the background's
 	at := ledger.NextCheck(w.tx, c)
 	if w.step.Kind == ledger.Wait && w.step.Until.After(c.Now) && (at.IsZero() || w.step.Until.Before(at)) {
 		at = w.step.Until
@@ -229,10 +228,10 @@ func (w *drive) prove(ctx context.Context) error {
 	return nil
 }
 
-// stored is the answer as it is kept: sealed, with its hash, or the fact that it was too large.
+// stored is the answer as it is kept: sealed with its header, beside its hash, or the fact that it was too large.
 func (w *drive) stored(keep bool) (*ledger.StoredAnswer, error) {
-	s := &ledger.StoredAnswer{Status: w.answer.status, Header: w.answer.header, Kept: keep, Hash: sha256.Sum256(w.answer.body)}
-	if id, ok := policy.BodyField(s.Header.Get("Content-Type"), w.answer.body, w.who.Contract.ObjectID); ok {
+	s := &ledger.StoredAnswer{Status: w.answer.status, Kept: keep, Hash: sha256.Sum256(w.answer.body)}
+	if id, ok := policy.BodyField(w.answer.header.Get("Content-Type"), w.answer.body, w.who.Contract.ObjectID); ok {
 		s.ObjectID = id
 	} else {
 		s.ObjectID = w.object // a lookup showed it
@@ -241,7 +240,7 @@ func (w *drive) stored(keep bool) (*ledger.StoredAnswer, error) {
 		return s, nil
 	}
 	var err error
-	if s.Sealed, s.KeyID, err = w.cfg.Vault.Seal(w.answer.body, w.tx); err != nil {
+	if s.Sealed, s.KeyID, err = w.cfg.Vault.Seal(w.answer.header, w.answer.body, w.tx); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -355,11 +354,11 @@ func (w *drive) surplus(ctx context.Context) End {
 
 // replayed is the answer that the row keeps, or nil.
 func (w *drive) replayed() *message.Answer {
-	body, err := w.cfg.Vault.Open(w.tx)
+	header, body, err := w.cfg.Vault.Answer(w.tx)
 	if err != nil {
 		return nil
 	}
-	a := &message.Answer{Status: w.tx.Answer.Status, Header: append(message.Header(nil), w.tx.Answer.Header...), Body: body}
+	a := &message.Answer{Status: w.tx.Answer.Status, Header: append(message.Header(nil), header...), Body: body}
 	a.Header.Del("Trailer")
 	return a
 }
