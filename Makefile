@@ -54,7 +54,7 @@ mutants: ## the ledger's rules broken one by one: each must turn its test red, b
 	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestMutants' -v ./dataplane/ledger/explore
 	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestDefects' -v ./e2e/storm
 
-storm: ## everything fails at random for SEGUE_STORM_MINUTES (10), of that SEGUE_STORM_LONG (0) SIGSTOPs of a minute; one line more in docs/storms.md
+storm: ## everything fails at random for SEGUE_STORM_MINUTES (10), with SEGUE_STORM_LONG (0) SIGSTOPs of a minute, on SEGUE_STORM_STORE (embedded, or cassandra); one line more in docs/storms.md
 	SEGUE_STORM_MINUTES=$${SEGUE_STORM_MINUTES:-10} $(GO) test -count=1 -timeout 6h -run 'TestLongStorm' -v ./e2e/storm
 
 gen: ## generated code again: templ and protobuf (protoc 3.21 from your distribution)
