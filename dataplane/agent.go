@@ -37,7 +37,7 @@ type Config struct {
 	KeysDir    string // default Dir/keys; agents that share a store share their keys too, to replay each other's answers
 	Listen     Listen // how the services' listeners serve
 	PortOffset int    // added to the policy's ports
-	AnyPort    bool   // free ports instead of the policy's; Addr tells which
+	Mirror     string // address of another agent's own listener, which keeps this one's hints too; "": none. For a shared store
 	Admin      string // host:port of the agent's own listener; loopback only
 	Control    []string
 	Store      Store // shared with other agents; who opened it closes it. nil: the agent's own, in StoreDir
@@ -52,6 +52,7 @@ type Listen struct {
 	Host   string // default 127.0.0.1, loopback only
 	Cert   string // PEM file with the certificate; "": no TLS
 	Key    string // PEM file with its key
+	Any    bool   // free ports instead of the policy's; Addr tells which
 	Limits edge.Limits
 }
 
@@ -106,6 +107,7 @@ type parts struct {
 	edge   *edge.Server
 	shown  *edge.Certificate // nil: no TLS
 	prober *probe.Prober
+	hints  *hints // nil: the store is the agent's own
 	keys   *settle.Ring
 }
 
@@ -150,6 +152,9 @@ func (a *Agent) assemble() error {
 		return err
 	}
 	if err := a.openStore(); err != nil {
+		return err
+	}
+	if err := a.hint(); err != nil {
 		return err
 	}
 	if a.metrics, err = newMetrics(a.cfg.Metrics, a.cfg.Region); err != nil {
@@ -199,7 +204,7 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 		}
 	}
 	p.edge, err = edge.New(edge.Config{
-		Host: cfg.Listen.Host, PortOffset: cfg.PortOffset, AnyPort: cfg.AnyPort, Proxy: p.proxy, Own: a.serveOwn, Logger: cfg.Log, Clock: cfg.Now,
+		Host: cfg.Listen.Host, PortOffset: cfg.PortOffset, AnyPort: cfg.Listen.Any, Proxy: p.proxy, Own: a.serveOwn, Logger: cfg.Log, Clock: cfg.Now,
 		Limits: cfg.Listen.Limits, Certificate: p.shown, SpoolDir: filepath.Join(cfg.Dir, "spool"),
 	})
 	if err != nil {
@@ -294,6 +299,9 @@ func (a *Agent) close() error {
 		if e := a.admin.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
 			err = fmt.Errorf("dataplane: %w", e)
 		}
+	}
+	if a.parts.hints != nil {
+		err = errors.Join(err, a.parts.hints.shut())
 	}
 	if a.owned {
 		err = errors.Join(err, a.store.Close())

@@ -80,7 +80,7 @@ func TestPortTakenIsANack(t *testing.T) {
 	defer taken.Close()
 	port := strings.TrimPrefix(taken.Addr().String(), "127.0.0.1:")
 	w.stop()
-	w.cfg.AnyPort = false
+	w.cfg.Listen.Any = false
 	w.cfg.Dir = t.TempDir()
 	w.start()
 	first := strings.Replace(w.doc("main, backup"), "listen: 7101", "listen: "+freePort(t), 1)

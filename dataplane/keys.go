@@ -33,6 +33,19 @@ func openVault(dir string, now func() time.Time) (*settle.Vault, *settle.Ring, e
 	return settle.NewDailyVault(ring, keys), ring, nil
 }
 
+// hintKey is the key that seals hints. It stands beside the vault's, so that agents which share these can replay each other's.
+func hintKey(dir string) (seal.Key, error) {
+	b, err := secret(filepath.Join(dir, "hints"))
+	if err != nil {
+		return seal.Key{}, err
+	}
+	key, err := seal.NewKey("hints-1", b)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("dataplane: keys: %w", err)
+	}
+	return key, nil
+}
+
 // secret reads a secret, or makes it. It is never made anew beside one that exists: without the old one no provider's key can be made again.
 func secret(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
