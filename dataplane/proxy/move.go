@@ -47,7 +47,7 @@ func (x *Exchange) carries() func(context.Context, *policy.Candidate, *message.R
 // moved writes that the session went on at another provider, and what it left behind there.
 func (x *Exchange) moved(ctx context.Context, pin session.Event) error {
 	events, lost := []session.Event{pin}, x.talk.state.Leaves(x.svc.Service, x.talk.now)
-	w := session.Writer{Run: x.proxy.cfg.Run, Session: x.talk.state, Now: pin.At}
+	w := session.Writer{Run: x.proxy.cfg.Driver.RunID(), Session: x.talk.state, Now: pin.At}
 	for _, name := range lost {
 		events = append(events, w.Write(x.svc.Name, name, nil))
 	}
