@@ -126,6 +126,9 @@ func overlay(under, over Contract) Contract {
 	set(&under.RateLimit.Reset, over.RateLimit.Reset)
 	set(&under.ObjectID, over.ObjectID)
 	under.Recourse = under.Recourse.under(&over.Recourse)
+	if over.Webhooks.say() {
+		under.Webhooks = over.Webhooks
+	}
 	under.Sources = sourcesOver(under.Sources, over)
 	under.Statuses = slices.Concat(over.Statuses, under.Statuses)
 	if len(over.Operations) > 0 {

@@ -8,39 +8,41 @@ import (
 // The bounds of a policy. A policy is copied to every agent and compiled there, it names metrics' labels, and it stands in the Raft
 // log: each bound is far above what operators need, and low enough that the largest document does no harm.
 const (
-	MaxDocument    = 1 << 20 // bytes; a Raft entry and an Update stay small
-	maxDepth       = 12      // the deepest legal node is at 7
-	maxProblems    = 100     // more are not read by anybody
-	maxName        = 63      // a DNS label; names become labels of metrics
-	maxText        = 512     // any other single value
-	maxRegions     = 32
-	maxServices    = 64
-	maxProviders   = 256
-	maxContracts   = 64
-	maxOperations  = 64 // per service or contract: matching tries them in order
-	maxStatuses    = 64 // per contract, and after like
-	maxWords       = 32 // of a state, in an answer
-	maxStateFields = 3  // that decide together
-	maxFields      = 8  // fields of follows and of derive
-	maxSegments    = 16 // of a path pattern
-	maxLike        = 8  // length of a like chain
-	maxPath        = 4096
-	maxAttempts    = 10 // the ledger keeps at most 16 attempts
-	maxPerTry      = 5 * time.Minute
-	maxDeadline    = 10 * time.Minute
-	maxBreakerRuns = 1000
-	maxReset       = time.Hour
-	maxInFlight    = 100_000
-	maxRate        = 1_000_000
-	maxWithin      = 24 * time.Hour
-	maxKeyLife     = 35 * 24 * time.Hour // the ledger keeps its rows no longer
-	maxKeyLength   = 1024
-	maxSettle      = 24 * time.Hour // a call that may still begin a day later has no settle window
-	maxHorizon     = 10 * 365 * 24 * time.Hour
-	minCheckEvery  = time.Second // an active check is load on somebody else's system
-	maxCheckEvery  = time.Hour
-	maxOrder       = 24 * time.Hour
-	maxFaultDelay  = 60 * time.Second
+	MaxDocument     = 1 << 20 // bytes; a Raft entry and an Update stay small
+	maxDepth        = 12      // the deepest legal node is at 7
+	maxProblems     = 100     // more are not read by anybody
+	maxName         = 63      // a DNS label; names become labels of metrics
+	maxText         = 512     // any other single value
+	maxRegions      = 32
+	maxServices     = 64
+	maxProviders    = 256
+	maxContracts    = 64
+	maxOperations   = 64 // per service or contract: matching tries them in order
+	maxStatuses     = 64 // per contract, and after like
+	maxWords        = 32 // of a state, in an answer
+	maxSignatures   = 8  // of one notice: while a secret is changed there are two
+	maxSignedFields = 16
+	maxStateFields  = 3  // that decide together
+	maxFields       = 8  // fields of follows and of derive
+	maxSegments     = 16 // of a path pattern
+	maxLike         = 8  // length of a like chain
+	maxPath         = 4096
+	maxAttempts     = 10 // the ledger keeps at most 16 attempts
+	maxPerTry       = 5 * time.Minute
+	maxDeadline     = 10 * time.Minute
+	maxBreakerRuns  = 1000
+	maxReset        = time.Hour
+	maxInFlight     = 100_000
+	maxRate         = 1_000_000
+	maxWithin       = 24 * time.Hour
+	maxKeyLife      = 35 * 24 * time.Hour // the ledger keeps its rows no longer
+	maxKeyLength    = 1024
+	maxSettle       = 24 * time.Hour // a call that may still begin a day later has no settle window
+	maxHorizon      = 10 * 365 * 24 * time.Hour
+	minCheckEvery   = time.Second // an active check is load on somebody else's system
+	maxCheckEvery   = time.Hour
+	maxOrder        = 24 * time.Hour
+	maxFaultDelay   = 60 * time.Second
 )
 
 // The defaults that Compile fills in.

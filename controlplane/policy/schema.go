@@ -97,6 +97,7 @@ func providerSchema() *jsonschema.Schema {
 		property{"contract", "what is true of its API: a built-in contract or one of yours", text()},
 		property{"endpoint", "base URL, or by region; left out: the contract's", byRegion},
 		property{"credential", "caller, env:NAME or file:PATH, or by region", byRegion},
+		property{"webhook_secret", "what signs its webhooks: env:NAME or file:PATH, or by region", byRegion},
 		property{"account", "names the domain in which keys are unique; left out: the provider's name", text()},
 		property{"limits", "what an agent asks of it at most", object(nil,
 			property{"in_flight", "calls at once", whole(maxInFlight)},
@@ -135,6 +136,7 @@ func contractSchema() *jsonschema.Schema {
 		property{"cancel", "a call that ends a request by our reference", cancelSchema()},
 		property{"refund", "the operation that gives back what was executed", text()},
 		property{"settle", "the longest time after a send in which it may still begin to execute", spanSchema()},
+		property{"webhooks", "what the provider tells by itself", webhooksSchema()},
 		property{"operations", "as for services", operationsSchema()},
 		property{"sources", "fact → the page on which the vendor states it", sourcesSchema()},
 	)

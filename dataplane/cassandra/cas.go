@@ -18,25 +18,33 @@ var errNoVerdict = errors.New("cassandra: the answer does not say whether the wr
 // The first try commits at LOCAL_QUORUM, which saves a trip between data centres: SERIAL reads finish what is not committed. A repeat
 // may have lost its data centre, and commits at QUORUM.
 func (s *Store) cas(ctx context.Context, statement string, values ...any) (applied bool, row map[string]any, err error) {
+	return s.casAt(ctx, gocql.LocalQuorum, statement, values...)
+}
+
+// casAt is cas with another level for the first try's commit.
+func (s *Store) casAt(ctx context.Context, level gocql.Consistency, statement string, values ...any) (applied bool, row map[string]any, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Resolve)
 	defer cancel()
 	sent := false
-	level := gocql.LocalQuorum
+	var told error // what the server said last: a deadline of ours tells less
 	for attempt := 0; ; attempt++ {
 		applied, row, err = s.try(ctx, level, statement, values)
 		if err == nil {
 			return applied, row, nil
 		}
 		sent = sent || !unsent(err) && !hopeless(err)
+		if c := counted(err); c != err || told == nil {
+			told = c
+		}
 		if hopeless(err) || !pause(ctx, attempt) {
 			break
 		}
 		level = gocql.Quorum
 	}
 	if !sent {
-		return false, nil, fmt.Errorf("%w: %w", ErrNotWritten, err)
+		return false, nil, fmt.Errorf("%w: %w", ErrNotWritten, told)
 	}
-	return false, nil, fmt.Errorf("%w: %w", ErrUnknown, err)
+	return false, nil, fmt.Errorf("%w: %w", ErrUnknown, told)
 }
 
 // try sends a conditional write once. (The driver's MapScanCAS panics on an answer without [applied].)

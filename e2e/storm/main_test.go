@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -34,15 +35,13 @@ func TestMain(m *testing.M) {
 
 // product is a binary with points, and their names.
 type product struct {
-	bin    string
-	points []string
+	bin      string
+	embedded []string
+	cluster  []string // more: those of the hints
 }
 
 // build makes it, once.
-var build = sync.OnceValues(func() (product, error) {
-	bin, points, err := buildWith("segue")
-	return product{bin, points}, err
-})
+var build = sync.OnceValues(func() (product, error) { return buildWith("segue") })
 
 // seed is SEGUE_SEED, or a new one; it is printed.
 func seed(t testing.TB) uint64 {
@@ -67,8 +66,8 @@ func eventually(within time.Duration, what string, done func() error) error {
 	defer tick.Stop()
 	for {
 		err := done()
-		if err == nil {
-			return nil
+		if gone := ended(""); err == nil || errors.As(err, &gone) {
+			return err
 		}
 		select {
 		case <-deadline.C:
