@@ -151,6 +151,9 @@ func services(t *rapid.T, p *Policy, n int) ServiceSpec {
 		s.Breaker = Breaker{rapid.IntRange(1, 9).Draw(t, "failures"), rapid.IntRange(1, 9).Draw(t, "successes"), spans(t, "reset", maxReset)}
 	}
 	s.Session = sessionFields(t)
+	if rapid.Bool().Draw(t, "without quorum") {
+		s.NoQuorum = RefuseEffects
+	}
 	var names []string
 	for i := range rapid.IntRange(1, 4).Draw(t, "providers") {
 		p.Providers = append(p.Providers, providers(t, p, fmt.Sprintf("%d-%d", n, i)))

@@ -125,6 +125,7 @@ func writeService(w writer, s *ServiceSpec) {
 		m.span("reset", b.Reset)
 	}
 	writeSession(w, s.Session)
+	w.text("without_quorum", string(s.NoQuorum))
 }
 
 func writeOperations(w writer, ops []OperationSpec) {

@@ -67,6 +67,7 @@ func serviceSchema() *jsonschema.Schema {
 			property{"successes", "of probes in a row that close it", whole(maxBreakerRuns)},
 			property{"reset", "time until it is tried again", spanSchema()})},
 		property{"session", "what its sessions hold beside the provider, by name", sessionSchema()},
+		property{"without_quorum", "what becomes of effects while the ledger cannot be written", oneWord(string(RefuseEffects))},
 	)
 }
 
