@@ -118,6 +118,12 @@ func TestAnAgentOfAnUnknownRegion(t *testing.T) {
 	if _, err := c.nodes[0].Propose(within(t), apply(document)); err != nil {
 		t.Fatal(err)
 	}
+	for _, n := range c.nodes { // one that has no policy yet has nothing against any region
+		eventually(t, "every node has the policy", func() bool {
+			u, err := n.Update("eu")
+			return err == nil && u.Revision == 1
+		})
+	}
 	log := &lines{}
 	c.configs[0].Log = slog.New(slog.NewTextHandler(log, nil))
 	a := &agent{}

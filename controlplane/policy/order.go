@@ -19,15 +19,15 @@ const (
 // Order is a bounded instruction that does not wait for a rollout. It ends For after At; agents count the remaining time
 // on their own clocks, so that an order ends even where the control plane is gone.
 type Order struct {
-	ID       string
+	ID       string `json:",omitempty"`
 	Kind     OrderKind
 	Provider string
-	Regions  []string // empty: every region
-	Fault    Fault    // drill only
-	At       time.Time
+	Regions  []string  `json:",omitempty"` // empty: every region
+	Fault    Fault     `json:",omitzero"`  // drill only
+	At       time.Time `json:",omitzero"`
 	For      time.Duration
-	Actor    string
-	Reason   string
+	Actor    string `json:",omitempty"`
+	Reason   string `json:",omitempty"`
 }
 
 // Ends is when the order ends, on the leader's clock.
@@ -49,8 +49,8 @@ const (
 type Fault struct {
 	Kind   FaultKind
 	Share  float64
-	Status int
-	Delay  time.Duration
+	Status int           `json:",omitempty"`
+	Delay  time.Duration `json:",omitempty"`
 }
 
 // Check tells what is wrong with an order under a policy, in one sentence that names the field and what would be right.

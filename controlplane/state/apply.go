@@ -102,32 +102,9 @@ func (s *State) outcome(err *Error) Result {
 	return Result{Index: s.Index, Revision: s.Current().Number, Err: err}
 }
 
-// kinds counts the changes that are set and names the last of them.
-func (c *Command) kinds() (name string, n int) {
-	for _, k := range [...]struct {
-		name string
-		set  bool
-	}{
-		{"Init", c.Init != nil},
-		{"ApplyPolicy", c.ApplyPolicy != nil},
-		{"SetWeights", c.SetWeights != nil},
-		{"GiveOrder", c.GiveOrder != nil},
-		{"EndOrder", c.EndOrder != nil},
-		{"Announce", c.Announce != nil},
-		{"Membership", c.Membership != nil},
-		{"Restore", c.Restore != nil},
-	} {
-		if k.set {
-			name = k.name
-			n++
-		}
-	}
-	return name, n
-}
-
 // Kind names the change; empty unless exactly one is set.
 func (c *Command) Kind() string {
-	if name, n := c.kinds(); n == 1 {
+	if name, _, n := c.kinds(); n == 1 {
 		return name
 	}
 	return ""
@@ -135,7 +112,7 @@ func (c *Command) Kind() string {
 
 // skipped tells a command that this node does not know and may pass over.
 func (c *Command) skipped() bool {
-	_, n := c.kinds()
+	_, _, n := c.kinds()
 	return c.Ignorable && n == 0
 }
 
@@ -155,7 +132,7 @@ func (c *Command) check() *Error {
 	case y < 1970 || y > 9999:
 		return refuse(Invalid, "at is in the year %d", y)
 	}
-	if _, n := c.kinds(); n != 1 {
+	if _, _, n := c.kinds(); n != 1 {
 		return refuse(Invalid, "a command is one change, this one has %d", n)
 	}
 	if err := c.checkOrigin(); err != nil {

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,11 +18,16 @@ const MaxCommand = policy.MaxDocument/3*4 + 64<<10
 // would make its State differ from the others'.
 var ErrUnknownCommand = errors.New("state: command of a newer version")
 
-// Encode returns the command as it stands in the log. It fails for what JSON cannot carry and for what is longer than MaxCommand.
+// Encode returns the command as it stands in the log (see compact). It fails for what JSON cannot carry and for what is longer than
+// MaxCommand.
 func Encode(c Command) ([]byte, error) {
 	c.Version = format
 	c.At = c.At.Round(0).UTC()
-	text, err := json.Marshal(&c)
+	kind, change, n := c.kinds()
+	if n > 1 {
+		return nil, fmt.Errorf("state: encode: a command is one change, this one has %d", n)
+	}
+	text, err := pack(&c, kind, change)
 	if err != nil {
 		return nil, fmt.Errorf("state: encode: %w", err)
 	}
@@ -39,7 +43,25 @@ func Decode(text []byte) (Command, error) {
 	if len(text) > MaxCommand {
 		return Command{}, fmt.Errorf("state: decode: %d bytes, at most %d fit", len(text), MaxCommand)
 	}
-	c, err := decodeStrict(text)
+	if len(text) == 0 || text[0] != compact {
+		return decodeText(text)
+	}
+	c, ignorable, err := unpack(text)
+	switch {
+	case err == nil:
+		return c, nil
+	case ignorable && errors.Is(err, ErrUnknownCommand):
+		return Command{Version: format, Ignorable: true}, nil
+	default:
+		return Command{}, fmt.Errorf("state: decode: %w", err)
+	}
+}
+
+// decodeText reads a command that is JSON as a whole: so they stood in the log before.
+func decodeText(text []byte) (Command, error) {
+	var c Command
+	err := strictly(text, &c)
+	c.At = c.At.UTC()
 	switch {
 	case err == nil && c.Version == format && c.Kind() != "":
 		return c, nil
@@ -50,23 +72,9 @@ func Decode(text []byte) (Command, error) {
 	case err != nil:
 		return Command{}, fmt.Errorf("%w: %w", ErrUnknownCommand, err)
 	default:
-		_, n := c.kinds()
+		_, _, n := c.kinds()
 		return Command{}, fmt.Errorf("%w: version %d with %d changes that are known here", ErrUnknownCommand, c.Version, n)
 	}
-}
-
-func decodeStrict(text []byte) (Command, error) {
-	var c Command
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return Command{}, err
-	}
-	if len(bytes.TrimSpace(text[d.InputOffset():])) > 0 {
-		return Command{}, errors.New("text after the command")
-	}
-	c.At = c.At.UTC()
-	return c, nil
 }
 
 // ignorable reads that one field, whatever shape the rest has.

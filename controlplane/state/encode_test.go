@@ -42,7 +42,7 @@ func TestCommandsSurviveTheLog(t *testing.T) {
 }
 
 func TestUnknownCommandsAreNotGuessed(t *testing.T) {
-	text, err := Encode(sample())
+	text, err := json.Marshal(sample()) // as it stood in the log before
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +73,86 @@ func TestUnknownCommandsAreNotGuessed(t *testing.T) {
 	}
 }
 
+// The same of the packed form.
+func TestUnknownChangesAreNotGuessed(t *testing.T) {
+	c := sample()
+	type later struct {
+		SetWeights
+		Until int
+	}
+	for name, made := range map[string]func() ([]byte, error){
+		"kind":      func() ([]byte, error) { return pack(&c, "Evacuate", map[string]string{"Region": "x"}) },
+		"no change": func() ([]byte, error) { return pack(&c, "", nil) },
+		"field":     func() ([]byte, error) { return pack(&c, "SetWeights", later{*c.SetWeights, 5}) },
+		"version":   func() ([]byte, error) { d := c; d.Version = 2; return pack(&d, "SetWeights", d.SetWeights) },
+		"shape":     func() ([]byte, error) { return pack(&c, "SetWeights", "all of it") },
+	} {
+		c.Version, c.Ignorable = format, false
+		text, err := made()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Decode(text); !errors.Is(err, ErrUnknownCommand) {
+			t.Errorf("%s: %+v %v", name, got, err)
+		}
+		c.Ignorable = true
+		text, _ = made()
+		if got, err := Decode(text); err != nil || !got.skipped() {
+			t.Errorf("%s, ignorable: %+v %v", name, got, err)
+		}
+	}
+}
+
+// Logs of the time before hold JSON alone.
+func TestOldLogsAreRead(t *testing.T) {
+	c := sample()
+	c.Version = format
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := Encode(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := Decode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := Decode(packed); err != nil || !reflect.DeepEqual(old, now) {
+		t.Errorf("%+v and %+v, %v", old, now, err)
+	}
+}
+
+// What is not UTF-8 is in the log what it would be in a snapshot.
+func TestTextsAreTheSameInLogAndSnapshot(t *testing.T) {
+	c := sample()
+	c.Actor = "ann\xff"
+	text, err := Encode(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Decode(text); err != nil || got.Actor != "ann\ufffd" {
+		t.Errorf("%q %v", got.Actor, err)
+	}
+}
+
+// A change that has no name in the log could be proposed, and would be lost.
+func TestEachChangeHasItsName(t *testing.T) {
+	of := reflect.TypeOf(Command{})
+	for i := range of.NumField() {
+		f := of.Field(i)
+		if f.Type.Kind() != reflect.Pointer {
+			continue
+		}
+		var c Command
+		made := c.allot(f.Name)
+		if made == nil || reflect.ValueOf(c).Field(i).Interface() != made || c.Kind() != f.Name {
+			t.Errorf("%s is not in changes", f.Name)
+		}
+	}
+}
+
 func TestDecodeRefusesWhatIsNoCommand(t *testing.T) {
 	text, _ := Encode(sample())
 	for name, bad := range map[string][]byte{
@@ -81,6 +161,11 @@ func TestDecodeRefusesWhatIsNoCommand(t *testing.T) {
 	} {
 		if c, err := Decode(bad); err == nil {
 			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	for n := range text {
+		if c, err := Decode(text[:n]); err == nil {
+			t.Errorf("the first %d bytes: %+v", n, c)
 		}
 	}
 }

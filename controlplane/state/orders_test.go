@@ -135,16 +135,22 @@ func BenchmarkUpdate(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	c := drill(time.Minute)
-	c.Request, c.Actor, c.Reason, c.At = "r", "ann", "why", epoch
-	text, err := Encode(c)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if _, err := Decode(text); err != nil {
-			b.Fatal(err)
-		}
+	for name, c := range map[string]Command{
+		"weights": weights(0, "eu-west", 40, 60), "order": drain("main", time.Hour, "eu-west"), "drill": drill(time.Minute),
+	} {
+		b.Run(name, func(b *testing.B) {
+			c.Request, c.Actor, c.Reason, c.At = "r", "ann", "why", epoch
+			text, err := Encode(c)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Decode(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
