@@ -126,6 +126,7 @@ func overlay(under, over Contract) Contract {
 	set(&under.RateLimit.Reset, over.RateLimit.Reset)
 	set(&under.ObjectID, over.ObjectID)
 	under.Recourse = under.Recourse.under(&over.Recourse)
+	under.Speaks = spokenOver(under.Speaks, over.Speaks)
 	under.Sources = sourcesOver(under.Sources, over)
 	under.Statuses = slices.Concat(over.Statuses, under.Statuses)
 	if len(over.Operations) > 0 {

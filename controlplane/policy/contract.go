@@ -16,6 +16,7 @@ type Contract struct {
 	Statuses   []StatusRule
 	Recourse   Recourse
 	Operations []OperationSpec // what a service that speaks this contract offers unless it lists its own
+	Speaks     []Spoken        // other APIs whose calls it can carry out
 	Sources    []Source        // where the vendor says so
 }
 

@@ -20,8 +20,12 @@ const (
 	maxOperations  = 64 // per service or contract: matching tries them in order
 	maxStatuses    = 64 // per contract, and after like
 	maxFields      = 8  // fields of follows and of derive
-	maxSegments    = 16 // of a path pattern
-	maxLike        = 8  // length of a like chain
+	maxSpoken      = 8  // APIs that one contract maps
+	maxTables      = 8
+	maxEntries     = 256 // of a table
+	maxHeaders     = 16  // that programs see
+	maxSegments    = 16  // of a path pattern
+	maxLike        = 8   // length of a like chain
 	maxPath        = 4096
 	maxAttempts    = 10 // the ledger keeps at most 16 attempts
 	maxPerTry      = 5 * time.Minute

@@ -269,6 +269,7 @@ func writeContract(w writer, c *Contract) {
 	writeStatuses(w, c.Statuses)
 	writeRecourse(w, &c.Recourse)
 	writeOperations(w, c.Operations)
+	writeSpoken(w, c.Speaks)
 	if len(c.Sources) > 0 {
 		m := w.below("sources", 0)
 		for _, s := range c.Sources {

@@ -31,9 +31,10 @@ func (r *reader) contract(name string, v value) Contract {
 			"refund":      func(v value) { c.Recourse.Refund = r.text(v) },
 			"settle":      func(v value) { c.Recourse.Settle = r.duration(v) },
 			"operations":  func(v value) { c.Operations = r.operations(v) },
+			"speaks":      func(v value) { c.Speaks = r.speaks(v) },
 			"sources":     func(v value) { c.Sources = r.sources(v) },
 		},
-		later: []string{"webhooks", "mapping", "session", "fees"},
+		later: []string{"webhooks", "session", "fees"},
 	})
 	return c
 }

@@ -95,8 +95,8 @@ func didYouMean(word string, known []string) string {
 	if len(known) == 0 {
 		return ""
 	}
-	if len(known) > 16 {
-		known = append(slices.Clone(known[:16]), "…")
+	if len(known) > 24 {
+		known = append(slices.Clone(known[:24]), "…")
 	}
 	return "known: " + strings.Join(known, ", ")
 }

@@ -194,7 +194,7 @@ func gatedOnlyBy(d *route.Decision) (full, late bool) {
 			asked, times = asked+1, times+1
 		case route.Drained, route.CircuitOpen, route.CircuitProbing, route.NoWeight, route.Passed, route.Absent:
 			asked++
-		case route.Tried, route.NotOwner:
+		case route.Tried, route.NotOwner, route.Unmapped:
 		default:
 			asked++
 		}

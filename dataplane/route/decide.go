@@ -102,6 +102,8 @@ func (d *Decision) gate(i int, svc *policy.Service) (Gate, time.Duration) {
 	f, seen := &d.Facts, &d.Seen[i]
 	owner := int(f.Owner) == i
 	switch {
+	case f.Unmapped.Has(i):
+		return Unmapped, 0
 	case f.Tried.Has(i):
 		return Tried, 0
 	case f.Owner >= 0 && !owner:
