@@ -5,7 +5,7 @@ GO ?= go
 BIN := bin/segue
 PKGS := $$($(GO) list ./... | grep -v -e /e2e)
 
-.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants
+.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants storm
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -43,6 +43,10 @@ explore: ## every state of the ledger's larger worlds, by its shipped rules (min
 
 mutants: ## the ledger's rules broken one by one: each must turn its test red, beside a clean control
 	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestMutants' -v ./dataplane/ledger/explore
+	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestDefects' -v ./e2e/storm
+
+storm: ## everything fails at random for SEGUE_STORM_MINUTES (10), of that SEGUE_STORM_LONG (0) SIGSTOPs of a minute; one line more in docs/storms.md
+	SEGUE_STORM_MINUTES=$${SEGUE_STORM_MINUTES:-10} $(GO) test -count=1 -timeout 6h -run 'TestLongStorm' -v ./e2e/storm
 
 gen: ## generated code again: templ and protobuf (protoc 3.21 from your distribution)
 	./.ci/gen

@@ -22,7 +22,6 @@ import (
 	"segue/controlplane/policy"
 	"segue/controlplane/state"
 	"segue/dataplane/edge"
-	"segue/dataplane/embedded"
 	"segue/dataplane/probe"
 	"segue/dataplane/provider"
 	"segue/dataplane/proxy"
@@ -41,7 +40,7 @@ type Config struct {
 	AnyPort    bool   // free ports instead of the policy's; Addr tells which
 	Admin      string // host:port of the agent's own listener; loopback only
 	Control    []string
-	Store      *embedded.Store // shared with other agents, who close it; nil: the agent's own
+	Store      Store // shared with other agents; who opened it closes it. nil: the agent's own, in StoreDir
 	Log        *slog.Logger
 	Now        func() time.Time
 	Metrics    *prometheus.Registry
@@ -85,7 +84,8 @@ func (c Config) withDefaults() Config {
 type Agent struct {
 	cfg         Config
 	run         string
-	store       *embedded.Store
+	store       Store
+	owned       bool // the store is this agent's alone
 	parts       parts
 	generations *generations
 	metrics     *metrics
@@ -148,10 +148,8 @@ func (a *Agent) assemble() error {
 	if err != nil {
 		return err
 	}
-	if a.store == nil {
-		if a.store, err = embedded.Open(a.cfg.StoreDir, embedded.Options{Log: a.cfg.Log, Fatal: a.cfg.Fatal}); err != nil {
-			return fmt.Errorf("dataplane: %w", err)
-		}
+	if err := a.openStore(); err != nil {
+		return err
 	}
 	if a.metrics, err = newMetrics(a.cfg.Metrics, a.cfg.Region); err != nil {
 		return err
@@ -184,7 +182,7 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 		Now: cfg.Now, Boot: settle.Boot, Log: cfg.Log,
 	})
 	if p.proxy, err = proxy.New(proxy.Config{
-		Region: cfg.Region, Run: a.run, Ledger: a.store.Ledger(), Sessions: a.store.Sessions(), Board: p.board, Client: p.client,
+		Region: cfg.Region, Run: a.run, Ledger: a.store.Ledger(), Sessions: a.store.Sessions(), Level: a.store.Level(), Board: p.board, Client: p.client,
 		Driver: p.driver, Vault: vault, Log: cfg.Log, Now: cfg.Now, Metrics: cfg.Metrics,
 	}); err != nil {
 		return fmt.Errorf("dataplane: %w", err)
@@ -230,12 +228,9 @@ func (c checker) Check(ctx context.Context, who *policy.Candidate) (health.Sampl
 // Start records what earlier runs left open, serves the newest good generation without waiting for anybody, and attaches to the
 // control plane. ctx bounds the start alone.
 func (a *Agent) Start(ctx context.Context) error {
-	open, err := a.parts.driver.Adopt(ctx)
-	if err != nil {
-		return fmt.Errorf("dataplane: %w", err)
-	}
-	if open > 0 {
-		a.cfg.Log.Warn("transactions of earlier runs have no known outcome; none is sent again", "open", open)
+	// killpoint: start.opened
+	if err := a.adopt(ctx); err != nil {
+		return err
 	}
 	a.resume()
 	a.idle.Go(func() {
@@ -291,7 +286,7 @@ func (a *Agent) close() error {
 			err = fmt.Errorf("dataplane: %w", e)
 		}
 	}
-	if a.store != nil && a.store != a.cfg.Store {
+	if a.owned {
 		err = errors.Join(err, a.store.Close())
 	}
 	return err

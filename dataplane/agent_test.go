@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -344,4 +346,61 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// Agents that start at once with one directory of keys have the same keys.
+func TestKeysAreShared(t *testing.T) {
+	dir := t.TempDir()
+	secrets := make([][]byte, 8)
+	var group sync.WaitGroup
+	for i := range secrets {
+		group.Go(func() {
+			v, err := openVault(dir)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			secrets[i] = v.Secret()
+		})
+	}
+	group.Wait()
+	for _, s := range secrets {
+		if !bytes.Equal(s, secrets[0]) || len(s) != secretSize {
+			t.Fatalf("two agents have two keys: %x, %x", s, secrets[0])
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 2 {
+		t.Errorf("the directory holds %v: %v", left, err)
+	}
+}
+
+// reluctant is a store that takes no claims for now.
+type reluctant struct {
+	Store
+	why error
+}
+
+func (s reluctant) Refused() error { return s.why }
+
+// An agent whose store takes no claims says so, with the reason, and its region serves on.
+func TestReadyz(t *testing.T) {
+	w := newWorld(t)
+	ask := func(want int, says string) {
+		t.Helper()
+		r, err := http.Get("http://" + w.agent.AdminAddr() + "/readyz")
+		must(t, err)
+		defer r.Body.Close()
+		body, err := io.ReadAll(r.Body)
+		must(t, err)
+		if r.StatusCode != want || !strings.Contains(string(body), says) {
+			t.Errorf("%d %s, want %d %s", r.StatusCode, body, want, says)
+		}
+		http.DefaultClient.CloseIdleConnections()
+	}
+	ask(200, "ok")
+	good := w.agent.store
+	w.agent.store = reluctant{good, errors.New("commitlog_sync is periodic")}
+	ask(503, "effects are refused: commitlog_sync is periodic")
+	w.agent.store = good
+	ask(200, "ok")
 }

@@ -57,7 +57,7 @@ func (a *Agent) transactions(ctx context.Context, q query.Question) ([]query.Tra
 	}
 	limit = min(limit, maxListed)
 	want.Limit = limit
-	if a.cfg.Store != nil { // others' rows are among them
+	if !a.owned { // others' rows are among them
 		want.Limit = maxListed
 	}
 	rows, err := a.store.Ledger().Recent(ctx, want)
@@ -85,7 +85,7 @@ func (a *Agent) probed(order string) query.Probed {
 
 // mine tells whether a row is this agent's. Agents that share a store each speak for their own, so that nothing is told twice.
 func (a *Agent) mine(t *ledger.Transaction) bool {
-	return a.cfg.Store == nil || strings.HasPrefix(t.Run, a.cfg.ID+"/")
+	return a.owned || strings.HasPrefix(t.Run, a.cfg.ID+"/")
 }
 
 func (a *Agent) why(ctx context.Context, id string) (query.Why, error) {

@@ -41,7 +41,7 @@ func secret(path string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		b = make([]byte, secretSize)
 		_, _ = rand.Read(b) // it never fails: the program ends where the system has no randomness
-		return b, writeDurable(path, b, 0o600)
+		b, err = first(path, b)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dataplane: keys: %w", err)
@@ -50,4 +50,20 @@ func secret(path string) ([]byte, error) {
 		return nil, fmt.Errorf("dataplane: keys: %s has %d bytes, not %d; bring the right one back, or move the file away and lose what was stored with it", path, len(b), secretSize)
 	}
 	return b, nil
+}
+
+// first makes the file of a secret, and returns what is in it: agents that share their keys may start at once, and one of them is first.
+func first(path string, b []byte) ([]byte, error) {
+	mine := path + "." + nonce()
+	if err := writeDurable(mine, b, 0o600); err != nil {
+		return nil, err
+	}
+	err := os.Link(mine, path)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	if err = errors.Join(err, os.Remove(mine), syncDir(filepath.Dir(path))); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
 }

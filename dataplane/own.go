@@ -95,6 +95,10 @@ func (a *Agent) own() *http.Server {
 			http.Error(w, "not ready: the agent stops, or has no policy yet", http.StatusServiceUnavailable)
 			return
 		}
+		if why := a.guarded(); why != nil { // reads go on; /.segue/region says so too
+			http.Error(w, "not ready: effects are refused: "+why.Error(), http.StatusServiceUnavailable)
+			return
+		}
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.cfg.Metrics, promhttp.HandlerOpts{}))

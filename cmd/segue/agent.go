@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 
 type agentFlags struct {
 	id, region, dir, control, store, admin, log string
+	keys                                        string
 	cert, key, maxBody, memory, disk            string
 	offset                                      int
 	drain                                       time.Duration
@@ -42,7 +44,11 @@ func newAgent(s *settings) *cobra.Command {
 for each call, and keeps transactions and sessions.
 
 With the embedded store, a key is known only to the agent that took it: an application
-must come back to the same agent with the same key.
+must come back to the same agent with the same key. With --store cassandra://… all agents
+of the cluster know it; they need the same --keys to give each other's answers again. Data
+centres have the regions' names, or dc= names one. The first agent makes the tables when its
+address says migrate=true. Name and password come from a file or a variable, as
+credential=file:PATH or env:NAME, which holds name:password.
 
 Several agents on one machine count up: the second one's own listener is on port 7091
 and its services listen 100 ports higher, and so on. --port-offset says otherwise.
@@ -54,15 +60,17 @@ With --tls-cert and --tls-key the services speak TLS 1.2 and up, with HTTP/2. Th
 read again when they change, and on SIGHUP.
 
 Until certificates and application tokens come, only loopback addresses are served.`,
-		Example: `  segue agent --region eu-west --dir /var/lib/segue/agent --control 127.0.0.1:7070,127.0.0.1:7071,127.0.0.1:7072`,
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return runAgent(c.Context(), s, f) },
+		Example: `  segue agent --region eu-west --dir /var/lib/segue/agent --control 127.0.0.1:7070,127.0.0.1:7071,127.0.0.1:7072
+  segue agent --region eu-west --dir ./agent --store 'cassandra://127.0.0.1,127.0.0.2?credential=file:/etc/segue/cassandra'`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runAgent(c.Context(), s, f) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.region, "region", "", "the region that it serves, as the policy names it")
 	flags.StringVar(&f.dir, "dir", "", "where it keeps its store, its keys and the last good policies")
 	flags.StringVar(&f.control, "control", "127.0.0.1:7070", "feeds of the control nodes, comma-separated")
-	flags.StringVar(&f.store, "store", "embedded", "embedded (in --dir), or embedded:DIR")
+	flags.StringVar(&f.store, "store", "embedded", storeFlag)
+	flags.StringVar(&f.keys, "keys", "", "directory of the keys that seal answers and make providers' keys (default: under --dir); agents with one cluster have one")
 	flags.StringVar(&f.id, "id", "", "the agent's name (default: the region and its number on this machine)")
 	flags.StringVar(&f.admin, "admin", "", "its own listener: /metrics /livez /readyz /version (default: the first free of 127.0.0.1:7090 and up)")
 	flags.IntVar(&f.offset, "port-offset", -1, "added to every service's port (default: 100 for each agent that counts below this one)")
@@ -87,11 +95,30 @@ func runAgent(ctx context.Context, s *settings, f agentFlags) error {
 	if err != nil {
 		return err
 	}
+	at, err := parseStore(f.store)
+	if err != nil {
+		return err
+	}
 	tuneMemory(agentGrows)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	cfg.Log, cfg.Now, cfg.Metrics = log.With("agent", cfg.ID), time.Now, registry
 	cfg.Fatal = func(err error) { log.Error("the agent cannot go on", "error", err); os.Exit(exitError) }
+	if at.cluster == nil {
+		return s.serveAgent(ctx, cfg, f.drain)
+	}
+	at.cluster.Patient = true // it starts without the cluster: reads go on, and effects are refused until it is there
+	if cfg.Store, err = openCluster(ctx, *at.cluster, cfg.Region, cfg.Log); err != nil {
+		return err
+	}
+	if err := s.serveAgent(ctx, cfg, f.drain); err != nil {
+		return err // what is under way may use the store still: the process's end closes it
+	}
+	return cfg.Store.Close()
+}
+
+// serveAgent runs an agent until ctx ends.
+func (s *settings) serveAgent(ctx context.Context, cfg dataplane.Config, drain time.Duration) error {
 	a, err := dataplane.New(cfg)
 	if err != nil {
 		return err
@@ -102,7 +129,7 @@ func runAgent(ctx context.Context, s *settings, f agentFlags) error {
 	defer onHangup(a.Reload)()
 	s.tellAgent(ctx, cfg, a)
 	<-ctx.Done()
-	end, cancel := context.WithTimeout(context.Background(), f.drain)
+	end, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	return a.Stop(end)
 }
@@ -189,13 +216,11 @@ func agentConfig(f agentFlags) (dataplane.Config, error) {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return cfg, fmt.Errorf("--dir: %w", err)
 	}
-	kind, dir, _ := strings.Cut(f.store, ":")
-	if kind != "embedded" {
-		return cfg, usageError{fmt.Errorf("--store %q: want embedded or embedded:DIR; no other store is built", f.store)}
+	at, err := parseStore(f.store)
+	if err != nil {
+		return cfg, err
 	}
-	if cfg.StoreDir = dir; dir == "" {
-		cfg.StoreDir = filepath.Join(f.dir, "store")
-	}
+	cfg.StoreDir, cfg.KeysDir = cmp.Or(at.dir, filepath.Join(f.dir, "store")), cmp.Or(f.keys, filepath.Join(f.dir, "keys"))
 	for node := range strings.SplitSeq(f.control, ",") {
 		if _, _, err := net.SplitHostPort(strings.TrimSpace(node)); err != nil {
 			return cfg, usageError{fmt.Errorf("--control: %q is not host:port: %w", node, err)}

@@ -130,7 +130,7 @@ func TestAgentsCountUp(t *testing.T) {
 		t.Errorf("a damaged file: %+v, %v", mended, err)
 	}
 	for what, bend := range map[string]func(*agentFlags){
-		"store": func(f *agentFlags) { f.store = "cassandra" }, "control": func(f *agentFlags) { f.control = "here," }, "admin": func(f *agentFlags) { f.admin = "7090" },
+		"store": func(f *agentFlags) { f.store = "cassandra" }, "cluster": func(f *agentFlags) { f.store = "cassandra://a?x=y" }, "control": func(f *agentFlags) { f.control = "here," }, "admin": func(f *agentFlags) { f.admin = "7090" },
 	} {
 		f := flags("127.0.0.1:7093", -1)
 		bend(&f)

@@ -13,14 +13,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"segue/cmd/segue/dev"
+	"segue/dataplane"
 )
 
 type devFlags struct {
-	dir, policy, ui, log string
-	seed                 uint64
-	offset               int
-	rate                 float64
-	naive                bool
+	dir, policy, ui, log, store string
+	seed                        uint64
+	offset                      int
+	rate                        float64
+	naive                       bool
 }
 
 func newDev(s *settings) *cobra.Command {
@@ -36,9 +37,11 @@ With --policy it runs your policy and your providers instead: no simulated provi
 no shopper. An environment variable or a file can hold their credentials.
 
 With the embedded store, a key is known only to the agent that took it; here the agents
-share one store.`,
+share one store. With --store cassandra://… each region is in its own data centre of a
+cluster that is there (make run-cassandra starts one); tables that are missing are made.`,
 		Example: `  segue dev
   segue dev --seed 7 --dir ./segue-data
+  segue dev --store cassandra://127.0.0.1,127.0.0.2,127.0.0.3
   STRIPE_KEY=... segue dev --policy p.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runDev(c.Context(), s, f) },
@@ -49,6 +52,7 @@ share one store.`,
 	flags.StringVar(&f.ui, "ui", "", "where the pages are (default 127.0.0.1:7070)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the load and the faults (default: a random one, printed)")
 	flags.IntVar(&f.offset, "port-offset", 0, "added to every port, to run beside another")
+	flags.StringVar(&f.store, "store", "embedded", storeFlag)
 	flags.Float64Var(&f.rate, "rate", 5, "new sessions a second and region that the shopper makes; 0: none")
 	flags.BoolVar(&f.naive, "naive", false, "start with the naive client on: beside Segue, it charges again elsewhere when no answer comes")
 	flags.StringVar(&f.log, "log", "warn", "debug, info, warn or error")
@@ -70,6 +74,9 @@ func runDev(ctx context.Context, s *settings, f devFlags) error {
 		_, _ = rand.Read(b[:]) // crypto/rand never fails
 		cfg.Seed = binary.LittleEndian.Uint64(b[:]) >> 40
 	}
+	if err := devStore(&cfg, f.store); err != nil {
+		return err
+	}
 	if f.policy != "" {
 		if cfg.Policy, err = s.readFile(f.policy); err != nil {
 			return err
@@ -82,6 +89,24 @@ func runDev(ctx context.Context, s *settings, f devFlags) error {
 		defer os.RemoveAll(cfg.Dir)
 	}
 	return serveDev(ctx, s, cfg)
+}
+
+// devStore reads --store.
+func devStore(cfg *dev.Config, text string) error {
+	at, err := parseStore(text)
+	if err != nil {
+		return err
+	}
+	cfg.StoreDir = at.dir
+	if at.cluster == nil {
+		return nil
+	}
+	o, log := *at.cluster, cfg.Log
+	o.Migrate = true
+	cfg.OpenStore = func(ctx context.Context, region string) (dataplane.Store, error) {
+		return openCluster(ctx, o, region, log.With("region", region))
+	}
+	return nil
 }
 
 func serveDev(ctx context.Context, s *settings, cfg dev.Config) error {

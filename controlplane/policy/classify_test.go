@@ -233,24 +233,32 @@ func TestDigestOfStripeIsPinned(t *testing.T) {
 func TestDigestSeesEveryField(t *testing.T) {
 	before := stripe(t).Digest()
 	for name, change := range map[string]func(*Contract){
-		"Name":            func(c *Contract) { c.Name += "x" },
-		"Like":            func(c *Contract) { c.Like += "x" },
-		"Dialect":         func(c *Contract) { c.Dialect = Plain },
-		"Endpoint":        func(c *Contract) { c.Endpoint += "x" },
-		"Credential":      func(c *Contract) { c.Credential.Path += "x" },
-		"Keys":            func(c *Contract) { c.Keys.Life++ },
-		"Keys.Scope":      func(c *Contract) { c.Keys.Scope = PerEndpoint },
-		"Keys.Replay":     func(c *Contract) { c.Keys.Replay = Stored2xx },
-		"RateLimit":       func(c *Contract) { c.RateLimit.Reset = "x" },
-		"Recourse":        func(c *Contract) { c.Recourse.Refund = "charge" },
-		"Recourse.Settle": func(c *Contract) { c.Recourse.Settle++ },
-		"Recourse.Lookup": func(c *Contract) { c.Recourse.Lookup = Lookup{Match: "GET /x", Strong: true} },
-		"Recourse.Cancel": func(c *Contract) { c.Recourse.Cancel = Cancel{Match: "POST /x", Blocks: true} },
-		"RetryAfter":      func(c *Contract) { c.RetryAfter += "x" },
-		"ObjectID":        func(c *Contract) { c.ObjectID += "x" },
-		"Statuses":        func(c *Contract) { c.Statuses = slices.Clone(c.Statuses); c.Statuses[3].To = 500 },
-		"Speaks":          func(c *Contract) { c.Speaks = []Spoken{{API: "acme/v1"}} },
-		"Operations":      func(c *Contract) { c.Operations = slices.Clone(c.Operations); c.Operations[0].Key = KeyRule{} },
+		"Name":                  func(c *Contract) { c.Name += "x" },
+		"Like":                  func(c *Contract) { c.Like += "x" },
+		"Dialect":               func(c *Contract) { c.Dialect = Plain },
+		"Endpoint":              func(c *Contract) { c.Endpoint += "x" },
+		"Credential":            func(c *Contract) { c.Credential.Path += "x" },
+		"Keys":                  func(c *Contract) { c.Keys.Life++ },
+		"Keys.Scope":            func(c *Contract) { c.Keys.Scope = PerEndpoint },
+		"Keys.Replay":           func(c *Contract) { c.Keys.Replay = Stored2xx },
+		"RateLimit":             func(c *Contract) { c.RateLimit.Reset = "x" },
+		"Recourse":              func(c *Contract) { c.Recourse.Refund = "charge" },
+		"Recourse.Settle":       func(c *Contract) { c.Recourse.Settle++ },
+		"Recourse.Lookup":       func(c *Contract) { c.Recourse.Lookup = Lookup{Match: "GET /x", Strong: true} },
+		"Recourse.Cancel":       func(c *Contract) { c.Recourse.Cancel = Cancel{Match: "POST /x", Blocks: true} },
+		"Recourse.Lookup.Found": func(c *Contract) { c.Recourse.Lookup = Lookup{Match: "GET /x", Found: Found{Answer: 201}} },
+		"Recourse.Lookup.Wins":  func(c *Contract) { c.Recourse.Lookup = Lookup{Match: "GET /x", Wins: OursWins} },
+		"Recourse.Lookup.States": func(c *Contract) {
+			c.Recourse.Lookup = Lookup{Match: "GET /x", Found: Found{States: States{Voided: []string{"a"}}}}
+		},
+		"Recourse.Cancel.Answers": func(c *Contract) {
+			c.Recourse.Cancel = Cancel{Match: "POST /x", Answers: []CancelRule{{From: 404, To: 404, Means: ShowsAbsent}}}
+		},
+		"RetryAfter": func(c *Contract) { c.RetryAfter += "x" },
+		"ObjectID":   func(c *Contract) { c.ObjectID += "x" },
+		"Statuses":   func(c *Contract) { c.Statuses = slices.Clone(c.Statuses); c.Statuses[3].To = 500 },
+		"Speaks":     func(c *Contract) { c.Speaks = []Spoken{{API: "acme/v1"}} },
+		"Operations": func(c *Contract) { c.Operations = slices.Clone(c.Operations); c.Operations[0].Key = KeyRule{} },
 	} {
 		c := *stripe(t)
 		change(&c)
@@ -273,8 +281,8 @@ func TestDigestSeesEveryField(t *testing.T) {
 	for _, of := range []struct {
 		of   reflect.Type
 		want int
-	}{{reflect.TypeFor[Contract](), 14}, {reflect.TypeFor[Keys](), 8}, {reflect.TypeFor[Recourse](), 4}, {reflect.TypeFor[Lookup](), 5},
-		{reflect.TypeFor[Cancel](), 4}, {reflect.TypeFor[RateHeaders](), 3}} {
+	}{{reflect.TypeFor[Contract](), 14}, {reflect.TypeFor[Keys](), 8}, {reflect.TypeFor[Recourse](), 4}, {reflect.TypeFor[Lookup](), 7},
+		{reflect.TypeFor[Cancel](), 6}, {reflect.TypeFor[Found](), 6}, {reflect.TypeFor[States](), 5}, {reflect.TypeFor[CancelRule](), 5}, {reflect.TypeFor[RateHeaders](), 3}} {
 		if n := of.of.NumField(); n != of.want {
 			t.Errorf("%s has %d fields, this test and the digest know %d", of.of, n, of.want)
 		}

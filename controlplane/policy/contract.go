@@ -78,42 +78,6 @@ func storeds() []string { return []string{string(StoredAll), string(Stored2xx), 
 // RateHeaders name the headers in which a provider tells of its limits; "": it does not.
 type RateHeaders struct{ Limit, Remaining, Reset string }
 
-// Recourse is what a provider offers after an outcome that is not known. What is not stated counts as not there.
-type Recourse struct {
-	Lookup Lookup
-	Cancel Cancel
-	Refund string        // the operation that gives back what was executed
-	Settle time.Duration // the longest time after a send in which it may still begin to execute
-}
-
-// Lookup is a read that finds a request by our reference.
-type Lookup struct {
-	Match   string // GET /v1/payments
-	By      Field  // where a request carries the reference
-	Of      []string
-	Horizon time.Duration // how long it finds what is there
-	Strong  bool          // it shows each request as soon as that began to execute
-}
-
-// Cancel is a call that ends a request by our reference.
-type Cancel struct {
-	Match  string
-	Of     []string // operations; none: every effect
-	State  CancelState
-	Blocks bool // a create that comes after it is refused
-}
-
-// CancelState says what an answered cancel means.
-type CancelState string
-
-// What an answered cancel means.
-const (
-	CancelFinal  CancelState = "final"  // it is cancelled
-	CancelQueued CancelState = "queued" // it will be tried
-)
-
-func cancelStates() []string { return []string{string(CancelFinal), string(CancelQueued)} }
-
 // Source is the page on which a vendor states a fact.
 type Source struct{ Fact, Page string }
 

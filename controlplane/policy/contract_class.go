@@ -52,15 +52,13 @@ func offers(operation string, c *Contract) []offer {
 	var list []offer
 	r := &c.Recourse
 	cancels := r.Cancel.State == CancelFinal && meant(r.Cancel.Of, operation)
-	shows := r.Lookup.Strong && meant(r.Lookup.Of, operation) && r.Settle > 0
+	strong := r.Lookup.Match != "" && r.Lookup.Strong && meant(r.Lookup.Of, operation)
+	shows := strong && r.Settle > 0
 	if c.Keys.Enforced {
 		list = append(list, offer{Guarded, "keys that are enforced"})
 	}
-	switch {
-	case cancels && r.Cancel.Blocks:
-		list = append(list, offer{Fenced, "a final cancel that blocks late creates"})
-	case cancels && shows: // what comes after the cancel comes within the settle window, and the lookup shows it
-		list = append(list, offer{Fenced, "a final cancel, a settle window and a lookup that shows the end of both"})
+	if cancels && r.Cancel.Blocks && strong { // only the lookup shows that the cancel was taken
+		list = append(list, offer{Fenced, "a final cancel that blocks late creates, and a lookup that shows it"})
 	}
 	if shows {
 		list = append(list, offer{Traced, "a lookup that shows each request, and a settle window"})

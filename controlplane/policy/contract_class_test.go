@@ -25,12 +25,13 @@ func TestClassOf(t *testing.T) {
 		{"nothing is stated", "pay", Contract{}, Nothing, Nothing, ""},
 		{"keys are ignored", "pay", Contract{Keys: Keys{Header: "K", Ignored: true}}, Nothing, Nothing, ""},
 		{"keys are enforced", "pay", Contract{Keys: enforced}, Guarded, Guarded, ""},
-		{"keys before all else", "pay", Contract{Keys: enforced, Recourse: Recourse{Cancel: blocks}}, Guarded, Guarded, ""},
-		{"a cancel that blocks", "pay", Contract{Recourse: Recourse{Cancel: blocks}}, Fenced, Nothing, "class F"},
+		{"keys before all else", "pay", Contract{Keys: enforced, Recourse: Recourse{Cancel: blocks, Lookup: strong}}, Guarded, Guarded, ""},
+		{"a cancel that blocks, and nothing that shows it", "pay", Contract{Recourse: Recourse{Cancel: blocks}}, Nothing, Nothing, ""},
+		{"a cancel that blocks, and a lookup", "pay", Contract{Recourse: Recourse{Cancel: blocks, Lookup: strong}}, Fenced, Nothing, "class F"},
 		{"a cancel that is queued", "pay", Contract{Recourse: Recourse{Cancel: Cancel{Match: "POST /c", State: CancelQueued}}}, Nothing, Nothing, ""},
 		{"a cancel alone", "pay", Contract{Recourse: Recourse{Cancel: final}}, Nothing, Nothing, ""},
 		{"a cancel and a lookup without a window", "pay", Contract{Recourse: Recourse{Cancel: final, Lookup: strong}}, Nothing, Nothing, ""},
-		{"a cancel, a lookup and a window", "pay", Contract{Recourse: Recourse{Cancel: final, Lookup: strong, Settle: time.Second}}, Fenced, Nothing, "class F"},
+		{"a cancel, a lookup and a window", "pay", Contract{Recourse: Recourse{Cancel: final, Lookup: strong, Settle: time.Second}}, Traced, Nothing, "class T"},
 		{"a lookup and a window", "pay", Contract{Recourse: Recourse{Lookup: strong, Settle: time.Second}}, Traced, Nothing, "class T"},
 		{"a lookup that comes late", "pay", Contract{Recourse: Recourse{Lookup: Lookup{Match: "GET /f"}, Settle: time.Second}}, Nothing, Nothing, ""},
 		{"a lookup for others", "pay", Contract{Recourse: Recourse{Lookup: Lookup{Match: "GET /f", Strong: true, Of: []string{"send"}}, Settle: time.Second}}, Nothing, Nothing, ""},
@@ -89,7 +90,7 @@ func TestSheetsSayWhatIsStatedAndWhere(t *testing.T) {
 	if !stripe.Builtin || acme.Builtin || says(stripe, "lookup").Says != "" {
 		t.Errorf("%+v", stripe)
 	}
-	if f := says(acme, "lookup"); f.Says != "GET /v2/payments by body.reference of pay, for 48h, at once" {
+	if f := says(acme, "lookup"); !strings.HasPrefix(f.Says, "GET /v2/payments?reference={reference} by body.reference (ours takes the caller's place) of pay, for 48h, at once; items in data;") {
 		t.Errorf("%+v", f)
 	}
 	if f := says(unkeyed, "keys"); f.Source != "" || !strings.Contains(f.Says, "not heeded") {

@@ -42,31 +42,6 @@ func (h RateHeaders) text() string {
 	return strings.Join(strings.Fields(h.Limit+" "+h.Remaining+" "+h.Reset), ", ")
 }
 
-func (l *Lookup) text() string {
-	if l.Match == "" {
-		return ""
-	}
-	text := l.Match + " by " + l.By.String() + ofText(l.Of)
-	if l.Horizon != 0 {
-		text += ", for " + span(l.Horizon)
-	}
-	if l.Strong {
-		return text + ", at once"
-	}
-	return text + ", later"
-}
-
-func (c *Cancel) text() string {
-	if c.Match == "" {
-		return ""
-	}
-	text := c.Match + ofText(c.Of) + ", " + string(c.State)
-	if c.Blocks {
-		text += ", blocks late creates"
-	}
-	return text
-}
-
 func ofText(operations []string) string {
 	if len(operations) == 0 {
 		return ""
@@ -80,13 +55,6 @@ func sourcesText(list []Source) string {
 		texts[i] = s.Fact + " " + s.Page
 	}
 	return strings.Join(texts, ", ")
-}
-
-func (r *Recourse) digest(d digest) {
-	d.text("lookup", r.Lookup.text())
-	d.text("cancel", r.Cancel.text())
-	d.text("refund", r.Refund)
-	d.number("settle", int64(r.Settle))
 }
 
 // keysText says what becomes of keys, in one line.

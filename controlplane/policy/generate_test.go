@@ -81,17 +81,36 @@ func recourses(t *rapid.T, c *Contract) {
 	}
 	c.RateLimit = rapid.SampledFrom([]RateHeaders{{}, {"X-L", "X-Rem", "X-Res"}, {Remaining: "x-left"}}).Draw(t, "rate limit")
 	of := rapid.SampledFrom([][]string{nil, {"charge"}, {"intent", "refund"}})
+	text := func(label string, values ...string) string {
+		return rapid.SampledFrom(append(values, "")).Draw(t, label)
+	}
+	rules := rapid.SampledFrom([][]CancelRule{nil, {{200, 299, "", "", ShowsQueued}, {409, 409, "error.code", "é: x", ShowsTooLate}}, {{404, 404, "", "", ShowsAbsent}}})
 	if rapid.Bool().Draw(t, "lookup") {
-		c.Recourse.Lookup = Lookup{"GET /v1/found/{id}", Field{"body", "metadata.ref"}, of.Draw(t, "found"), 48 * time.Hour, rapid.Bool().Draw(t, "strong")}
+		c.Recourse.Lookup = Lookup{"GET /v1/found/{reference}?a=b&c=%27{reference}", Field{"body", "metadata.ref"}, Winner(text("wins", "caller", "segue")),
+			of.Draw(t, "found"), 48 * time.Hour, rapid.Bool().Draw(t, "strong"), founds(t)}
 	}
 	if rapid.Bool().Draw(t, "cancel") {
-		c.Recourse.Cancel = Cancel{"POST /v1/cancel", of.Draw(t, "cancelled"), CancelFinal, rapid.Bool().Draw(t, "blocks")}
+		c.Recourse.Cancel = Cancel{"POST /v1/cancel/{reference}", text("body", `{"a":"{account}: {reference}"}`, "a={id}&b=#"), of.Draw(t, "cancelled"),
+			CancelFinal, rapid.Bool().Draw(t, "blocks"), rules.Draw(t, "answers")}
+		if c.Recourse.Cancel.NeedsID() && (c.Recourse.Lookup.Match == "" || c.Recourse.Cancel.Blocks) {
+			c.Recourse.Cancel.Body = ""
+		}
 	}
 	if rapid.Bool().Draw(t, "settle") {
 		c.Recourse.Settle = spans(t, "settle", maxSettle)
 		c.Sources = []Source{{"settle", "https://docs.example.com/a?b=c#d"}}
 	}
 	c.Recourse.Refund = rapid.SampledFrom([]string{"", "refund"}).Draw(t, "refund")
+}
+
+// founds draws how a lookup's answer is read.
+func founds(t *rapid.T) Found {
+	states := rapid.SampledFrom([]States{
+		{[]string{"status"}, []string{"paid", "429"}, nil, nil, nil},
+		{[]string{"a.b", "c"}, []string{"x true"}, []string{"a, b"}, []string{"true"}, []string{"#", "null"}},
+	}).Draw(t, "states")
+	return Found{rapid.SampledFrom([]string{"data", ""}).Draw(t, "items"), rapid.SampledFrom([]string{"metadata.ours", ""}).Draw(t, "reference"),
+		rapid.SampledFrom([]string{"pay.id", ""}).Draw(t, "id"), states, []int{404}, rapid.SampledFrom([]int{0, 201}).Draw(t, "answer")}
 }
 
 func services(t *rapid.T, p *Policy, n int) ServiceSpec {

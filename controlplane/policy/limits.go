@@ -19,6 +19,8 @@ const (
 	maxContracts   = 64
 	maxOperations  = 64 // per service or contract: matching tries them in order
 	maxStatuses    = 64 // per contract, and after like
+	maxWords       = 32 // of a state, in an answer
+	maxStateFields = 3  // that decide together
 	maxFields      = 8  // fields of follows and of derive
 	maxSpoken      = 8  // APIs that one contract maps
 	maxTables      = 8

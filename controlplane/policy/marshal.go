@@ -278,28 +278,6 @@ func writeContract(w writer, c *Contract) {
 	}
 }
 
-func writeRecourse(w writer, r *Recourse) {
-	if l := &r.Lookup; l.Match != "" {
-		m := w.below("lookup", yaml.FlowStyle)
-		m.text("match", l.Match)
-		if l.By != (Field{}) {
-			m.text("by", l.By.String())
-		}
-		m.texts("of", l.Of)
-		m.span("horizon", l.Horizon)
-		m.yes("strong", l.Strong)
-	}
-	if c := &r.Cancel; c.Match != "" {
-		m := w.below("cancel", yaml.FlowStyle)
-		m.text("match", c.Match)
-		m.texts("of", c.Of)
-		m.text("state", string(c.State))
-		m.yes("blocks_late_create", c.Blocks)
-	}
-	w.text("refund", r.Refund)
-	w.span("settle", r.Settle)
-}
-
 func writeKeys(w writer, k Keys) {
 	w.text("header", k.Header)
 	if k.Enforced || k.Ignored {

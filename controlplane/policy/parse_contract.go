@@ -80,18 +80,6 @@ func (r *reader) rateHeaders(v value) RateHeaders {
 	return h
 }
 
-func (r *reader) lookup(v value) Lookup {
-	var l Lookup
-	r.object(v, fields{known: map[string]func(value){
-		"match":   func(v value) { l.Match = r.text(v) },
-		"by":      func(v value) { l.By = r.oneField(v) },
-		"of":      func(v value) { l.Of = r.texts(v, maxOperations) },
-		"horizon": func(v value) { l.Horizon = r.duration(v) },
-		"strong":  func(v value) { l.Strong, _ = r.boolean(v) },
-	}})
-	return l
-}
-
 func (r *reader) oneField(v value) Field {
 	text := r.text(v)
 	if text == "" {
@@ -102,17 +90,6 @@ func (r *reader) oneField(v value) Field {
 		r.problem(v, strconv.Quote(clip(text))+" is "+err.Error(), "write one, like body.reference")
 	}
 	return f
-}
-
-func (r *reader) cancel(v value) Cancel {
-	var c Cancel
-	r.object(v, fields{known: map[string]func(value){
-		"match":              func(v value) { c.Match = r.text(v) },
-		"of":                 func(v value) { c.Of = r.texts(v, maxOperations) },
-		"state":              func(v value) { c.State = CancelState(r.word(v, cancelStates(), nil)) },
-		"blocks_late_create": func(v value) { c.Blocks, _ = r.boolean(v) },
-	}})
-	return c
 }
 
 func (r *reader) sources(v value) []Source {

@@ -56,42 +56,118 @@ func (c *checker) recourse(path string, r *Recourse) {
 
 func (c *checker) lookup(path string, l *Lookup) {
 	if l.Match == "" {
-		if l.By != (Field{}) || len(l.Of) > 0 || l.Horizon != 0 || l.Strong {
-			c.lacks(path+".match", "write the read, like GET /v1/payments")
+		if l.By != (Field{}) || l.Wins != "" || len(l.Of) > 0 || l.Horizon != 0 || l.Strong || l.text() != "" || l.Found.text() != "" {
+			c.lacks(path+".match", "write the read, like GET /v1/payments?reference={reference}")
 		}
 		return
 	}
-	p, err := parsePattern(l.Match)
-	switch {
+	const example = "write one, like GET /v1/payments?reference={reference}"
+	switch method, _, _, err := parseAsk(l.Match); {
 	case err != nil:
-		c.problem(path+".match", "write one, like GET /v1/payments", "%v", err)
-	case p.method != "GET" && p.method != "HEAD":
-		c.problem(path+".match", "write a read", "%s changes something: a lookup must not", p.method)
+		c.problem(path+".match", example, "%v", err)
+	case method != "GET" && method != "HEAD":
+		c.problem(path+".match", "write a read", "%s changes something: a lookup must not", method)
+	case method == "HEAD":
+		c.problem(path+".match", "write the GET", "HEAD has no answer that shows what became of a request")
+	case strings.Contains(l.Match, "{"+markID+"}"):
+		c.problem(path+".match", example, "cannot be: the id is what a lookup is to find")
+	case !strings.Contains(l.Match, "{"+markReference+"}"):
+		c.problem(path+".match", example, "does not name our reference")
 	}
 	switch what := l.By.problem(); {
 	case l.By == (Field{}):
 		c.lacks(path+".by", "write where a request carries our reference, like body.reference")
 	case what != "":
 		c.problem(path+".by", "write one like body.reference", "%q %s", clip(l.By.String()), what)
+	case l.By.In == "path":
+		c.problem(path+".by", "write one like body.reference", "the path is not ours to write into")
+	case l.By.In == "header" && !putHeader(l.By.Name):
+		c.problem(path+".by", "write one like header.X-Reference", "%q is no header that can be set", clip(l.By.Name))
 	}
+	c.oneOf(path+".wins", string(l.Wins), winners())
 	if l.Horizon < 0 || l.Horizon > maxHorizon {
 		c.problem(path+".horizon", "", "%s is not between 0 and %s", span(l.Horizon), span(maxHorizon))
+	}
+	c.found(path, l)
+}
+
+// found checks how the answer of a lookup is read.
+func (c *checker) found(path string, l *Lookup) {
+	for _, f := range [][2]string{{"items", l.Items}, {"reference", l.Reference}, {"id", l.ID}} {
+		if f[1] != "" && (Field{In: "body", Name: f[1]}).problem() != "" {
+			c.problem(path+"."+f[0], "write where it stands in the answer, like data", "%q is no field of a body", clip(f[1]))
+		}
+	}
+	if l.ReferenceIn() == "" && l.By != (Field{}) {
+		c.lacks(path+".reference", "write where an item names our reference: what does not name it could be another's")
+	}
+	if !l.States.say() {
+		c.lacks(path+".states", "write which words mean what, like {in: status, succeeded: [paid]}")
+	} else {
+		c.states(path+".states", &l.States)
+		if len(l.States.Succeeded) == 0 {
+			c.lacks(path+".states.succeeded", "write the words that mean that it was executed")
+		}
+	}
+	for i, s := range l.Absent {
+		if s < 400 || s > 499 {
+			c.problem(fmt.Sprintf("%s.absent[%d]", path, i), "write the status of what is not there, like 404", "%d is not between 400 and 499", s)
+		}
+	}
+	if l.Answer != 0 && (l.Answer < 200 || l.Answer > 299) {
+		c.problem(path+".answer", "write the status of the create, like 201", "%d is not between 200 and 299", l.Answer)
+	}
+	if l.Strong && l.Items == "" && len(l.Absent) == 0 {
+		c.problem(path+".strong", "write absent: [404], or where the list of items stands", "cannot be: no answer says that nothing is there")
+	}
+}
+
+// states checks the words: one means one thing.
+func (c *checker) states(path string, s *States) {
+	if len(s.In) == 0 {
+		c.lacks(path+".in", "write the field that says it, like status")
+	}
+	for i, f := range s.In {
+		if (Field{In: "body", Name: f}).problem() != "" {
+			at := path + ".in"
+			if len(s.In) > 1 {
+				at = fmt.Sprintf("%s[%d]", at, i)
+			}
+			c.problem(at, "write where it stands in the answer, like status", "%q is no field of a body", clip(f))
+		}
+	}
+	seen := map[string]Shown{}
+	for _, l := range s.lists() {
+		for i, word := range l.Words {
+			at := fmt.Sprintf("%s.%s[%d]", path, l.Means, i)
+			if first, twice := seen[word]; twice {
+				c.problem(at, "keep one of them", "%q means %s already", clip(word), first)
+			}
+			if strings.ContainsFunc(word, unprintable) {
+				c.problem(at, "", "holds unprintable characters")
+			}
+			seen[word] = l.Means
+		}
 	}
 }
 
 func (c *checker) cancel(path string, k *Cancel) {
 	if k.Match == "" {
-		if k.State != "" || len(k.Of) > 0 || k.Blocks {
+		if k.State != "" || len(k.Of) > 0 || k.Blocks || k.Body != "" || len(k.Answers) > 0 {
 			c.lacks(path+".match", "write the call, like POST /v1/payments/{id}/cancel")
 		}
 		return
 	}
-	p, err := parsePattern(k.Match)
-	switch {
+	switch method, _, _, err := parseAsk(k.Match); {
 	case err != nil:
 		c.problem(path+".match", "write one, like POST /v1/payments/{id}/cancel", "%v", err)
-	case p.method == "GET" || p.method == "HEAD":
-		c.problem(path+".match", "write the call that cancels", "%s changes nothing: it cancels nothing", p.method)
+	case method == "GET" || method == "HEAD":
+		c.problem(path+".match", "write the call that cancels", "%s changes nothing: it cancels nothing", method)
+	case !k.NeedsID() && !strings.Contains(k.Match+k.Body, "{"+markReference+"}"):
+		c.problem(path+".match", "write {reference} or {id} into it, or into its body", "does not name what is to be cancelled")
+	}
+	if what := bodyProblem(k.Body); what != "" {
+		c.problem(path+".body", `write one like '{"reference":"{reference}"}'`, "%s", what)
 	}
 	c.oneOf(path+".state", string(k.State), cancelStates())
 	switch {
@@ -99,6 +175,33 @@ func (c *checker) cancel(path string, k *Cancel) {
 		c.lacks(path+".state", "write final, or queued")
 	case k.State == CancelQueued && k.Blocks:
 		c.problem(path+".blocks_late_create", "leave it out, or write state: final", "cannot be: a cancel that only waits in a queue blocks nothing")
+	case k.NeedsID() && k.Blocks:
+		c.problem(path+".blocks_late_create", "leave it out, or cancel by {reference}", "cannot be: what has no id yet cannot be named by it")
+	}
+	for i, r := range k.Answers {
+		c.cancelRule(fmt.Sprintf("%s.answers[%d]", path, i), k, r)
+	}
+}
+
+func (c *checker) cancelRule(path string, k *Cancel, r CancelRule) {
+	if r.From < 200 || r.To > 599 || r.From > r.To {
+		c.problem(path+".status", "write one, like 202, or a range, like 200-299", "%d-%d is no range from 200 to 599", r.From, r.To)
+	}
+	switch {
+	case (r.In == "") != (r.Is == ""):
+		c.problem(path, "write both, or neither", "needs both in and is")
+	case strings.ContainsFunc(r.Is, unprintable):
+		c.problem(path+".is", "", "holds unprintable characters")
+	case r.In != "" && (Field{In: "body", Name: r.In}).problem() != "":
+		c.problem(path+".in", "write where it stands in the answer, like error.code", "%q is no field of a body", clip(r.In))
+	}
+	switch {
+	case r.Means == ShowsNothing:
+		c.lacks(path+".means", "write one of "+strings.Join(cancelMeanings(), ", "))
+	case !slices.Contains(cancelMeanings(), string(r.Means)):
+		c.problem(path+".means", didYouMean(string(r.Means), cancelMeanings()), "%q is unknown", clip(string(r.Means)))
+	case r.Means == ShowsVoided && k.State == CancelQueued:
+		c.problem(path+".means", "write queued, or state: final", "cannot be: a cancel that is only queued voided nothing yet")
 	}
 }
 
@@ -128,6 +231,12 @@ func (c *checker) recourseOf(path string, full *Contract) {
 	}
 	if r.Refund != "" && !slices.Contains(following, r.Refund) {
 		c.problem(path+".refund", didYouMean(r.Refund, following), "the contract has no effect called %q that follows an object", clip(r.Refund))
+	}
+	if r.Cancel.NeedsID() && r.Lookup.Match == "" {
+		c.problem(path+".cancel.match", "state a lookup, or cancel by {reference}", "names an {id} that nothing finds")
+	}
+	if r.Cancel.NeedsID() && r.Lookup.Match != "" && r.Lookup.ID == "" && full.ObjectID == "" {
+		c.problem(path+".lookup.id", "write where an item's id stands", "is needed: the cancel names an {id}")
 	}
 	if h := r.Lookup.Horizon; h > 0 && h <= r.Settle {
 		c.problem(path+".lookup.horizon", "write a horizon beyond settle, or take the lookup out",

@@ -28,12 +28,12 @@ func connect(o Options) (*gocql.Session, error) {
 	if o.Login.User != "" {
 		c.Authenticator = gocql.PasswordAuthenticator{Username: o.Login.User, Password: o.Login.Password}
 	}
-	if o.TLS != nil {
-		c.SslOpts = &gocql.SslOptions{Config: o.TLS.Clone(), EnableHostVerification: true}
+	if o.Login.TLS != nil {
+		c.SslOpts = &gocql.SslOptions{Config: o.Login.TLS.Clone(), EnableHostVerification: true}
 	}
 	session, err := c.CreateSession()
 	if err != nil {
-		return nil, fmt.Errorf("cassandra: no node of %v lets us in: %w", o.Hosts, err)
+		return nil, fmt.Errorf("%w, of %v: %w", ErrUnreached, o.Hosts, err)
 	}
 	return session, nil
 }
@@ -58,6 +58,11 @@ func (s *Store) watch(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now := s.opts.Now()
+		if s.driver.Load() == nil {
+			s.arrive(ctx)
+			since = now
+			continue
+		}
 		if s.probe(ctx) == nil {
 			since = now
 			continue
@@ -75,6 +80,20 @@ func (s *Store) watch(ctx context.Context) {
 		since = now
 		old.Close() // it reached nobody: what hangs on it ends as unknown
 	}
+}
+
+// arrive tries to reach a cluster that nobody reached before.
+func (s *Store) arrive(ctx context.Context) {
+	err := s.reach(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		s.opts.Log.Warn("Cassandra cannot be used yet: effects are refused", "error", err)
+		s.refuse(err)
+		return
+	}
+	s.opts.Log.Info("connected to Cassandra")
 }
 
 func (s *Store) probe(ctx context.Context) error {

@@ -12,6 +12,7 @@ import (
 
 const (
 	migrationPatience = 30 * time.Second // how long another migrator's step is awaited
+	usualCopies       = 3                // in a data centre that has as many nodes
 	begun             = "begun"
 	done              = "done"
 )
@@ -29,7 +30,11 @@ func (s *Store) prepareSchema(ctx context.Context) error {
 	if !s.opts.Migrate {
 		return s.checkSchema(ctx)
 	}
-	for _, statement := range []string{keyspace(s.opts.Ledger, s.opts.Replication), keyspace(s.opts.Soft, s.opts.Replication), migrationTable(s.opts.Ledger)} {
+	copies, err := s.spread(ctx)
+	if err != nil {
+		return err
+	}
+	for _, statement := range []string{keyspace(s.opts.Ledger, copies), keyspace(s.opts.Soft, copies), migrationTable(s.opts.Ledger)} {
 		if err := s.change(ctx, statement); err != nil {
 			return err
 		}
@@ -43,6 +48,22 @@ func (s *Store) prepareSchema(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// spread is how many copies each data centre gets in new keyspaces, where nobody said so.
+func (s *Store) spread(ctx context.Context) (map[string]int, error) {
+	if len(s.opts.Replication) > 0 {
+		return s.opts.Replication, nil
+	}
+	nodes, err := s.ring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	copies := map[string]int{}
+	for _, n := range nodes {
+		copies[n.Datacenter] = min(copies[n.Datacenter]+1, usualCopies)
+	}
+	return copies, nil
 }
 
 // change runs a statement of the schema, which may be run again, and waits until all nodes have it.

@@ -36,6 +36,7 @@ const (
 	probeEvery     = 5 * time.Second
 	rebuildAfter   = 30 * time.Second
 	lookEvery      = time.Hour
+	lookAgain      = 30 * time.Second // while claims are refused
 	maxClockOffset = time.Second
 )
 
@@ -46,6 +47,8 @@ var (
 	ErrNotWritten = errors.New("cassandra: nothing was written")
 	// ErrRefused refuses guarded work on a cluster whose settings break its promises.
 	ErrRefused = errors.New("cassandra: guarded work is refused")
+	// ErrUnreached says that no node has let us in yet. Nothing was written.
+	ErrUnreached = errors.New("cassandra: no node lets us in")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("cassandra: the store is closed")
 	// ErrCorrupt says that a row cannot be what this program wrote.
@@ -68,14 +71,14 @@ type Options struct {
 	Datacenter  string         // its nodes are asked first, and must hold copies; empty: any node
 	Ledger      string         // keyspace of transactions; default "ledger"
 	Soft        string         // keyspace of sessions; default "soft"
-	Replication map[string]int // copies by data centre, for keyspaces that Migrate makes
+	Replication map[string]int // copies by data centre, for keyspaces that Migrate makes; empty: three in each, or one on each of its nodes
 	Migrate     bool           // make or change the schema: one process at a time should be told so
 	Resume      bool           // with Migrate: finish a migration that another process began and will not end
+	Patient     bool           // open although no node lets us in: it is tried again all the time, and until then every call fails
 	Keep        time.Duration  // DefaultKeep
 	Timeout     time.Duration  // DefaultTimeout
 	Resolve     time.Duration  // DefaultResolve
 	Login       Login
-	TLS         *tls.Config // nil: plain; hosts' names are verified
 	Log         *slog.Logger
 	Now         func() time.Time
 
@@ -88,8 +91,20 @@ type hooks struct {
 	dial  gocql.Dialer
 }
 
-// Login is the name and password for the cluster; empty: none is asked for.
-type Login struct{ User, Password string }
+// Login is how one is let in. However it is printed, the password is not.
+type Login struct {
+	User, Password string      // empty: none is asked for
+	TLS            *tls.Config // nil: plain; hosts' names are verified
+}
+
+// String is the name alone.
+func (l Login) String() string { return l.User }
+
+// GoString is the name alone.
+func (l Login) GoString() string { return l.User }
+
+// LogValue is the name alone.
+func (l Login) LogValue() slog.Value { return slog.StringValue(l.User) }
 
 var keyspaceName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
 

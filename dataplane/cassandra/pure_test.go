@@ -23,23 +23,35 @@ func TestRecentEnough(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
+func settings(change ...string) map[string]string {
 	good := map[string]string{"commitlog_sync": "group", "paxos_variant": "v2", "paxos_state_purging": "repaired"}
-	if wrong := judge(good); len(wrong) > 0 {
-		t.Errorf("good settings: %v", wrong)
+	for i := 0; i < len(change); i += 2 {
+		good[change[i]] = change[i+1]
 	}
-	good["commitlog_sync"] = "batch"
-	if wrong := judge(good); len(wrong) > 0 {
-		t.Errorf("batch: %v", wrong)
-	}
-	for setting, bad := range map[string]string{"commitlog_sync": "periodic", "paxos_variant": "v1", "paxos_state_purging": "legacy"} {
-		settings := map[string]string{"commitlog_sync": "group", "paxos_variant": "v2", "paxos_state_purging": "repaired", setting: bad}
-		if wrong := judge(settings); len(wrong) != 1 || !strings.Contains(wrong[0], setting+" is "+bad+", and must be ") {
-			t.Errorf("%s %s: %v", setting, bad, wrong)
+	return good
+}
+
+// TestFaults: a node's settings, version and clock are judged, with what to do.
+func TestFaults(t *testing.T) {
+	for _, fine := range []Node{{Version: "5.0.6", Settings: settings()}, {Version: "4.1.0", Settings: settings("commitlog_sync", "batch"), Offset: -1200 * time.Millisecond, Blur: 300 * time.Millisecond}} {
+		if found := fine.faults(); len(found) > 0 {
+			t.Errorf("%+v: %+v", fine, found)
 		}
 	}
-	if wrong := judge(nil); len(wrong) != 3 {
-		t.Errorf("a node that says nothing: %v", wrong)
+	for setting, bad := range map[string]string{"commitlog_sync": "periodic", "paxos_variant": "v1", "paxos_state_purging": "legacy"} {
+		n := Node{Version: "5.0.6", Settings: settings(setting, bad)}
+		if found := n.faults(); len(found) != 1 || !strings.Contains(found[0].says, setting+" is "+bad+", and must be ") || !strings.Contains(found[0].fix, setting+": ") {
+			t.Errorf("%s %s: %+v", setting, bad, found)
+		}
+	}
+	if found := (&Node{Version: "5.0.6"}).faults(); len(found) != 3 {
+		t.Errorf("a node that says nothing: %+v", found)
+	}
+	if found := (&Node{Version: "3.11.4"}).faults(); len(found) != 1 || found[0].check != "version" {
+		t.Errorf("an old node: %+v", found)
+	}
+	if found := (&Node{Version: "5.0.6", Settings: settings(), Offset: -1500 * time.Millisecond}).faults(); len(found) != 1 || found[0].check != "clock" {
+		t.Errorf("a clock that is off: %+v", found)
 	}
 }
 

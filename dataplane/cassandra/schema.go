@@ -3,6 +3,8 @@ package cassandra
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gocql/gocql"
@@ -76,8 +78,8 @@ func keyspace(name string, copies map[string]int) string {
 	replication := "'class': 'SimpleStrategy', 'replication_factor': 1"
 	if len(copies) > 0 {
 		replication = "'class': 'NetworkTopologyStrategy'"
-		for dc, n := range copies {
-			replication += fmt.Sprintf(", '%s': %d", strings.ReplaceAll(dc, "'", "''"), n)
+		for _, dc := range slices.Sorted(maps.Keys(copies)) {
+			replication += fmt.Sprintf(", '%s': %d", strings.ReplaceAll(dc, "'", "''"), copies[dc])
 		}
 	}
 	return fmt.Sprintf("CREATE KEYSPACE IF NOT EXISTS %s WITH replication = {%s}", name, replication)

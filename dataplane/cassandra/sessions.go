@@ -1,10 +1,11 @@
 package cassandra
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -12,10 +13,21 @@ import (
 	"segue/dataplane/session"
 )
 
+// The fields under which a session's rows stand.
 const (
-	pinField = "pin"
-	maxPins  = 4 * session.MaxPins // rows of a session, from where on those that say nothing any more are removed
+	pinField   = "pin"   // an event that is a pin and nothing else, in the form that every version reads
+	eventField = "event" // any other event
+	guardField = "guard" // the number of the last swap: written by lightweight transactions only
 )
+
+const (
+	maxPins = 4 * session.MaxPins // rows of a session, from where on those that say nothing any more are removed
+	day     = 24 * time.Hour
+	maxDays = 1000 // pages of a history that are looked at
+)
+
+// guardItem is the key of a session's one guard row.
+var guardItem = []byte{0}
 
 // sessions is the store as session.Store. Each event is a row that is never changed, so that no two writers can be in each other's way
 // and it does not matter in which order replicas hear of them; what they come to is for session.Apply.
@@ -24,6 +36,7 @@ type sessions struct{ *Store }
 // event is a row of a session.
 type event struct {
 	session.Event
+	field       string
 	item, value []byte
 	life        int // seconds that are left to it
 }
@@ -34,7 +47,7 @@ func (s sessions) Load(ctx context.Context, k session.Key) (*session.Session, er
 		return nil, err
 	}
 	defer s.leave()
-	events, err := s.events(ctx, k)
+	events, err := s.events(ctx, gocql.Quorum, k)
 	if err != nil {
 		return nil, err
 	}
@@ -53,13 +66,15 @@ func apply(old *session.Session, k session.Key, rows []event) (*session.Session,
 	return session.Apply(old, k, events...)
 }
 
-func (s sessions) events(ctx context.Context, k session.Key) (found []event, err error) {
+func (s sessions) events(ctx context.Context, level gocql.Consistency, k session.Key) (found []event, err error) {
 	err = s.often(ctx, func(ctx context.Context) error {
 		found = nil
-		iter := s.read(ctx, gocql.Quorum, s.names.soft.load, k.App, k.ID, pinField).Iter()
+		iter := s.read(ctx, level, s.names.soft.load, k.App, k.ID).Iter()
 		var e event
-		for iter.Scan(&e.item, &e.value, &e.life) {
-			found = append(found, e)
+		for iter.Scan(&e.field, &e.item, &e.value, &e.life) {
+			if e.field != guardField {
+				found = append(found, e)
+			}
 			e = event{}
 		}
 		return iter.Close()
@@ -68,11 +83,35 @@ func (s sessions) events(ctx context.Context, k session.Key) (found []event, err
 		return nil, fmt.Errorf("cassandra: session: %w", err)
 	}
 	for i := range found {
-		if found[i].Event, err = decodeEvent(found[i].item, found[i].value); err != nil {
+		if err := found[i].decode(); err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
+}
+
+func (e *event) decode() (err error) {
+	switch e.field {
+	case pinField:
+		e.Event, err = decodeEvent(e.item, e.value)
+	case eventField:
+		if e.Event, err = session.DecodeEvent(e.value); err != nil {
+			err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
+	default:
+		err = fmt.Errorf("%w: a session's row of a kind that this program does not know", ErrCorrupt)
+	}
+	return err
+}
+
+// rowOfEvent writes an event as a row.
+func rowOfEvent(e session.Event) (event, error) {
+	if e.Field.Name == "" && e.Guard == 0 {
+		item, value := encodeEvent(e)
+		return event{Event: e, field: pinField, item: item, value: value}, nil
+	}
+	value, err := session.EncodeEvent(&e)
+	return event{Event: e, field: eventField, item: append(binary.BigEndian.AppendUint64(nil, uint64(e.Clock())), e.Digest()...), value: value}, err
 }
 
 // Append adds events to a session.
@@ -87,22 +126,16 @@ func (s sessions) Append(ctx context.Context, k session.Key, events ...session.E
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotWritten, err)
 	}
-	there, err := s.events(ctx, k)
+	there, rows, err := s.judge(ctx, k, events)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotWritten, err)
 	}
-	old, err := apply(nil, k, there)
-	if err == nil {
-		_, err = session.Apply(old, k, events...)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotWritten, err)
-	}
-	rows := make([]event, len(events))
-	for i, e := range events {
-		rows[i].item, rows[i].value = encodeEvent(e)
-	}
-	if err := s.put(ctx, k, rows); err != nil {
+	var group sync.WaitGroup
+	var remembered error
+	group.Go(func() { remembered = s.remember(ctx, k, rows) })
+	err = s.put(ctx, k, rows)
+	group.Wait()
+	if err := errors.Join(err, remembered); err != nil {
 		return fmt.Errorf("%w: session: %w", ErrUnknown, err)
 	}
 	if len(there) > maxPins {
@@ -111,13 +144,29 @@ func (s sessions) Append(ctx context.Context, k session.Key, events ...session.E
 	return nil
 }
 
+// judge refuses events that the session cannot take, before anything is written.
+func (s sessions) judge(ctx context.Context, k session.Key, events []session.Event) (there, rows []event, err error) {
+	if there, err = s.events(ctx, gocql.Quorum, k); err != nil {
+		return nil, nil, err
+	}
+	old, err := apply(nil, k, there)
+	if err == nil {
+		_, err = session.Apply(old, k, events...)
+	}
+	for _, e := range events {
+		row, encoded := rowOfEvent(e)
+		rows, err = append(rows, row), errors.Join(err, encoded)
+	}
+	return there, rows, err
+}
+
 // put writes rows of one session. All stand in one partition: a batch there is written as a whole.
 func (s sessions) put(ctx context.Context, k session.Key, rows []event) error {
 	return s.often(ctx, func(ctx context.Context) error {
 		b := s.driver.Load().NewBatch(gocql.UnloggedBatch).WithContext(ctx)
 		b.SetConsistency(gocql.Quorum)
 		for _, e := range rows {
-			b.Query(s.names.soft.add, k.App, k.ID, pinField, e.item, e.value, seconds(s.opts.Keep))
+			b.Query(s.names.soft.add, k.App, k.ID, e.field, e.item, e.value, seconds(s.opts.Keep))
 		}
 		return s.driver.Load().ExecuteBatch(b)
 	})
@@ -139,24 +188,17 @@ func (s sessions) refresh(ctx context.Context, k session.Key, rows []event) {
 	}
 }
 
-// prune removes the rows that say nothing any more: for each service all but the latest, and never the first of all, which says when
-// the session began.
+// prune removes the rows that say nothing any more. What they said stays in the history.
 func (s sessions) prune(ctx context.Context, k session.Key, rows []event) {
-	latest := map[string]event{}
-	first := rows[0]
-	for _, e := range rows {
-		if e.At.Before(first.At) {
-			first = e
-		}
-		if was, ok := latest[e.Pin.Service]; !ok || bytes.Compare(e.item, was.item) > 0 {
-			latest[e.Pin.Service] = e
-		}
+	now, err := apply(nil, k, rows)
+	if err != nil {
+		return
 	}
-	for _, e := range rows {
-		if bytes.Equal(e.item, latest[e.Pin.Service].item) || bytes.Equal(e.item, first.item) {
+	for i := range rows {
+		if e := &rows[i]; now.Says(&e.Event) {
 			continue
 		}
-		if err := s.query(ctx, gocql.Quorum, s.names.soft.remove, k.App, k.ID, pinField, e.item).Exec(); err != nil {
+		if err := s.query(ctx, gocql.Quorum, s.names.soft.remove, k.App, k.ID, rows[i].field, rows[i].item).Exec(); err != nil {
 			s.opts.Log.Debug("a row of a session that says nothing stays", "error", err)
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,40 +15,48 @@ import (
 // Node is what one node says of itself.
 type Node struct {
 	Address, Datacenter, Version string
-	CommitLog, Paxos, Purging    string        // as in system_views.settings
-	Offset                       time.Duration // its clock against ours
-	Wrong                        []string      // what breaks a promise
-	Err                          error         // it could not be asked
+	Settings                     map[string]string // those of need, as in system_views.settings
+	Offset, Blur                 time.Duration     // its clock against ours, and how well that is known
+	Err                          error             // it could not be asked
+}
+
+// fault is what breaks a promise at a node.
+type fault struct{ check, says, fix string }
+
+// setting is one that must have one of some values.
+type setting struct {
+	name    string
+	allowed []string
+	why     string
 }
 
 // need are the settings without which an acknowledged write can vanish or cost twice the trips.
-var need = []struct {
-	setting string
-	allowed []string
-	why     string
-}{
+var need = []setting{
 	{"commitlog_sync", []string{"group", "batch"}, "an acknowledged write can be lost in a power cut"},
 	{"paxos_variant", []string{"v2"}, "commits at LOCAL_QUORUM are safe with v2 only"},
 	{"paxos_state_purging", []string{"repaired"}, "a promise can be forgotten before it is kept everywhere"},
 }
 
-// judge finds what is wrong with a node's settings.
-func judge(settings map[string]string) []string {
-	var wrong []string
-	for _, n := range need {
-		value, ok := settings[n.setting]
-		fine := false
-		for _, allowed := range n.allowed {
-			fine = fine || strings.EqualFold(value, allowed)
-		}
+// faults finds what is wrong with a node.
+func (n *Node) faults() (found []fault) {
+	if err := recentEnough(n.Version); err != nil {
+		return []fault{{"version", err.Error(), fixVersion}}
+	}
+	for _, must := range need {
+		value, ok := n.Settings[must.name]
 		if !ok {
 			value = "not known to it"
 		}
-		if !fine {
-			wrong = append(wrong, fmt.Sprintf("%s is %s, and must be %s: %s", n.setting, value, strings.Join(n.allowed, " or "), n.why))
+		if !slices.ContainsFunc(must.allowed, func(allowed string) bool { return strings.EqualFold(value, allowed) }) {
+			says := fmt.Sprintf("%s is %s, and must be %s: %s", must.name, value, strings.Join(must.allowed, " or "), must.why)
+			found = append(found, fault{"settings", says, fixes[must.name]})
 		}
 	}
-	return wrong
+	if n.Offset.Abs()-n.Blur > maxClockOffset {
+		says := fmt.Sprintf("its clock is %s off ours, and may be %s: ages and times to live would lie", n.Offset.Round(time.Millisecond), maxClockOffset)
+		found = append(found, fault{"clock", says, fixClock})
+	}
+	return found
 }
 
 // oldest is the first version with Paxos v2, virtual tables of settings and group commit together.
@@ -71,6 +80,20 @@ func recentEnough(version string) error {
 		return fmt.Errorf("%w: %s; %d.%d is the first that will do", ErrOldServer, version, oldest[0], oldest[1])
 	}
 	return nil
+}
+
+// modern refuses servers that lack what the schema and the statements need, before anything is written there.
+func (s *Store) modern(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Resolve)
+	defer cancel()
+	var version string
+	err := s.often(ctx, func(ctx context.Context) error {
+		return s.read(ctx, gocql.One, "SELECT release_version FROM system.local").Scan(&version)
+	})
+	if err != nil {
+		return fmt.Errorf("cassandra: the server's version: %w", err)
+	}
+	return recentEnough(version)
 }
 
 // Look asks every node what it is and how it is set. A node that cannot be asked has an Err; only when none can, Look fails.
@@ -97,6 +120,9 @@ func (s *Store) ring(ctx context.Context) ([]Node, error) {
 		return nil, fmt.Errorf("cassandra: the nodes: %w", err)
 	}
 	nodes := []Node{me}
+	if recentEnough(me.Version) != nil { // it has no such table
+		return nodes, nil
+	}
 	iter := s.read(at(ctx, me.Address), gocql.One, "SELECT native_address, data_center, release_version FROM system.peers_v2").Iter()
 	var n Node
 	for iter.Scan(&n.Address, &n.Datacenter, &n.Version) {
@@ -110,30 +136,26 @@ func (s *Store) ring(ctx context.Context) ([]Node, error) {
 
 // ask fills in what a node says.
 func (s *Store) ask(ctx context.Context, n *Node) {
-	if err := recentEnough(n.Version); err != nil {
-		n.Wrong = append(n.Wrong, err.Error())
+	if recentEnough(n.Version) != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(at(ctx, n.Address), s.opts.Timeout)
 	defer cancel()
-	settings := map[string]string{}
+	n.Settings = map[string]string{}
 	var name, value string
 	iter := s.read(ctx, gocql.One, "SELECT name, value FROM system_views.settings").Iter()
 	for iter.Scan(&name, &value) {
-		settings[name] = value
+		if slices.ContainsFunc(need, func(must setting) bool { return must.name == name }) {
+			n.Settings[name] = value
+		}
 	}
 	var clock int64
 	asked := s.opts.Now()
 	if n.Err = errors.Join(iter.Close(), s.read(ctx, gocql.One, "SELECT toUnixTimestamp(now()) FROM system.local").Scan(&clock)); n.Err != nil {
 		return
 	}
-	answered := s.opts.Now()
-	n.CommitLog, n.Paxos, n.Purging = settings["commitlog_sync"], settings["paxos_variant"], settings["paxos_state_purging"]
-	n.Offset = time.UnixMilli(clock).Sub(asked.Add(answered.Sub(asked) / 2))
-	n.Wrong = judge(settings)
-	if n.Offset.Abs()-answered.Sub(asked)/2 > maxClockOffset {
-		n.Wrong = append(n.Wrong, fmt.Sprintf("its clock is %s off ours, and may be %s: ages and times to live would lie", n.Offset.Round(time.Millisecond), maxClockOffset))
-	}
+	n.Blur = s.opts.Now().Sub(asked) / 2
+	n.Offset = time.UnixMilli(clock).Sub(asked.Add(n.Blur))
 }
 
 // inspect looks at the nodes and decides whether new claims are taken. Outcomes are recorded in any case: what was sent was sent.
@@ -144,11 +166,12 @@ func (s *Store) inspect(ctx context.Context) error {
 	}
 	var wrong []error
 	for _, n := range nodes {
-		for _, w := range n.Wrong {
-			wrong = append(wrong, fmt.Errorf("node %s: %s", n.Address, w))
-		}
-		if n.Err != nil {
+		if n.Err != nil { // the others tell; when it is back, it is asked
 			s.opts.Log.Warn("a node of Cassandra could not be asked for its settings", "node", n.Address, "error", n.Err)
+			continue
+		}
+		for _, f := range n.faults() {
+			wrong = append(wrong, fmt.Errorf("node %s: %s", n.Address, f.says))
 		}
 	}
 	if len(wrong) == 0 {
@@ -157,6 +180,6 @@ func (s *Store) inspect(ctx context.Context) error {
 	}
 	refusal := fmt.Errorf("%w: %w", ErrRefused, errors.Join(wrong...))
 	s.opts.Log.Error("guarded work is refused until the cluster is set right", "error", refusal)
-	s.refusal.Store(&refusal)
+	s.refuse(refusal)
 	return nil
 }

@@ -29,7 +29,11 @@ type openStatements struct {
 	byID, byName, minutes, byMinute string
 }
 
-type softStatements struct{ load, add, remove string }
+type softStatements struct {
+	load, add, remove string
+	first, next       string // guard rows: of the first swap, of each after it
+	remember, history string
+}
 
 type objectStatements struct{ add, load string }
 
@@ -66,9 +70,13 @@ func statementsFor(ledger, soft string) statements {
 			byMinute:   in("SELECT at, k, service FROM @L.recent WHERE minute = ? AND shard = ?"),
 		},
 		soft: softStatements{
-			load:   in("SELECT item, value, TTL(value) FROM @S.session WHERE app = ? AND sid = ? AND field = ?"),
-			add:    in("INSERT INTO @S.session (app, sid, field, item, value) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
-			remove: in("DELETE FROM @S.session WHERE app = ? AND sid = ? AND field = ? AND item = ?"),
+			load:     in("SELECT field, item, value, TTL(value) FROM @S.session WHERE app = ? AND sid = ?"),
+			add:      in("INSERT INTO @S.session (app, sid, field, item, value) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
+			remove:   in("DELETE FROM @S.session WHERE app = ? AND sid = ? AND field = ? AND item = ?"),
+			first:    in("INSERT INTO @S.session (app, sid, field, item, value) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?"),
+			next:     in("UPDATE @S.session USING TTL ? SET value = ? WHERE app = ? AND sid = ? AND field = ? AND item = ? IF value = ?"),
+			remember: in("INSERT INTO @S.history (app, sid, page, hlc, event, data) VALUES (?, ?, ?, ?, ?, ?) USING TTL ?"),
+			history:  in("SELECT data FROM @S.history WHERE app = ? AND sid = ? AND page = ?"),
 		},
 		object: objectStatements{
 			add:  in("INSERT INTO @L.object (app, service, id, provider, account, encoded) VALUES (?, ?, ?, ?, ?, ?)"),

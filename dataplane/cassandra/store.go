@@ -2,6 +2,8 @@ package cassandra
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,23 +31,15 @@ type Store struct {
 // Open connects, and checks or makes the schema. A cluster whose settings break promises opens: what it holds can be read, outcomes can
 // be recorded, and claims are refused.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	o, err := o.filled()
+	s, err := prepare(o)
 	if err != nil {
 		return nil, err
 	}
-	driver, err := connect(o)
-	if err != nil {
-		return nil, err
-	}
-	s := &Store{opts: o, names: statementsFor(o.Ledger, o.Soft)}
-	s.driver.Store(driver)
-	s.entries.init()
-	err = s.prepareSchema(ctx)
-	if err == nil {
-		err = s.inspect(ctx)
-	}
-	if err != nil {
-		driver.Close()
+	switch err := s.reach(ctx); {
+	case errors.Is(err, ErrUnreached) && o.Patient:
+		s.opts.Log.Warn("Cassandra cannot be used yet: effects are refused", "error", err)
+		s.refuse(err)
+	case err != nil:
 		return nil, err
 	}
 	background, cancel := context.WithCancel(context.Background())
@@ -54,6 +48,40 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.idle.Go(func() { s.tidy(background) })
 	s.idle.Go(func() { s.keepHouse(background) })
 	return s, nil
+}
+
+// prepare makes a store that is connected to nobody.
+func prepare(o Options) (*Store, error) {
+	o, err := o.filled()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opts: o, names: statementsFor(o.Ledger, o.Soft)}
+	s.entries.init()
+	return s, nil
+}
+
+// reach connects for the first time. While it looks at what it reached, nobody else sees the connection: calls fail until all is well.
+func (s *Store) reach(ctx context.Context) error {
+	driver, err := connect(s.opts)
+	if err != nil {
+		return err
+	}
+	scout := &Store{opts: s.opts, names: s.names}
+	scout.driver.Store(driver)
+	if err = scout.modern(ctx); err == nil {
+		err = scout.prepareSchema(ctx)
+	}
+	if err == nil {
+		err = scout.inspect(ctx)
+	}
+	if err != nil {
+		driver.Close()
+		return err
+	}
+	s.refusal.Store(scout.refusal.Load())
+	s.driver.Store(driver)
+	return nil
 }
 
 // Ledger is the store of transactions.
@@ -70,6 +98,11 @@ func (s *Store) Refused() error {
 	return nil
 }
 
+// Level is how a write of a transaction is acknowledged.
+func (s *Store) Level() string { return "serial" }
+
+func (s *Store) refuse(why error) { s.refusal.Store(&why) }
+
 // Close waits for the calls under way, tidies what this process left, and disconnects.
 func (s *Store) Close() error {
 	s.gate.Lock()
@@ -84,32 +117,43 @@ func (s *Store) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
 	defer cancel()
 	s.entries.retire()
-	s.flush(ctx)
-	s.driver.Load().Close()
+	if driver := s.driver.Load(); driver != nil {
+		s.flush(ctx)
+		driver.Close()
+	}
 	return nil
 }
 
 // enter lets a call in unless the store is closed.
 func (s *Store) enter() error {
 	s.gate.RLock()
-	if s.closed {
-		s.gate.RUnlock()
-		return ErrClosed
+	err := error(nil)
+	switch {
+	case s.closed:
+		err = ErrClosed
+	case s.driver.Load() == nil:
+		err = fmt.Errorf("%w: %w", ErrNotWritten, s.Refused())
 	}
-	return nil
+	if err != nil {
+		s.gate.RUnlock()
+	}
+	return err
 }
 
 func (s *Store) leave() { s.gate.RUnlock() }
 
-// keepHouse looks at the cluster's settings now and then, and gives open rows new life at half of theirs.
+// keepHouse looks at the cluster's settings now and then (soon, while they are wrong), and gives open rows new life at half of theirs.
 func (s *Store) keepHouse(ctx context.Context) {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(lookAgain)
 	defer ticker.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if s.driver.Load() == nil || s.Refused() == nil && n%int(lookEvery/lookAgain) > 0 {
+			continue
 		}
 		if err := s.inspect(ctx); err != nil && ctx.Err() == nil {
 			s.opts.Log.Warn("the settings of Cassandra could not be looked at", "error", err)

@@ -355,14 +355,14 @@ func TestLook(t *testing.T) {
 		t.Fatalf("%v: %v", nodes, err)
 	}
 	n := nodes[0]
-	if n.Err != nil || len(n.Wrong) > 0 || n.Version != "5.0.6" || n.Datacenter != "dc1" || n.CommitLog != "group" || n.Paxos != "v2" || n.Purging != "repaired" || n.Offset.Abs() > time.Second {
+	if n.Err != nil || len(n.faults()) > 0 || n.Version != "5.0.6" || n.Datacenter != "dc1" || !reflect.DeepEqual(n.Settings, settings()) || n.Offset.Abs() > time.Second {
 		t.Errorf("the node says %+v", n)
 	}
 	ahead := open(t, Options{Hosts: one(t), Now: func() time.Time { return time.Now().Add(-3 * time.Second) }})
 	if err := ahead.Refused(); err == nil || !strings.Contains(err.Error(), "its clock is 3") {
 		t.Errorf("a clock that is off: %v", err)
 	}
-	if _, err := Open(t.Context(), Options{Hosts: []string{"127.0.250.1"}}); err == nil || !strings.Contains(err.Error(), "no node of [127.0.250.1] lets us in") {
+	if _, err := Open(t.Context(), Options{Hosts: []string{"127.0.250.1"}}); err == nil || !strings.Contains(err.Error(), "no node lets us in, of [127.0.250.1]") {
 		t.Errorf("nobody there: %v", err)
 	}
 }

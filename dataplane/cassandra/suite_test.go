@@ -76,7 +76,7 @@ func quiet() *slog.Logger {
 }
 
 // emptyTables are those that the suites write to.
-var emptyTables = []string{"ledger.tx", "ledger.slot", "ledger.open", "ledger.payload", "ledger.object", "ledger.id", "ledger.name", "ledger.minute", "ledger.recent", "soft.session"}
+var emptyTables = []string{"ledger.tx", "ledger.slot", "ledger.open", "ledger.payload", "ledger.object", "ledger.id", "ledger.name", "ledger.minute", "ledger.recent", "soft.session", "soft.history"}
 
 func empty(t testing.TB) {
 	t.Helper()

@@ -68,6 +68,7 @@ func (r *reply) Begin(status int, h message.Header) error {
 	}
 	r.events.begin(r.w.Header(), r.length)
 	r.w.WriteHeader(status)
+	// killpoint: answer.begun
 	if events := strings.HasPrefix(r.w.Header().Get("Content-Type"), "text/event-stream"); !events || r.length >= 0 {
 		return nil
 	}
@@ -132,6 +133,7 @@ func (r *reply) Write(p []byte) error {
 		r.hurry()
 	}
 	n, err := r.w.Write(p)
+	// killpoint: answer.during
 	r.sent += int64(n)
 	r.events.passed(p[:n])
 	if err == nil && r.sent != r.length {

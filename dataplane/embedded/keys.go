@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"segue/dataplane/ledger"
+	"segue/dataplane/session"
 )
 
 // The first byte of a key says what it is. Ledger and sessions share no prefix.
@@ -13,12 +14,15 @@ const (
 	formatPrefix  = 'f' // the directory's format
 	rowPrefix     = 't' // hash → transaction
 	idPrefix      = 'i' // id → hash
-	openPrefix    = 'o' // created, hash → state; for rows in Intent or Held
+	openPrefix    = 'o' // created, hash → state; for pending rows
 	createdPrefix = 'c' // created, hash
 	namePrefix    = 'k' // digest of the caller's key, created, hash: people look for keys without knowing the application
 	objectPrefix  = 'w' // digest of (application, service, id) → who owns it
 	sessionPrefix = 's' // hash → session
 	updatedPrefix = 'u' // hour of the last change, hash
+	runPrefix     = 'r' // id → run
+	payloadPrefix = 'p' // hash, part → when it was kept, and what
+	historyPrefix = 'h' // hash, clock, digest → event of a session
 )
 
 // format is the form of the directory: the prefixes above and what stands under them.
@@ -32,10 +36,21 @@ const (
 type hash = [hashSize]byte
 
 func rowKey(h hash) []byte                   { return append([]byte{rowPrefix}, h[:]...) }
+func runKey(id string) []byte                { return append([]byte{runPrefix}, id...) }
 func idKey(id string) []byte                 { return append([]byte{idPrefix}, id...) }
 func sessionKey(h hash) []byte               { return append([]byte{sessionPrefix}, h[:]...) }
 func openKey(at time.Time, h hash) []byte    { return timeKey(openPrefix, at, h) }
 func createdKey(at time.Time, h hash) []byte { return timeKey(createdPrefix, at, h) }
+
+func payloadKey(h hash, part string) []byte {
+	return append(append([]byte{payloadPrefix}, h[:]...), part...)
+}
+
+func historyBounds(h hash) []byte { return append([]byte{historyPrefix}, h[:]...) }
+
+func historyKey(h hash, e *session.Event) []byte {
+	return append(binary.BigEndian.AppendUint64(historyBounds(h), uint64(e.Clock())), e.Digest()...)
+}
 
 // updatedKey counts in hours: a session that changes often keeps its entry.
 func updatedKey(at time.Time, h hash) []byte {

@@ -91,6 +91,25 @@ func (s *Store) Ledger() ledger.Store { return transactions{s} }
 // Sessions is the store of sessions.
 func (s *Store) Sessions() session.Store { return sessions{s} }
 
+// Refused tells why nothing new is claimed: the disk is nearly full, or failed.
+func (s *Store) Refused() error {
+	if err := s.failed(); err != nil {
+		return err
+	}
+	return s.full()
+}
+
+// full refuses claims when less than the reserve is left.
+func (s *Store) full() error {
+	if left := s.space.Load(); left < s.opts.Reserve {
+		return fmt.Errorf("%w: %d MiB are left, and %d are kept for outcomes", ErrFull, left>>20, s.opts.Reserve>>20)
+	}
+	return nil
+}
+
+// Level is how a write is acknowledged.
+func (s *Store) Level() string { return "fsync" }
+
 // Close waits for the calls under way, writes what is in memory to its files and lets the directory go.
 func (s *Store) Close() (err error) {
 	s.gate.Lock()

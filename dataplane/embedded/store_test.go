@@ -70,6 +70,9 @@ func TestFull(t *testing.T) {
 	if current, won, err := s.Ledger().Claim(t.Context(), row); err != nil || won || current.ID != row.ID {
 		t.Errorf("a repeat on a full disk: %v %v", won, err)
 	}
+	if err := s.Refused(); !errors.Is(err, ErrFull) {
+		t.Errorf("refused: %v", err)
+	}
 	advance(t, s, done(row))
 	e := session.Event{At: row.Created, Pin: session.Pin{Service: "payments", Provider: "stripe"}}
 	if err := s.Sessions().Append(t.Context(), session.Key{ID: "a"}, e); err != nil {
@@ -151,7 +154,7 @@ func TestSweep(t *testing.T) {
 	if err := s.each(nil, nil, func(key, _ []byte) (bool, error) { left[key[0]]++; return true, nil }); err != nil {
 		t.Fatal(err)
 	}
-	want := map[byte]int{formatPrefix: 1, rowPrefix: 2, idPrefix: 2, createdPrefix: 2, namePrefix: 2, openPrefix: 1, objectPrefix: 1, sessionPrefix: 1, updatedPrefix: 1}
+	want := map[byte]int{formatPrefix: 1, rowPrefix: 2, idPrefix: 2, createdPrefix: 2, namePrefix: 2, openPrefix: 1, objectPrefix: 1, sessionPrefix: 1, updatedPrefix: 1, historyPrefix: 2}
 	if fmt.Sprint(left) != fmt.Sprint(want) {
 		t.Errorf("left %v, want %v", left, want)
 	}

@@ -55,6 +55,13 @@ func TestLedger(t *testing.T) {
 	})
 }
 
+func TestParts(t *testing.T) {
+	ledgertest.RunParts(t, func(t *testing.T) func() ledgertest.Parts {
+		open := reopener(t)
+		return func() ledgertest.Parts { return open() }
+	})
+}
+
 func TestSessions(t *testing.T) {
 	sessiontest.Run(t, func(t *testing.T) func() session.Store {
 		open := reopener(t)

@@ -29,8 +29,8 @@ func (s *Store) keepHouse(ctx context.Context) {
 	}
 }
 
-// sweep removes transactions and sessions that nobody touched since Keep, with their indices. A transaction without an outcome is
-// kept however old it is: it ends by evidence. Owners of objects are kept as long as the store.
+// sweep removes transactions and sessions that nobody touched since Keep, with their indices, fenced runs and payloads. A transaction
+// without an outcome is kept however old it is: it ends by evidence. Owners of objects are kept as long as the store.
 func (s *Store) sweep(ctx context.Context, now time.Time) (int, error) {
 	before := now.Add(-s.opts.Keep)
 	rows, err := s.sweepIndex(ctx, createdPrefix, before, s.sweepRow)
@@ -38,7 +38,51 @@ func (s *Store) sweep(ctx context.Context, now time.Time) (int, error) {
 		return rows, err
 	}
 	gone, err := s.sweepIndex(ctx, updatedPrefix, before, s.sweepSession)
-	return rows + gone, err
+	if err != nil {
+		return rows + gone, err
+	}
+	if err := s.sweepRuns(before); err != nil {
+		return rows + gone, err
+	}
+	return rows + gone, s.sweepPayloads(ctx, before)
+}
+
+// sweepRuns forgets runs that were fenced long ago: nothing is left of them.
+func (s *Store) sweepRuns(before time.Time) error {
+	b := s.db.NewBatch()
+	err := s.each([]byte{runPrefix}, nil, func(key, value []byte) (bool, error) {
+		r, err := ledger.DecodeRun(value)
+		if err == nil && !r.Fenced.IsZero() && r.Fenced.Before(before) {
+			remove(b, key)
+		}
+		return true, err
+	})
+	if err != nil || b.Empty() {
+		return err
+	}
+	return s.commit(b, pebble.NoSync)
+}
+
+// sweepPayloads removes what was kept long ago, unless its transaction is still open.
+func (s *Store) sweepPayloads(ctx context.Context, before time.Time) error {
+	b := s.db.NewBatch()
+	err := s.each([]byte{payloadPrefix}, nil, func(key, value []byte) (bool, error) {
+		if len(value) < timeSize || len(key) < 1+hashSize {
+			return false, ErrCorrupt
+		}
+		if !timeOf(append([]byte{0}, value[:timeSize]...)).Before(before) {
+			return true, ctx.Err()
+		}
+		t, err := transactions{s}.row(hash(key[1 : 1+hashSize]))
+		if err == nil && (t == nil || !t.Pending()) {
+			remove(b, key)
+		}
+		return true, err
+	})
+	if err != nil || b.Empty() {
+		return err
+	}
+	return s.commit(b, pebble.NoSync)
 }
 
 // sweepIndex goes through an index from its oldest entry, a batch at a time.
@@ -116,6 +160,7 @@ func (s *Store) sweepSession(h hash, before time.Time) (bool, error) {
 	b := s.db.NewBatch()
 	remove(b, sessionKey(h))
 	remove(b, updatedKey(found.Updated, h))
+	_ = b.DeleteRange(historyBounds(h), after(historyBounds(h)), nil) // in memory, like set
 	s.known.talks.drop(found.Key)
 	err = s.commit(b, pebble.NoSync)
 	s.known.talks.drop(found.Key) // a read may have met the row between the two

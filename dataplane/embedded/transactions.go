@@ -14,14 +14,14 @@ import (
 )
 
 // errClaim refuses what is no claim: a bug of the caller.
-var errClaim = errors.New("embedded: a claim is version 1 of a row with an id, in Intent, with its attempt")
+var errClaim = errors.New("embedded: a claim is version 1 of a row with an id, in Intent with its attempt, or planted")
 
 // transactions is the store as ledger.Store.
 type transactions struct{ *Store }
 
 // Claim inserts t with its INTENT, its open entry and its places in the indices in one write.
 func (s transactions) Claim(ctx context.Context, t *ledger.Transaction) (*ledger.Transaction, bool, error) {
-	if t.Version != 1 || t.ID == "" || t.State != ledger.Intent || len(t.Attempts) == 0 {
+	if !t.Claimable() {
 		return nil, false, errClaim
 	}
 	h := t.Key.Hash()
@@ -33,8 +33,8 @@ func (s transactions) Claim(ctx context.Context, t *ledger.Transaction) (*ledger
 	if current, err := s.row(h); err != nil || current != nil {
 		return current, false, err
 	}
-	if left := s.space.Load(); left < s.opts.Reserve {
-		return nil, false, fmt.Errorf("%w: %d MiB are left, and %d are kept for outcomes", ErrFull, left>>20, s.opts.Reserve>>20)
+	if err := s.full(); err != nil {
+		return nil, false, err
 	}
 	if err := s.put(h, nil, t); err != nil {
 		return nil, false, err
@@ -110,13 +110,15 @@ func set(b *pebble.Batch, key, value []byte) { _ = b.Set(key, value, nil) }
 func remove(b *pebble.Batch, key []byte) { _ = b.Delete(key, nil) }
 
 func heldBy(t *ledger.Transaction) int64 {
-	if t != nil && t.State == ledger.Held {
+	if t != nil && unknown(t.State) {
 		return 1
 	}
 	return 0
 }
 
-func held(value []byte) bool { return len(value) == 1 && ledger.State(value[0]) == ledger.Held }
+func held(value []byte) bool { return len(value) == 1 && unknown(ledger.State(value[0])) }
+
+func unknown(s ledger.State) bool { return s == ledger.Held || s == ledger.Cancelling }
 
 func timeOf(key []byte) time.Time {
 	if len(key) < 1+timeSize {
@@ -292,7 +294,7 @@ func indexFor(q ledger.Query) []byte {
 	switch {
 	case q.Key != "":
 		return nameBounds(q.Key)
-	case q.State == ledger.Intent || q.State == ledger.Held:
+	case q.State == ledger.Intent || q.State == ledger.Held || q.State == ledger.Cancelling:
 		return []byte{openPrefix}
 	default:
 		return []byte{createdPrefix}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"strconv"
 	"strings"
 	"time"
 
@@ -225,6 +226,18 @@ func ProviderKeyFor(secret []byte, t *Transaction, c *policy.Candidate) string {
 // Reference is our name for the attempt that t is about to make there. It rises with the provider key's n: a lookup names one of them.
 func Reference(t *Transaction, provider, account string) string {
 	return fmt.Sprintf("%s-%d", t.ID, t.definite(provider, account))
+}
+
+// TransactionOf returns the id of the transaction that made a reference: a webhook needs no index.
+func TransactionOf(reference string) (id string, ok bool) {
+	i := strings.LastIndexByte(reference, '-')
+	if i <= len("tx_") || !strings.HasPrefix(reference, "tx_") {
+		return "", false
+	}
+	if _, err := strconv.ParseUint(reference[i+1:], 10, 16); err != nil {
+		return "", false
+	}
+	return reference[:i], true
 }
 
 // definite counts the attempts at a provider whose outcome is certain. Only they raise n: after an unknown outcome the same key must

@@ -22,13 +22,14 @@ var ErrNotFound = errors.New("ledger: not found")
 // Store keeps transactions, linearizable per key. When Claim or Advance returns nil the row is on stable storage. An
 // error means that the outcome of the write is unknown to the caller: load and compare Token.
 type Store interface {
-	// Claim inserts t (version 1, its INTENT and its open entry in one write) unless the key has a row; then it returns that row and false.
+	// Claim inserts t (version 1, its INTENT and its open entry in one write; or a planted row, which has neither) unless the key has a row;
+	// then it returns that row and false.
 	Claim(ctx context.Context, t *Transaction) (current *Transaction, won bool, err error)
-	// Advance replaces the row if its version is t.Version-1, and moves the open entry: rows in Intent or Held have one under their Run.
+	// Advance replaces the row if its version is t.Version-1, and moves the open entry: pending rows have one under their Run.
 	Advance(ctx context.Context, t *Transaction) (current *Transaction, how Written, err error)
 	Load(ctx context.Context, k Key) (*Transaction, error)
 	ByID(ctx context.Context, id string) (*Transaction, error)
-	// Open yields every transaction in Intent or Held, of any run, oldest first, until yield returns false.
+	// Open yields every pending transaction, of any run, oldest first, until yield returns false.
 	Open(ctx context.Context, yield func(*Transaction) bool) error
 	// Recent returns the newest transactions that pass q, newest first.
 	Recent(ctx context.Context, q Query) ([]*Transaction, error)

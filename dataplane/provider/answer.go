@@ -38,6 +38,7 @@ type delivery struct {
 
 // deliver passes resp on. Its body may still be cut: until it ended by its framing, the outcome is unknown.
 func (d *delivery) deliver(resp *http.Response) Result {
+	// killpoint: answer.header
 	d.flight.begun(d.call.Read)
 	now := d.client.now()
 	d.result = Result{Outcome: ledger.Unknown, Kind: ledger.FromTimeout, Status: resp.StatusCode}
@@ -72,6 +73,7 @@ func (d *delivery) deliver(resp *http.Response) Result {
 	if err := d.pass(&b); err != nil {
 		return d.broken(class, err)
 	}
+	// killpoint: answer.read
 	d.flight.release()
 	d.result.Sample.Class, d.result.Outcome, d.result.Kind = class, outcome, ledger.FromAnswer
 	if len(resp.Trailer) > 0 {

@@ -17,6 +17,7 @@ type Call struct {
 	Request   *message.Request
 	Read      bool
 	Key       string        // idempotency key for the provider; "": none is sent
+	Reference string        // our reference, put into the request where the contract has a place for it; "": the bytes are the caller's alone
 	PerTry    time.Duration // to the first byte of the answer; the context's deadline holds too
 	RequestID string
 	// Guard is asked right before the first byte leaves, with the connection in hand; an error means that nothing is sent

@@ -116,6 +116,10 @@ func (o *outbound) attach(r *http.Request, m *message.Request) error {
 
 // request makes the request for a call. The second result is the RFC 9209 token of what is wrong.
 func (c *Client) request(ctx context.Context, call *Call, now time.Time) (*http.Request, string, error) {
+	call, err := referred(call)
+	if err != nil {
+		return nil, "proxy_configuration_error", err
+	}
 	t, err := c.targets.get(call.Candidate.Endpoint)
 	if err != nil {
 		return nil, "proxy_configuration_error", err

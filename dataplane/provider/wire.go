@@ -106,7 +106,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	if err := f.gate.enter(w); err != nil {
 		return 0, err
 	}
+	// killpoint: send.before
 	n, err := w.Conn.Write(p)
+	// killpoint: send.bytes
 	f.gate.leave(n)
 	return n, err
 }

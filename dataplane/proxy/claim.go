@@ -180,7 +180,7 @@ func (x *Exchange) intend(now time.Time) error {
 	}
 	x.work.tx.Session = x.talk.key.ID
 	var err error
-	if x.work.begun, err = d.Intend(x.work.tx, w, x.call.Request.Header, now); err != nil {
+	if x.work.begun, err = d.Intend(x.work.tx, w, x.call.Request, now); err != nil {
 		return unknown(x.work.tx) // the row is not what recall took it for: nothing is sent on a guess
 	}
 	return nil
@@ -195,6 +195,7 @@ func (x *Exchange) write(ctx context.Context) error {
 		case err != nil:
 			return unwritable(err)
 		}
+		// killpoint: retry.taken
 		return nil
 	}
 	current, err := x.proxy.cfg.Driver.Claim(ctx, x.work.tx)

@@ -26,7 +26,7 @@ type metrics struct {
 // storeSeconds is how long the ledger's writes take.
 type storeSeconds struct{ claim, final prometheus.Observer }
 
-func newMetrics(to prometheus.Registerer, region string) (*metrics, error) {
+func newMetrics(to prometheus.Registerer, region, level string) (*metrics, error) {
 	m := &metrics{
 		region: region,
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -52,7 +52,7 @@ func newMetrics(to prometheus.Registerer, region string) (*metrics, error) {
 			return nil, err
 		}
 	}
-	m.store = storeSeconds{claim: store.WithLabelValues("claim", "fsync"), final: store.WithLabelValues("final", "fsync")}
+	m.store = storeSeconds{claim: store.WithLabelValues("claim", level), final: store.WithLabelValues("final", level)}
 	return m, nil
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,6 +29,7 @@ type Config struct {
 	Run      string // of this agent; the rows of its live exchanges carry it
 	Ledger   ledger.Store
 	Sessions session.Store
+	Level    string // how the ledger acknowledges a write, for metrics; "": fsync
 	Board    *standing.Board
 	Client   *provider.Client
 	Driver   *settle.Driver
@@ -56,7 +58,7 @@ type Proxy struct {
 
 // New makes a proxy. Before the first Swap it knows no service.
 func New(cfg Config) (*Proxy, error) {
-	m, err := newMetrics(cfg.Metrics, cfg.Region)
+	m, err := newMetrics(cfg.Metrics, cfg.Region, cmp.Or(cfg.Level, "fsync"))
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,7 @@ func (p *Proxy) answer(_ context.Context, x *Exchange) error {
 	if !x.clock.final.IsZero() {
 		p.metrics.store.final.Observe(x.now().Sub(x.clock.final).Seconds())
 	}
+	// killpoint: answer.before
 	end := &x.work.end
 	x.told.outcome = end.Tx.Current().Outcome
 	x.work.entry.concluded(x)

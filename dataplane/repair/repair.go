@@ -100,7 +100,7 @@ func New(log *Log, transactions ledger.Store, talks session.Store, o Options) *R
 // refusals are answers of a store that was reached.
 var refusals = []error{
 	ledger.ErrNotFound, ledger.ErrNotProven, ledger.ErrTooMany, ledger.ErrTooLarge, ledger.ErrCorrupt, ledger.ErrNewer,
-	session.ErrNotFound, session.ErrTooManyPins, session.ErrTooLarge, session.ErrCorrupt, session.ErrNewer,
+	session.ErrNotFound, session.ErrTooManyPins, session.ErrTooMany, session.ErrTooLarge, session.ErrCorrupt, session.ErrNewer,
 }
 
 // Outage tells whether an error may mean that a quorum was out of reach: all may but the refusals that the stores name. A write that

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"segue/dataplane/session"
@@ -89,6 +90,51 @@ func (s sessions) direct(ctx context.Context, k session.Key, events []session.Ev
 	s.r.seen.change(k, events)
 	return nil
 }
+
+// Swap asks the store alone: what was promised to nobody else needs a quorum, and is never hinted.
+func (s sessions) Swap(ctx context.Context, k session.Key, old uint64, events ...session.Event) (bool, error) {
+	defer s.r.enter()()
+	ctx, cancel := context.WithTimeout(ctx, s.r.opts.Timeout)
+	defer cancel()
+	won, err := s.Store.Swap(ctx, k, old, events...)
+	switch {
+	case err != nil && s.r.opts.Outage(err):
+		s.r.down.Store(true)
+	case err == nil && won:
+		s.r.reached()
+		s.r.seen.change(k, session.Guarded(old+1, events))
+	}
+	return won, err
+}
+
+// History is the store's, with this region's waiting events in it. Without the store it is these alone.
+func (s sessions) History(ctx context.Context, k session.Key, yield func(session.Event) bool) error {
+	defer s.r.enter()()
+	mine, err := s.r.overlay(place{OfSession, k.Hash()})
+	if err != nil {
+		return err
+	}
+	if len(mine) == 0 {
+		return s.Store.History(ctx, k, yield)
+	}
+	events := mine
+	if err := s.Store.History(ctx, k, func(e session.Event) bool {
+		events = append(events, e)
+		return len(events) < maxHistory
+	}); err != nil && !s.r.opts.Outage(err) {
+		return err
+	}
+	slices.SortFunc(events, func(a, b session.Event) int { return session.Compare(&a, &b) })
+	for i := range events {
+		if (i == 0 || session.Compare(&events[i-1], &events[i]) != 0) && !yield(events[i]) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// maxHistory bounds the events of a history that are put in order in memory.
+const maxHistory = 100_000
 
 // Load reads a session, with this region's own hints in it. Where the store is out of reach it is what this region last saw of it.
 func (s sessions) Load(ctx context.Context, k session.Key) (*session.Session, error) {

@@ -7,11 +7,15 @@ import (
 	"time"
 )
 
-// rowVersion is the form in which sessions are written. A reader refuses newer ones: it would drop what it does not know.
-const rowVersion = 1
+// The forms in which sessions are written. A session without fields is written in the first, which older programs read too. A reader
+// refuses newer ones: it would drop what it does not know.
+const (
+	plainVersion = 1 // key, times, pins
+	rowVersion   = 2 // and the last swap, and fields
+)
 
-// MaxRow bounds an encoded session.
-const MaxRow = 64 << 10
+// MaxRow bounds an encoded session, and an encoded event.
+const MaxRow = 512 << 10
 
 var (
 	// ErrCorrupt says that bytes are no session.
@@ -22,14 +26,24 @@ var (
 	ErrTooLarge = fmt.Errorf("session: a row has at most %d bytes", MaxRow)
 )
 
-// Encode writes a session as a row: version, application, id, times, then the pins.
+// Encode writes a session as a row: version, application, id, times, the pins, then the last swap and the fields.
 func Encode(s *Session) ([]byte, error) {
-	b := append(make([]byte, 0, 128), rowVersion)
+	version := byte(plainVersion)
+	if len(s.Fields) > 0 || s.Guard > 0 {
+		version = rowVersion
+	}
+	b := append(make([]byte, 0, 128), version)
 	b = appendText(appendText(b, s.Key.App), s.Key.ID)
 	b = appendTime(appendTime(b, s.Created), s.Updated)
 	b = binary.AppendUvarint(b, uint64(len(s.Pins)))
 	for _, p := range s.Pins {
 		b = appendTime(appendText(appendText(b, p.Service), p.Provider), p.At)
+	}
+	if version == rowVersion {
+		b = binary.AppendUvarint(binary.AppendUvarint(b, s.Guard), uint64(len(s.Fields)))
+		for i := range s.Fields {
+			b = appendField(b, &s.Fields[i])
+		}
 	}
 	if len(s.Pins) > MaxPins {
 		return nil, ErrTooManyPins
@@ -53,7 +67,7 @@ func Decode(b []byte) (*Session, error) {
 	switch {
 	case len(b) == 0 || len(b) > MaxRow || b[0] == 0:
 		return nil, fmt.Errorf("%w: %d bytes without a version", ErrCorrupt, len(b))
-	case b[0] != rowVersion:
+	case b[0] > rowVersion:
 		return nil, fmt.Errorf("%w: version %d; this one reads up to %d", ErrNewer, b[0], rowVersion)
 	}
 	r := reader{left: b[1:]}
@@ -62,6 +76,10 @@ func Decode(b []byte) (*Session, error) {
 	n := r.number()
 	for i := uint64(0); i < n && !r.failed; i++ {
 		s.Pins = append(s.Pins, Pin{Service: r.text(), Provider: r.text(), At: r.time()})
+	}
+	if b[0] == rowVersion {
+		s.Guard = r.number()
+		r.list(func() { s.Fields = append(s.Fields, r.field()) })
 	}
 	if r.failed || n > MaxPins || len(r.left) > 0 {
 		return nil, fmt.Errorf("%w at byte %d of %d", ErrCorrupt, len(b)-len(r.left), len(b))

@@ -27,7 +27,7 @@ func encoded(t testing.TB, s *Session) []byte {
 }
 
 func TestEncode(t *testing.T) {
-	for _, s := range []*Session{full(), {}} {
+	for _, s := range []*Session{full(), {}, talk()} {
 		if got, err := Decode(encoded(t, s)); err != nil || !reflect.DeepEqual(got, s) {
 			t.Errorf("%v\n%+v\n%+v", err, got, s)
 		}
@@ -48,7 +48,7 @@ func TestDecodeRefuses(t *testing.T) {
 	if _, err := Decode(append(good, 0)); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a byte more: %v", err)
 	}
-	good[0]++
+	good[0] = rowVersion + 1
 	if _, err := Decode(good); !errors.Is(err, ErrNewer) {
 		t.Errorf("a newer version: %v", err)
 	}
@@ -66,7 +66,8 @@ func TestDecodeRefuses(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(encoded(f, full()))
 	f.Add(encoded(f, &Session{}))
-	f.Add([]byte{rowVersion, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Add(encoded(f, talk()))
+	f.Add([]byte{plainVersion, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := Decode(b)
 		if err != nil {

@@ -50,7 +50,7 @@ func (w *drive) send(ctx context.Context) ledger.Evidence {
 	a := w.tx.Current()
 	w.answer.reset()
 	r := w.cfg.Client.Send(ctx, &provider.Call{
-		Candidate: w.who, Service: w.job.Service.Name, Operation: w.job.Operation, Request: w.job.Request, Key: a.ProviderKey,
+		Candidate: w.who, Service: w.job.Service.Name, Operation: w.job.Operation, Request: w.job.Request, Key: a.ProviderKey, Reference: a.Reference,
 		PerTry: w.job.Service.Attempts.PerTry, RequestID: w.job.RequestID, Guard: w.guard,
 	}, &w.answer)
 	if r.Err != nil {
@@ -101,13 +101,15 @@ func (w *drive) elsewhere(ctx context.Context, e ledger.Evidence) (End, bool) {
 	w.permit = permit
 	w.who = w.job.Service.Candidates[w.decision.Winner]
 	var err error
-	if w.begun, err = w.Intend(w.tx, w.who, w.job.Request.Header, now); err == nil {
+	// killpoint: elsewhere.before
+	if w.begun, err = w.Intend(w.tx, w.who, w.job.Request, now); err == nil {
 		err = w.Put(ctx, w.tx)
 	}
 	if err != nil {
 		w.release()
 		return w.unwritten(ctx, err), true
 	}
+	// killpoint: elsewhere.written
 	return End{}, false
 }
 
@@ -124,6 +126,7 @@ func (w *drive) again(ctx context.Context) (End, bool) {
 		if permit, ok := w.cfg.Board.Choose(&w.decision, w.job.Service, &facts, now); ok {
 			w.permit, w.begun = permit, w.cfg.Boot()
 			a.Sends++
+			// killpoint: redrive.before
 			return End{}, false
 		}
 	}
@@ -156,14 +159,19 @@ func (w *drive) index() int {
 }
 
 // Intend adds to t the attempt that is about to be made, in the next epoch: once the row is written, it may have been sent. It returns
-// when the lease of its send began, which is before the write. h is the request's header: it may say in whose account.
-func (d *Driver) Intend(t *ledger.Transaction, to *policy.Candidate, h message.Header, now time.Time) (begun time.Duration, err error) {
+// when the lease of its send began, which is before the write. r is the request: it may say in whose account, and whether it can carry our
+// reference. An attempt without one cannot be looked up.
+func (d *Driver) Intend(t *ledger.Transaction, to *policy.Candidate, r *message.Request, now time.Time) (begun time.Duration, err error) {
 	begun = d.cfg.Boot()
 	c := *to
-	c.Account = ledger.Account(to, h)
+	c.Account = ledger.Account(to, r.Header)
+	reference := ""
+	if provider.Refers(to, t.Operation, r) {
+		reference = ledger.Reference(t, c.Provider, c.Account)
+	}
 	err = t.Begin(ledger.Attempt{
 		ID: ledger.NewAttemptID(now, random()), Provider: c.Provider, Account: c.Account, Endpoint: c.Endpoint,
-		ProviderKey: ledger.ProviderKeyFor(d.cfg.Vault.Secret(), t, &c), Reference: ledger.Reference(t, c.Provider, c.Account),
+		ProviderKey: ledger.ProviderKeyFor(d.cfg.Vault.Secret(), t, &c), Reference: reference,
 		Contract: c.Digest, IntentAt: now, SendBy: SendBy,
 	}, d.cfg.Run)
 	if err != nil {

@@ -136,7 +136,7 @@ func (r *rig) claim(key string, c *caller) *Job {
 	j.Candidate, j.Permit = int(d.Winner), permit
 	j.Tx = ledger.New(r.driver.NewID(now), ledger.Key{App: "default", Service: "payments", Key: key}, "charge", [32]byte{1}, now)
 	var err error
-	if j.Begun, err = r.driver.Intend(j.Tx, r.svc.Candidates[d.Winner], j.Request.Header, now); err != nil {
+	if j.Begun, err = r.driver.Intend(j.Tx, r.svc.Candidates[d.Winner], j.Request, now); err != nil {
 		r.t.Fatal(err)
 	}
 	if other, err := r.driver.Claim(context.Background(), j.Tx); err != nil || other != nil {

@@ -32,7 +32,9 @@ func (d *Driver) Put(ctx context.Context, t *ledger.Transaction) error {
 	for range writeTries {
 		var current *ledger.Transaction
 		var how ledger.Written
+		// killpoint: advance.before
 		if current, how, err = d.cfg.Store.Advance(ctx, t); err == nil {
+			// killpoint: advance.written
 			return verdict(current, how, t)
 		}
 		if current, lerr := d.cfg.Store.Load(ctx, t.Key); lerr == nil {
@@ -67,7 +69,9 @@ func verdict(current *ledger.Transaction, how ledger.Written, t *ledger.Transact
 func (d *Driver) Claim(ctx context.Context, t *ledger.Transaction) (current *ledger.Transaction, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
 	defer cancel()
+	// killpoint: claim.before
 	current, won, err := d.cfg.Store.Claim(ctx, t)
+	// killpoint: claim.written
 	if err != nil {
 		found, lerr := d.cfg.Store.Load(ctx, t.Key)
 		if lerr != nil {
@@ -115,7 +119,9 @@ func (w *drive) final(ctx context.Context, keep bool) error {
 	var beside error
 	var group sync.WaitGroup
 	group.Go(func() { beside = w.job.Caller.Beside(ctx, w.tx) })
+	// killpoint: final.before
 	err = w.Put(ctx, w.tx)
+	// killpoint: final.written
 	group.Wait()
 	for try := 0; try < writeTries && errors.Is(err, ErrLost); try++ {
 		err = w.prove(ctx)
@@ -202,7 +208,9 @@ func (w *drive) pass(ctx context.Context) (bool, error) {
 // hold records that nobody knows. Only evidence, or the caller's retry at a provider that enforces keys, moves it on.
 func (w *drive) hold(ctx context.Context) End {
 	w.unknowns.add(w.tx)
+	// killpoint: hold.before
 	err := w.close(ctx, ledger.Hold)
+	// killpoint: hold.written
 	return End{Kind: ledger.Hold, Tx: w.tx, Err: err}
 }
 
@@ -246,9 +254,11 @@ func (d *Driver) Adopt(ctx context.Context) (int, error) {
 		return n, fmt.Errorf("settle: open transactions: %w", err)
 	}
 	for _, t := range left {
+		// killpoint: adopt.before
 		if err := d.adopt(ctx, t); err != nil {
 			return n, err
 		}
+		// killpoint: adopt.written
 	}
 	return n, nil
 }

@@ -19,7 +19,6 @@ import (
 	"segue/controlplane/feed"
 	"segue/controlplane/policy"
 	"segue/dataplane"
-	"segue/dataplane/embedded"
 	"segue/dataplane/sandbox"
 	"segue/web"
 )
@@ -45,6 +44,10 @@ type Config struct {
 	Naive  bool    // the naive client is on from the start
 	Log    *slog.Logger
 	Fatal  func(error)
+
+	StoreDir string // of the one embedded store that all agents share; "": under Dir
+	// OpenStore opens the store of a region's agent; nil: the embedded one.
+	OpenStore func(ctx context.Context, region string) (dataplane.Store, error)
 }
 
 // Dev is everything in one process.
@@ -55,7 +58,7 @@ type Dev struct {
 	source   []byte
 	sandbox  *sandbox.Sandbox
 	nodes    *nodes
-	store    *embedded.Store
+	stores   stores
 	faults   *faults
 	web      *web.Web
 	listen   net.Listener
@@ -100,7 +103,7 @@ func (d *Dev) prepare() error {
 		return err
 	}
 	d.nodes = newNodes(d.cfg)
-	if d.store, err = embedded.Open(filepath.Join(d.cfg.Dir, "store"), embedded.Options{Log: d.cfg.Log, Fatal: d.cfg.Fatal}); err != nil {
+	if err = d.openEmbedded(); err != nil {
 		return err
 	}
 	return d.prepareWeb()
@@ -135,6 +138,9 @@ func (d *Dev) start(ctx context.Context) error {
 		}
 	}
 	if err := d.firstPolicy(ctx); err != nil {
+		return err
+	}
+	if err := d.openStores(ctx); err != nil {
 		return err
 	}
 	if err := d.startAgents(); err != nil {
@@ -201,7 +207,7 @@ func (d *Dev) newAgent(i int, region string) (*dataplane.Agent, error) {
 	}
 	a, err := dataplane.New(dataplane.Config{
 		ID: id, Region: region, Dir: filepath.Join(d.cfg.Dir, "agents", id), KeysDir: filepath.Join(d.cfg.Dir, "keys"), PortOffset: d.cfg.Ports.Services + 100*i,
-		Admin: loopback(d.cfg.Ports.Agent + i), Control: control, Store: d.store,
+		Admin: loopback(d.cfg.Ports.Agent + i), Control: control, Store: d.stores.of(region),
 		Log: d.cfg.Log.With("agent", id), Now: time.Now, Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -275,9 +281,7 @@ func (d *Dev) Stop(ctx context.Context) error {
 	if d.nodes != nil {
 		err = errors.Join(err, d.nodes.stop(ctx))
 	}
-	if d.store != nil {
-		err = errors.Join(err, d.store.Close())
-	}
+	err = errors.Join(err, d.stores.close())
 	if d.sandbox != nil {
 		err = errors.Join(err, d.sandbox.Stop(ctx))
 	}

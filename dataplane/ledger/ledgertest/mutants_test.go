@@ -231,6 +231,15 @@ var mutants = []mutant{
 	}},
 }
 
+var plantMutant = mutant{"a plant is no row", "a planted row keeps a late claim out", func(s *store) {
+	s.claim = func(ctx context.Context, t *ledger.Transaction) (*ledger.Transaction, bool, error) {
+		if t.Planted() {
+			return t, true, nil
+		}
+		return s.Store.Claim(ctx, t)
+	}
+}}
+
 func unguarded(s *store) {
 	s.advance = func(ctx context.Context, t *ledger.Transaction) (*ledger.Transaction, ledger.Written, error) {
 		for {
@@ -270,7 +279,7 @@ func all(ctx context.Context, s ledger.Store) []*ledger.Transaction {
 // TestMutants breaks a good store in one way at a time: the suite must turn red, and each of its cases must turn red for some mutant.
 func TestMutants(t *testing.T) {
 	caught := map[string]bool{"everything is there after a reopening": true} // TestForgetful
-	for _, m := range mutants {
+	for _, m := range append(mutants, plantMutant) {
 		t.Run(m.name, func(t *testing.T) {
 			caught[m.red] = true
 			good := open(t, t.TempDir())

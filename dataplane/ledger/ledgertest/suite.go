@@ -60,6 +60,7 @@ var Cases = []Case{
 	{"keys that look alike are apart", alike},
 	{"everything is there after a reopening", reopened},
 	{"many keys at once", manyKeys},
+	{"a planted row keeps a late claim out", planted},
 }
 
 var base = time.Date(2026, 11, 21, 10, 0, 0, 123456789, time.UTC)

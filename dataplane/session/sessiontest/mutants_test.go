@@ -2,6 +2,8 @@ package sessiontest_test
 
 import (
 	"context"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -15,6 +17,8 @@ type store struct {
 	session.Store
 	load   func(context.Context, session.Key) (*session.Session, error)
 	append func(context.Context, session.Key, ...session.Event) error
+	swap   func(context.Context, session.Key, uint64, ...session.Event) (bool, error)
+	told   func(context.Context, session.Key, func(session.Event) bool) error
 }
 
 func (s *store) Load(ctx context.Context, k session.Key) (*session.Session, error) {
@@ -23,6 +27,14 @@ func (s *store) Load(ctx context.Context, k session.Key) (*session.Session, erro
 
 func (s *store) Append(ctx context.Context, k session.Key, events ...session.Event) error {
 	return s.append(ctx, k, events...)
+}
+
+func (s *store) Swap(ctx context.Context, k session.Key, old uint64, events ...session.Event) (bool, error) {
+	return s.swap(ctx, k, old, events...)
+}
+
+func (s *store) History(ctx context.Context, k session.Key, yield func(session.Event) bool) error {
+	return s.told(ctx, k, yield)
 }
 
 // memory is a store of its own making, so that rules can be broken which no wrapper breaks.
@@ -102,11 +114,56 @@ func TestMutants(t *testing.T) {
 			}
 		}},
 		{"sessions are shared", "sessions in hand are copies", memory(session.Apply, same)},
+		{"tokens are lost", "fields are read back", func(s *store) {
+			s.append = func(ctx context.Context, k session.Key, events ...session.Event) error {
+				events = slices.Clone(events)
+				for i := range events {
+					events[i].Field.Tokens = nil
+				}
+				return s.Store.Append(ctx, k, events...)
+			}
+		}},
+		{"the later set wins as a whole", "fields that are written apart are all there", func(s *store) {
+			s.append = func(ctx context.Context, k session.Key, events ...session.Event) error {
+				old, err := s.Store.Load(ctx, k)
+				if err == nil && old.Field("payments", "points").Sum() > 100 {
+					return nil
+				}
+				return s.Store.Append(ctx, k, events...)
+			}
+		}},
+		{"a swap is an append", "a swap wins once", func(s *store) {
+			s.swap = func(ctx context.Context, k session.Key, old uint64, events ...session.Event) (bool, error) {
+				return true, s.Store.Append(ctx, k, session.Guarded(old+1, events)...)
+			}
+		}},
+		{"its own swap is somebody else's", "a swap whose answer was lost is not made twice", func(s *store) {
+			s.swap = func(ctx context.Context, k session.Key, old uint64, events ...session.Event) (bool, error) {
+				if found, err := s.Store.Load(ctx, k); err == nil && found.Guard != old {
+					return false, nil
+				}
+				return s.Store.Swap(ctx, k, old, events...)
+			}
+		}},
+		{"look, then write", "racing swaps lose nothing", func(s *store) {
+			s.swap = func(ctx context.Context, k session.Key, old uint64, events ...session.Event) (bool, error) {
+				if found, err := s.Store.Load(ctx, k); err == nil && found.Guard != old {
+					return false, nil
+				}
+				runtime.Gosched()
+				return true, s.Store.Append(ctx, k, session.Guarded(old+1, events)...)
+			}
+		}},
+		{"swaps are not in the history", "the history is whole and makes the same session", func(s *store) {
+			s.told = func(ctx context.Context, k session.Key, yield func(session.Event) bool) error {
+				return s.Store.History(ctx, k, func(e session.Event) bool { return e.Guard > 0 || yield(e) })
+			}
+		}},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			caught[m.red] = true
 			broken := &store{Store: open(t).Sessions()}
-			broken.load, broken.append = broken.Store.Load, broken.Store.Append
+			broken.load, broken.append, broken.swap, broken.told = broken.Store.Load, broken.Store.Append, broken.Store.Swap, broken.Store.History
 			m.breaks(broken)
 			if err := check(t, m.red, func() session.Store { return broken }); err == nil {
 				t.Errorf("%q did not notice", m.red)

@@ -46,6 +46,12 @@ var Cases = []Case{
 	{"a refused event changes nothing", refused},
 	{"sessions in hand are copies", copies},
 	{"everything is there after a reopening", reopened},
+	{"fields are read back", fields},
+	{"fields that are written apart are all there", apart},
+	{"a swap wins once", swaps},
+	{"a swap whose answer was lost is not made twice", swapAgain},
+	{"racing swaps lose nothing", racingSwaps},
+	{"the history is whole and makes the same session", history},
 }
 
 var (

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"segue/dataplane"
+	"segue/dataplane/cassandra"
+)
+
+// storeFlag is what --store takes.
+const storeFlag = "embedded (in --dir), embedded:DIR, or cassandra://host:port,host:port?dc=NAME&keyspace=NAME&credential=file:PATH"
+
+// storeAt is what --store said: a directory, or a cluster.
+type storeAt struct {
+	dir     string
+	cluster *cassandra.Options // nil: embedded
+}
+
+// parseStore reads --store.
+func parseStore(text string) (at storeAt, err error) {
+	switch kind, dir, _ := strings.Cut(text, ":"); {
+	case kind == "embedded":
+		at.dir = dir
+	case strings.HasPrefix(text, cassandra.Scheme):
+		var o cassandra.Options
+		if o, err = cassandra.Parse(text); err == nil {
+			at.cluster = &o
+		}
+	default:
+		shown := text
+		if strings.ContainsAny(text, "@?") { // where a password could stand
+			shown = kind + ":…"
+		}
+		err = fmt.Errorf("%q is no store", shown)
+	}
+	if err != nil {
+		return at, usageError{fmt.Errorf("--store: %w; want %s", err, storeFlag)}
+	}
+	return at, nil
+}
+
+// openCluster connects to a cluster for the agent of a region.
+func openCluster(ctx context.Context, o cassandra.Options, region string, log *slog.Logger) (dataplane.Store, error) {
+	o.Datacenter = cmp.Or(o.Datacenter, region)
+	o.Log, o.Now = log, time.Now
+	s, err := cassandra.Open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("--store: %w", err)
+	}
+	return s, nil
+}

@@ -1,0 +1,68 @@
+package ledger
+
+import "time"
+
+// checks are how long after a row was last written its outcome is looked for; from then on once an hour.
+var checks = [...]time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
+
+// longestHold ends the checks where a provider finds its requests for ever: a row is kept no longer.
+const longestHold = 35 * 24 * time.Hour
+
+// NextCheck is when the background looks for t's outcome next: by a lookup within its horizon, or by the kept request while its key may be
+// relied on. Zero: nothing can be learnt by asking any more, and an operator decides.
+func NextCheck(t *Transaction, c Circumstances) time.Time {
+	if !t.Pending() || len(t.Attempts) == 0 {
+		return time.Time{}
+	}
+	if until := askable(t, c); c.Now.Before(until) {
+		if at := checkAfter(t, c.Now); at.Before(until) {
+			return at
+		}
+		return until.Add(-time.Millisecond) // a last look before it is too late
+	}
+	return time.Time{}
+}
+
+// askable is until when the provider can be asked for t's outcome without a caller.
+func askable(t *Transaction, c Circumstances) (until time.Time) {
+	a := t.Current()
+	if c.Lookup {
+		until = a.IntentAt.Add(longestHold)
+		if c.Horizon > 0 && c.Horizon < longestHold {
+			until = a.IntentAt.Add(c.Horizon)
+		}
+	}
+	c.Live = false
+	if !a.Cancel && !c.Twice && alone(t, c) == "" {
+		life := a.IntentAt.Add(c.KeyLife / 10 * keyLifePart)
+		if t.ExecuteBy.Before(life) {
+			life = t.ExecuteBy
+		}
+		if life.After(until) {
+			until = life
+		}
+	}
+	return until
+}
+
+// checkAfter is the first check of the schedule that is still to come. Each transaction has its own tenth more or less: what was held together is
+// not asked for together.
+func checkAfter(t *Transaction, now time.Time) time.Time {
+	h := uint64(14695981039346656037)
+	for i := range len(t.ID) {
+		h = (h ^ uint64(t.ID[i])) * 1099511628211
+	}
+	share := 900 + time.Duration((h>>11)%201) // thousandths
+	after := func(d time.Duration) time.Time { return t.Updated.Add(d / 1000 * share) }
+	for _, d := range checks {
+		if at := after(d); at.After(now) {
+			return at
+		}
+	}
+	hours := now.Sub(t.Updated)/time.Hour + 1
+	for ; ; hours++ {
+		if at := after(hours * time.Hour); at.After(now) {
+			return at
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package storm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// workshop is the directory in which binaries are built; TestMain removes it.
+var workshop string
+
+func TestMain(m *testing.M) {
+	if config := os.Getenv(providerVariable); config != "" {
+		if err := provide(config); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	dir, err := os.MkdirTemp("", "segue-storm-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	workshop = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// product is a binary with points, and their names.
+type product struct {
+	bin    string
+	points []string
+}
+
+// build makes it, once.
+var build = sync.OnceValues(func() (product, error) {
+	bin, points, err := buildWith("segue")
+	return product{bin, points}, err
+})
+
+// seed is SEGUE_SEED, or a new one; it is printed.
+func seed(t testing.TB) uint64 {
+	t.Helper()
+	s := rand.Uint64N(1_000_000_000)
+	if text := os.Getenv("SEGUE_SEED"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("SEGUE_SEED: %v", err)
+		}
+		s = n
+	}
+	fmt.Printf("storm: SEGUE_SEED=%d\n", s)
+	return s
+}
+
+// eventually asks again and again until done has no complaint; the last one is its error when the time is up.
+func eventually(within time.Duration, what string, done func() error) error {
+	deadline := time.NewTimer(within)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := done()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-deadline.C:
+			return fmt.Errorf("%s: not within %v: %w", what, within, err)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,367 @@
+package storm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// storm is one run: a schedule, carried out upon a world full of customers.
+type storm struct {
+	w     *world
+	scope scope
+	acts  []act
+	begun time.Time
+	calm  context.Context // ends when the storm does
+	over  context.CancelFunc
+
+	mu     sync.Mutex
+	done   map[string]int // what was done, by name
+	points map[string]int // where agents were killed or frozen
+	faults []error        // of the storm itself: it could not do what it was to do
+}
+
+// TestStorm is the short form: half a minute of everything at once.
+func TestStorm(t *testing.T) {
+	blow(t, plan{length: 25 * time.Second, agents: 3, customers: 12, pause: 2500 * time.Millisecond, gap: 2 * time.Second})
+}
+
+// TestLongStorm is `make storm`: as long as SEGUE_STORM_MINUTES says, with some SIGSTOPs of a minute, written down in docs/storms.md.
+func TestLongStorm(t *testing.T) {
+	text := os.Getenv("SEGUE_STORM_MINUTES")
+	if text == "" {
+		t.Skip("takes as long as SEGUE_STORM_MINUTES says: make storm")
+	}
+	minutes, err := strconv.ParseFloat(text, 64)
+	if err != nil || minutes <= 0 {
+		t.Fatalf("SEGUE_STORM_MINUTES: %q is no number of minutes", text)
+	}
+	long, _ := strconv.Atoi(os.Getenv("SEGUE_STORM_LONG"))
+	p := plan{length: time.Duration(minutes * float64(time.Minute)), agents: 3, customers: 12, pause: 12 * time.Second, gap: 2500 * time.Millisecond, long: long}
+	r := blow(t, p)
+	if err := r.write("../../docs/storms.md"); err != nil {
+		t.Error(err)
+	}
+}
+
+// plan says how large a storm is.
+type plan struct {
+	length    time.Duration
+	agents    int
+	customers int
+	pause     time.Duration // the longest usual SIGSTOP
+	gap       time.Duration // between two acts on one agent, in the mean
+	long      int           // SIGSTOPs of a minute
+}
+
+// blow runs a storm and fails the test for whatever the judge finds.
+func blow(t *testing.T, p plan) *record {
+	t.Helper()
+	made, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := seed(t)
+	r, err := run(t, made, n, p)
+	if err != nil {
+		t.Fatalf("seed %d: %v", n, err)
+	}
+	for _, wrong := range r.verdict.wrongs() {
+		t.Errorf("seed %d: %s", n, wrong)
+	}
+	for _, wrong := range r.wrongs {
+		t.Errorf("seed %d: %s", n, wrong)
+	}
+	t.Logf("seed %d: %s", n, r)
+	return r
+}
+
+// run carries a storm out and returns what came of it. An error is the storm's own; what Segue did wrong stands in the record.
+func run(t *testing.T, made product, seed uint64, p plan) (*record, error) {
+	dir, err := os.MkdirTemp(workshop, "world-")
+	if err != nil {
+		return nil, err
+	}
+	w, err := open(dir, made.bin, seed, p.agents)
+	defer w.close()
+	if err != nil {
+		return nil, err
+	}
+	s := newStorm(w, p, made.points)
+	t.Logf("%d acts: %s", len(s.acts), digest(s.acts))
+	journal := &journal{}
+	buying, stopBuying := context.WithCancel(context.Background())
+	defer stopBuying()
+	var shop sync.WaitGroup
+	for i := range p.customers {
+		c := newCustomer(w, w.agents[i%len(w.agents)], i, 60*time.Millisecond, journal)
+		shop.Go(func() { c.shop(buying) })
+	}
+	if err := s.rage(journal); err != nil {
+		return nil, err
+	}
+	ended := time.Now()
+	wait(buying, 2*time.Second) // it goes on as before
+	stopBuying()
+	shop.Wait()
+	r, err := reckon(w, journal, ended)
+	if err != nil {
+		return nil, err
+	}
+	s.tell(r)
+	if len(r.wrongs)+len(r.verdict.wrongs()) > 0 {
+		keep(t, w, s)
+	}
+	return r, nil
+}
+
+// keep leaves what a failed run said where it can be read.
+func keep(t *testing.T, w *world, s *storm) {
+	for _, a := range s.acts {
+		t.Log(a)
+	}
+	if to := os.Getenv("SEGUE_STORM_KEEP"); to != "" {
+		if err := os.CopyFS(to, os.DirFS(w.dir)); err != nil {
+			t.Log(err)
+		}
+		return
+	}
+	for _, p := range w.all() {
+		t.Logf("--- the last that %s said\n%s", p.name, tail(p.said(), 15))
+	}
+}
+
+func newStorm(w *world, p plan, points []string) *storm {
+	s := &storm{w: w, done: map[string]int{}, points: map[string]int{}}
+	s.scope = scope{length: p.length, points: points, pause: p.pause, long: p.long, gap: p.gap}
+	for _, a := range w.agents {
+		s.scope.agents = append(s.scope.agents, a.name)
+	}
+	for _, x := range w.suppliers {
+		s.scope.providers = append(s.scope.providers, x.title())
+	}
+	s.acts = schedule(w.seed, s.scope)
+	return s
+}
+
+// rage carries the schedule out: what is done to one is done one after the other, and to all at the same time. It returns when everybody
+// is up and well again.
+func (s *storm) rage(j *journal) error {
+	s.begun = time.Now()
+	s.calm, s.over = context.WithTimeout(context.Background(), s.scope.length)
+	defer s.over()
+	var all sync.WaitGroup
+	for _, who := range append(append([]string{control}, s.scope.agents...), s.scope.providers...) {
+		all.Go(func() { s.upon(who) })
+	}
+	all.Go(func() { s.progress(j) })
+	all.Wait()
+	return errors.Join(append(s.faults, s.heal())...)
+}
+
+func (s *storm) progress(j *journal) {
+	for wait(s.calm, 30*time.Second) {
+		s.mu.Lock()
+		fmt.Printf("storm: %v of %v, %d orders, %v\n", time.Since(s.begun).Round(time.Second), s.scope.length, j.count(), s.done)
+		s.mu.Unlock()
+	}
+}
+
+// upon does what the schedule has for one.
+func (s *storm) upon(who string) {
+	for _, a := range s.acts {
+		if a.Who != who {
+			continue
+		}
+		if !wait(s.calm, time.Until(s.begun.Add(a.At))) {
+			return
+		}
+		if err := s.do(a); err != nil {
+			s.mu.Lock()
+			s.faults = append(s.faults, fmt.Errorf("%v: %w", a, err))
+			s.mu.Unlock()
+			return
+		}
+	}
+}
+
+func (s *storm) count(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done[what]++
+}
+
+func (s *storm) do(a act) error {
+	if a.Who == control {
+		return s.onControl(a)
+	}
+	for _, x := range s.w.agents {
+		if x.name == a.Who {
+			return s.onAgent(x, a)
+		}
+	}
+	for _, x := range s.w.suppliers {
+		if x.title() == a.Who {
+			return s.onProvider(x, a)
+		}
+	}
+	return errors.New("nobody has that name")
+}
+
+func (s *storm) onAgent(x *agent, a act) error {
+	switch a.What {
+	case kill:
+		s.count(string(kill))
+		x.kill()
+		return s.back(x, a.For)
+	case end:
+		s.count(string(end))
+		if took, code := x.stop(stopWithin); code != 0 {
+			s.count(fmt.Sprintf("agent ended with %d after %v", code, took.Round(time.Second)))
+		}
+		return s.back(x, a.For)
+	case freeze:
+		s.freeze(x.process, a.For)
+		return s.serving(x)
+	case killAt, freezeAt:
+		return s.atPoint(x, a)
+	default:
+		return fmt.Errorf("%s is nothing that is done to an agent", a.What)
+	}
+}
+
+// stopWithin is how long an agent may take to end in order: its calls have 15 s, by --drain.
+const stopWithin = 20 * time.Second
+
+// freeze is SIGSTOP for some time: to the process, time jumps.
+func (s *storm) freeze(p *process, d time.Duration) {
+	s.count(string(freeze))
+	if d >= time.Minute {
+		s.count("freeze of a minute")
+	}
+	p.signal(syscall.SIGSTOP)
+	wait(context.Background(), d)
+	p.signal(syscall.SIGCONT)
+}
+
+// back starts an agent again after some time, and returns when it serves.
+func (s *storm) back(x *agent, after time.Duration) error {
+	wait(s.calm, after)
+	if err := x.start(); err != nil {
+		return err
+	}
+	return s.serving(x)
+}
+
+func (s *storm) serving(x *agent) error { return s.w.serves(x, 90*time.Second) }
+
+func (s *storm) onControl(a act) error {
+	leads, err := s.w.leader()
+	if err != nil {
+		return nil // there is none now: the next act comes
+	}
+	s.count(string(a.What))
+	victims := []*process{s.w.nodes[leads]}
+	if a.What != killLeader {
+		victims = append(victims, s.w.nodes[(leads+1)%3])
+	}
+	for _, p := range victims {
+		if a.What == freezeMajor {
+			p.signal(syscall.SIGSTOP)
+		} else {
+			p.kill()
+		}
+	}
+	wait(s.calm, a.For)
+	for _, p := range victims {
+		if a.What == freezeMajor {
+			p.signal(syscall.SIGCONT)
+		} else if err := p.start(); err != nil {
+			return err
+		}
+	}
+	return eventually(time.Minute, "the control plane has a leader", func() error { _, err := s.w.leader(); return err })
+}
+
+func (s *storm) onProvider(x *supplier, a act) error {
+	name := string(a.What)
+	if a.What == fault {
+		name = string(a.Fault.Kind)
+		if a.Fault.Executed {
+			name += " after"
+		}
+	}
+	s.count("provider: " + name)
+	switch a.What {
+	case fault:
+		if err := x.control(http.MethodPut, "_faults", a.Fault); err != nil {
+			return err
+		}
+	case die:
+		if err := x.control(http.MethodPost, "_kill", nil); err != nil {
+			return err
+		}
+	case freeze:
+		x.signal(syscall.SIGSTOP)
+		wait(s.calm, a.For)
+		x.signal(syscall.SIGCONT)
+		return nil
+	}
+	wait(s.calm, a.For)
+	return x.heal()
+}
+
+// heal ends every fault, and returns when all serve.
+func (s *storm) heal() error {
+	var errs []error
+	for _, x := range s.w.suppliers {
+		x.signal(syscall.SIGCONT)
+		errs = append(errs, x.heal())
+	}
+	for _, p := range s.w.nodes {
+		p.signal(syscall.SIGCONT)
+		if !p.running() {
+			errs = append(errs, p.start())
+		}
+	}
+	for _, x := range s.w.agents {
+		x.signal(syscall.SIGCONT)
+		if !x.running() {
+			errs = append(errs, x.start())
+		}
+		errs = append(errs, s.w.serves(x, 90*time.Second))
+	}
+	return errors.Join(errs...)
+}
+
+// tell writes down what was done.
+func (s *storm) tell(r *record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.seed, r.store, r.length, r.done, r.points = s.w.seed, "embedded", s.scope.length, maps.Clone(s.done), maps.Clone(s.points)
+	for _, p := range s.w.all() {
+		r.wrongs = append(r.wrongs, p.crashes()...)
+	}
+	for _, what := range slices.Sorted(maps.Keys(s.done)) {
+		if len(what) > 5 && what[:5] == "agent" {
+			r.wrongs = append(r.wrongs, fmt.Sprintf("%d × %s", s.done[what], what))
+		}
+	}
+}
+
+// pick draws so many of a list.
+func pick[T any](r *rand.Rand, list []T, n int) []T {
+	list = slices.Clone(list)
+	r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list[:min(n, len(list))]
+}
