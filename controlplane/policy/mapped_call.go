@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Asked is a call in the API that the application speaks, and what is known of its transaction.
-type Asked struct {
+// Heard is a call in the API that the application speaks, and what is known of its transaction.
+type Heard struct {
 	Method, Path, RawQuery string
 	Header                 func(name string) string // the first line of that name
 	Type                   string                   // of the body
@@ -22,7 +22,7 @@ type Asked struct {
 	tree map[string]any
 }
 
-// Made is a call as the provider is to get it. The same Asked under the same contract is always the same Made.
+// Made is a call as the provider is to get it. The same Heard under the same contract is always the same Made.
 type Made struct {
 	Method, Path, RawQuery string
 	Header                 [][2]string
@@ -48,7 +48,7 @@ type Said struct {
 }
 
 // read makes the tree of a call, once.
-func (a *Asked) read(m *Mapped) error {
+func (a *Heard) read(m *Mapped) error {
 	if a.tree != nil {
 		return nil
 	}
@@ -121,7 +121,7 @@ func members(v any, known ...string) (map[string]any, error) {
 }
 
 // Request maps a call. An error says that it cannot be made at this provider: nothing was sent.
-func (m *Mapped) Request(ctx context.Context, a *Asked) (*Made, error) {
+func (m *Mapped) Request(ctx context.Context, a *Heard) (*Made, error) {
 	if err := a.read(m); err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (d *Made) write(out map[string]any) (err error) {
 }
 
 // answered is what the programs of answers and events see of call and answer.
-func (m *Mapped) answered(a *Asked, t *Told) (map[string]any, error) {
+func (m *Mapped) answered(a *Heard, t *Told) (map[string]any, error) {
 	if err := a.read(m); err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (m *Mapped) answered(a *Asked, t *Told) (map[string]any, error) {
 }
 
 // Answer maps an answer. An error says that the application cannot be told it; what it proves is known all the same.
-func (m *Mapped) Answer(ctx context.Context, a *Asked, t *Told) (*Said, error) {
+func (m *Mapped) Answer(ctx context.Context, a *Heard, t *Told) (*Said, error) {
 	in, err := m.answered(a, t)
 	if err != nil {
 		return nil, err

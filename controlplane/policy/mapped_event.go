@@ -19,7 +19,7 @@ type Stream struct {
 }
 
 // Events begins the mapping of a stream.
-func (m *Mapped) Events(a *Asked, t *Told) (*Stream, error) {
+func (m *Mapped) Events(a *Heard, t *Told) (*Stream, error) {
 	if m.run.event == nil {
 		return nil, errors.New("it maps no events")
 	}

@@ -36,8 +36,8 @@ func serviceOf(t testing.TB, src string) *Service {
 
 func noHeader(string) string { return "" }
 
-func askedJSON(path, body string) *Asked {
-	return &Asked{Method: "POST", Path: path, Header: noHeader, Type: "application/json", Body: []byte(body), Reference: "tx_1-0", Key: "k"}
+func askedJSON(path, body string) *Heard {
+	return &Heard{Method: "POST", Path: path, Header: noHeader, Type: "application/json", Body: []byte(body), Reference: "tx_1-0", Key: "k"}
 }
 
 func treeAt(t testing.TB, text []byte) any {
@@ -101,7 +101,7 @@ func TestOpenAIIsMappedToAnthropic(t *testing.T) {
 
 func TestAnswersOfAnthropicAreMappedBack(t *testing.T) {
 	m := serviceOf(t, chatByTwo).Candidates[1].Mapped("complete")
-	ask := func() *Asked {
+	ask := func() *Heard {
 		return askedJSON("/v1/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}`)
 	}
 	tell := func(status int, body string) *Told {
