@@ -79,7 +79,7 @@ func (n *formNode) read(pair string) error {
 		n = next
 	}
 	if len(n.texts) > 0 && n.many != many {
-		return fmt.Errorf("%w: %s is written in two ways", errForm, clip(key))
+		return fmt.Errorf("%w: a name is written in two ways", errForm)
 	}
 	n.texts, n.many = append(n.texts, value), many
 	return nil
@@ -94,6 +94,7 @@ func formParts(key string) (parts []string, many bool, err error) {
 		if key, many = strings.CutSuffix(key, "[]"); many {
 			rest = strings.TrimPrefix(strings.TrimPrefix(key, head), "[")
 		}
+		wrong = wrong || rest == "" && !many
 		if rest != "" {
 			inner, closed := strings.CutSuffix(rest, "]")
 			parts = append(parts, strings.Split(inner, "][")...)
@@ -104,7 +105,7 @@ func formParts(key string) (parts []string, many bool, err error) {
 		wrong = wrong || p == "" || strings.ContainsAny(p, "[]")
 	}
 	if wrong || len(parts) > maxFieldParts {
-		return nil, false, fmt.Errorf("%w: %q is no name like metadata[order]", errForm, clip(key))
+		return nil, false, fmt.Errorf("%w: a name is not like metadata[order]", errForm)
 	}
 	return parts, many, nil
 }
@@ -175,7 +176,7 @@ func (w *formWriter) mapping(name string, m map[string]any, depth int) error {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		if k == "" || strings.ContainsAny(k, "[]") {
-			return fmt.Errorf("cannot be written as a form: %q is no name in it", clip(k))
+			return errors.New("cannot be written as a form: a name in it is none")
 		}
 		keys = append(keys, k)
 	}
@@ -203,7 +204,7 @@ func (w *formWriter) value(name string, v any, depth int) error {
 		w.pair(name, strconv.Itoa(v))
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("cannot be written as a form: %s is no number", clip(name))
+			return errors.New("cannot be written as a form: a number in it is none")
 		}
 		w.pair(name, strconv.FormatFloat(v, 'f', -1, 64))
 	case *big.Int:
@@ -222,7 +223,7 @@ func (w *formWriter) value(name string, v any, depth int) error {
 	case map[string]any:
 		return w.mapping(name, v, depth)
 	default:
-		return fmt.Errorf("cannot be written as a form: %s is %T", clip(name), v)
+		return fmt.Errorf("cannot be written as a form: a value is %T", v)
 	}
 	return nil
 }

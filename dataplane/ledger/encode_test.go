@@ -171,7 +171,7 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s as an object: %v", name, err)
 		}
 	}
-	if err := errOf(Decode(newer)); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "version 3") {
+	if err := errOf(Decode(newer)); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "version 4") {
 		t.Errorf("a newer row: %v", err)
 	}
 	if _, err := DecodeObject(newer); !errors.Is(err, ErrNewer) {

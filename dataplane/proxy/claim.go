@@ -85,7 +85,7 @@ func (x *Exchange) replay(t *ledger.Transaction) error {
 	x.work.tx = t
 	x.told.outcome = t.Current().Outcome
 	if t.Answer == nil || !t.Answer.Kept {
-		return notKept(t, "it was larger than what is stored")
+		return notKept(t, unkept(t))
 	}
 	body, err := x.proxy.cfg.Vault.Open(t)
 	if err != nil {

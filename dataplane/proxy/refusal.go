@@ -137,6 +137,14 @@ func unreadable(why error) *Problem {
 	return p
 }
 
+// unkept is why an answer is not here.
+func unkept(t *ledger.Transaction) string {
+	if t.Answer != nil && t.Answer.Status == 0 {
+		return "it cannot be told in the API that this service speaks"
+	}
+	return "it was larger than what is stored"
+}
+
 func notKept(t *ledger.Transaction, why string) *Problem {
 	return &Problem{Type: AnswerNotKept, Transaction: t.ID, Detail: "The call is done (" + t.State.String() + "), but its answer is not here: " + why + "."}
 }

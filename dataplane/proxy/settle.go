@@ -21,7 +21,7 @@ func (p *Proxy) settle(ctx context.Context, x *Exchange) error {
 	x.permit = route.Permit{} // the driver's now
 	x.work.end = p.cfg.Driver.Run(ctx, &settle.Job{
 		Tx: x.work.tx, Service: x.svc.Service, Operation: x.op.Name, Request: x.call.Request, RequestID: x.call.RequestID,
-		Facts: x.facts, Candidate: int(x.decision.Winner), Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline, Caller: x,
+		Object: x.talk.theirs, Facts: x.facts, Candidate: int(x.decision.Winner), Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline, Caller: x,
 	})
 	return nil
 }
@@ -53,7 +53,7 @@ func (x *Exchange) Beside(ctx context.Context, t *ledger.Transaction) error {
 func (x *Exchange) own(ctx context.Context, t *ledger.Transaction) error {
 	a := t.Current()
 	return x.proxy.cfg.Ledger.Own(ctx, ledger.Object{
-		App: t.Key.App, Service: t.Key.Service, ID: t.Answer.ObjectID, Provider: a.Provider, Account: a.Account, Transaction: t.ID,
+		App: t.Key.App, Service: t.Key.Service, ID: t.Answer.ObjectID, Provider: a.Provider, Account: a.Account, Transaction: t.ID, Theirs: t.Answer.Theirs,
 	})
 }
 
@@ -99,7 +99,7 @@ func (x *Exchange) finished(end *settle.End) error {
 	case end.Streamed:
 		return errAnswered
 	case end.Answer == nil:
-		return notKept(end.Tx, "it did not come whole")
+		return notKept(end.Tx, "it did not come whole, or cannot be told in the API that this service speaks")
 	}
 	return x.send(end.Answer)
 }

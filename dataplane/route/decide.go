@@ -77,7 +77,7 @@ func (d *Decision) choose(svc *policy.Service) {
 	if d.Winner >= 0 {
 		d.Probe = d.Seen[d.Winner].Circuit.Probe
 		pin := d.Facts.Pinned
-		d.Moved = pin >= 0 && pin != d.Winner && d.Facts.Owner < 0
+		d.Moved = pin >= 0 && pin != d.Winner && d.Facts.Owner < 0 && !d.Facts.Unmapped.Has(int(pin))
 	}
 }
 

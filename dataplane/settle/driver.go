@@ -70,6 +70,7 @@ type Job struct {
 	Operation string
 	Request   *message.Request
 	RequestID string
+	Object    string // the provider's own id of the object that the call is about, where calls are mapped
 	Facts     policy.Facts
 	Candidate int
 	Permit    route.Permit
@@ -99,9 +100,10 @@ type drive struct {
 	facts    policy.Facts
 	decision route.Decision
 	answer   collector
-	before   int   // attempts that were there before this call's first
-	sends    int   // sends of the first attempt before this call
-	lost     error // the final write failed while the answer was coming
+	theirs   string // the provider's own id of what was made, where the caller is shown another
+	before   int    // attempts that were there before this call's first
+	sends    int    // sends of the first attempt before this call
+	lost     error  // the final write failed while the answer was coming
 }
 
 // Run drives a job to its end and returns what the caller is to be told. It does not heed ctx's end, only its values: the caller's

@@ -99,7 +99,7 @@ func (w *drive) close(ctx context.Context, step ledger.StepKind) error {
 
 // finish writes the outcome, with the answer and with what the caller wants beside it, and only then lets the answer out.
 func (w *drive) finish(ctx context.Context) End {
-	if err := w.final(ctx, !w.answer.over); err != nil {
+	if err := w.final(ctx, w.answer.whole && !w.answer.over); err != nil {
 		w.unknowns.add(w.tx)
 		return End{Kind: ledger.Hold, Tx: w.tx, Err: err}
 	}
@@ -166,7 +166,11 @@ func (w *drive) prove(ctx context.Context) error {
 // stored is the answer as it is kept: sealed, with its hash, or the fact that it was too large.
 func (w *drive) stored(keep bool) (*ledger.StoredAnswer, error) {
 	s := &ledger.StoredAnswer{Status: w.answer.status, Header: w.answer.header, Kept: keep, Hash: sha256.Sum256(w.answer.body)}
-	if id, ok := policy.BodyField(s.Header.Get("Content-Type"), w.answer.body, w.who.Contract.ObjectID); ok {
+	names := w.who.Contract
+	if m := w.who.Mapped(w.job.Operation); m != nil { // the caller is told it in the words of the API that he speaks
+		names, s.Theirs = m.API, w.theirs
+	}
+	if id, ok := policy.BodyField(s.Header.Get("Content-Type"), w.answer.body, names.ObjectID); ok {
 		s.ObjectID = id
 	}
 	if !keep {
