@@ -37,7 +37,7 @@ type Config struct {
 	KeysDir    string // default Dir/keys; agents that share a store share their keys too, to replay each other's answers
 	Listen     Listen // how the services' listeners serve
 	PortOffset int    // added to the policy's ports
-	AnyPort    bool   // free ports instead of the policy's; Addr tells which
+	Mirror     string // address of another agent's own listener, which keeps this one's hints too; "": none. For a shared store
 	Admin      string // host:port of the agent's own listener; loopback only
 	Control    []string
 	Store      Store // shared with other agents; who opened it closes it. nil: the agent's own, in StoreDir
@@ -52,6 +52,7 @@ type Listen struct {
 	Host   string // default 127.0.0.1, loopback only
 	Cert   string // PEM file with the certificate; "": no TLS
 	Key    string // PEM file with its key
+	Any    bool   // free ports instead of the policy's; Addr tells which
 	Limits edge.Limits
 }
 
@@ -106,6 +107,8 @@ type parts struct {
 	edge   *edge.Server
 	shown  *edge.Certificate // nil: no TLS
 	prober *probe.Prober
+	hints  *hints // nil: the store is the agent's own
+	keys   *settle.Ring
 }
 
 // force is what is in force.
@@ -144,11 +147,14 @@ func (a *Agent) assemble() error {
 	if a.generations, err = openGenerations(filepath.Join(a.cfg.Dir, "generations"), a.cfg.Log); err != nil {
 		return err
 	}
-	vault, err := openVault(a.cfg.KeysDir)
-	if err != nil {
+	var vault *settle.Vault
+	if vault, a.parts.keys, err = openVault(a.cfg.KeysDir, a.cfg.Now); err != nil {
 		return err
 	}
 	if err := a.openStore(); err != nil {
+		return err
+	}
+	if err := a.hint(); err != nil {
 		return err
 	}
 	if a.metrics, err = newMetrics(a.cfg.Metrics, a.cfg.Region); err != nil {
@@ -194,7 +200,7 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 		}
 	}
 	p.edge, err = edge.New(edge.Config{
-		Host: cfg.Listen.Host, PortOffset: cfg.PortOffset, AnyPort: cfg.AnyPort, Proxy: p.proxy, Own: a.serveOwn, Logger: cfg.Log, Clock: cfg.Now,
+		Host: cfg.Listen.Host, PortOffset: cfg.PortOffset, AnyPort: cfg.Listen.Any, Proxy: p.proxy, Own: a.serveOwn, Logger: cfg.Log, Clock: cfg.Now,
 		Limits: cfg.Listen.Limits, Certificate: p.shown, SpoolDir: filepath.Join(cfg.Dir, "spool"),
 	})
 	if err != nil {
@@ -233,6 +239,7 @@ func (a *Agent) Start(ctx context.Context) error {
 		return err
 	}
 	a.resume()
+	a.parts.keys.Start(a.cfg.Log)
 	a.idle.Go(func() {
 		if err := a.server.Serve(a.admin); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			a.cfg.Log.Error("the agent's own listener failed", "error", err)
@@ -267,6 +274,7 @@ func (a *Agent) Stop(ctx context.Context) error {
 		a.feed.Stop()
 	}
 	a.parts.prober.Stop()
+	a.parts.keys.Stop()
 	err := a.parts.edge.Drain(ctx)
 	if waited := a.parts.driver.Wait(ctx); waited != nil {
 		// A driver still uses the store: it is left open, for the process's end to close.
@@ -285,6 +293,9 @@ func (a *Agent) close() error {
 		if e := a.admin.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
 			err = fmt.Errorf("dataplane: %w", e)
 		}
+	}
+	if a.parts.hints != nil {
+		err = errors.Join(err, a.parts.hints.shut())
 	}
 	if a.owned {
 		err = errors.Join(err, a.store.Close())

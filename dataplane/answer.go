@@ -29,6 +29,10 @@ func (a *Agent) Answer(ctx context.Context, q query.Question) ([]byte, error) {
 		answer, err = a.why(ctx, q.Transaction)
 	case query.Probe:
 		answer = a.probed(q.Order)
+	case query.Hints:
+		answer = a.parts.hints.stand(ctx, q)
+	case query.HintReplay:
+		answer = a.parts.hints.replayed(q.Order)
 	default:
 		return nil, fmt.Errorf("this agent does not know the question %q", q.Kind)
 	}

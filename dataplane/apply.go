@@ -87,6 +87,7 @@ func (a *Agent) swap(next *policy.Snapshot) error {
 func (a *Agent) order(u state.Update) {
 	now := a.cfg.Now()
 	drains := map[string]time.Time{}
+	var throttle *policy.Order
 	orders := make([]policy.Order, len(u.Orders))
 	for i, o := range u.Orders {
 		o.At = now.Add(o.At.Sub(u.Now))
@@ -101,9 +102,14 @@ func (a *Agent) order(u state.Update) {
 			}
 		case policy.Probe:
 			a.parts.prober.Ask(o.ID, o.Provider)
+		case policy.HintReplay:
+			a.parts.hints.replay(o.ID, *o.Hints)
+		case policy.HintThrottle:
+			throttle = throttling(throttle, &orders[i])
 		case policy.Drill: // the client's, below
 		}
 	}
+	a.parts.hints.steer(throttle)
 	a.parts.board.Drains(drains)
 	a.parts.client.Drills(orders)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"segue/controlplane/seal"
 	"segue/dataplane/settle"
@@ -15,27 +16,37 @@ import (
 // secretSize is the length of the agent's secrets.
 const secretSize = seal.KeySize
 
-// openVault reads the agent's secrets, and makes them at the first start. They are readable by their owner alone. They are never made
-// anew beside one that exists: without the old ones nothing that was stored can be read.
-func openVault(dir string) (*settle.Vault, error) {
+// openVault opens the agent's secrets, and makes them at the first start: a ring of daily keys that seal what is kept, and the secret of
+// the keys that providers are sent. They are readable by their owner alone, and lie outside the store.
+func openVault(dir string, now func() time.Time) (*settle.Vault, *settle.Ring, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("dataplane: keys: %w", err)
-	}
-	sealing, err := secret(filepath.Join(dir, "answers"))
-	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("dataplane: keys: %w", err)
 	}
 	keys, err := secret(filepath.Join(dir, "provider-keys"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	key, err := seal.NewKey("answers-1", sealing)
+	ring, err := settle.OpenRing(dir, now)
 	if err != nil {
-		return nil, fmt.Errorf("dataplane: keys: %w", err)
+		return nil, nil, fmt.Errorf("dataplane: %w", err)
 	}
-	return settle.NewVault(key, keys), nil
+	return settle.NewDailyVault(ring, keys), ring, nil
 }
 
+// hintKey is the key that seals hints. It stands beside the vault's, so that agents which share these can replay each other's.
+func hintKey(dir string) (seal.Key, error) {
+	b, err := secret(filepath.Join(dir, "hints"))
+	if err != nil {
+		return seal.Key{}, err
+	}
+	key, err := seal.NewKey("hints-1", b)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("dataplane: keys: %w", err)
+	}
+	return key, nil
+}
+
+// secret reads a secret, or makes it. It is never made anew beside one that exists: without the old one no provider's key can be made again.
 func secret(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

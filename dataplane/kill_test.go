@@ -34,7 +34,7 @@ func child(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	a, err := New(Config{ID: "here-1", Region: "here", Dir: dir, AnyPort: true})
+	a, err := New(Config{ID: "here-1", Region: "here", Dir: dir, Listen: Listen{Any: true}})
 	if err != nil {
 		panic(err)
 	}

@@ -102,6 +102,7 @@ func (a *Agent) own() *http.Server {
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.cfg.Metrics, promhttp.HandlerOpts{}))
+	a.takeCopies(mux)
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(version())
@@ -126,7 +127,7 @@ func listenLoopback(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dataplane: %q is not host:port: %w", addr, err)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !loopback(host) {
 		return nil, fmt.Errorf("dataplane: %s is not a loopback address; until there are certificates and sign-in, nothing else is served", addr)
 	}
 	l, err := net.Listen("tcp", addr)
@@ -134,4 +135,9 @@ func listenLoopback(addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("dataplane: %w", err)
 	}
 	return l, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -15,7 +15,8 @@ const shownKey = 10
 func shown(t *ledger.Transaction) query.Transaction {
 	q := query.Transaction{
 		ID: t.ID, App: t.Key.App, Service: t.Key.Service, Operation: t.Operation, Key: t.Key.Key, Session: t.Session, Region: t.Region,
-		State: t.State.String(), Created: t.Created, Updated: t.Updated, Run: t.Run, Attempts: make([]query.Attempt, 0, len(t.Attempts)),
+		State: t.State.String(), Created: t.Created, Updated: t.Updated, Run: t.Run,
+		Value: t.Value, Attempts: make([]query.Attempt, 0, len(t.Attempts)),
 	}
 	if t.Answer != nil {
 		q.Status, q.Object = t.Answer.Status, t.Answer.ObjectID

@@ -52,9 +52,11 @@ func TestShownHidesKeys(t *testing.T) {
 // The secrets are made once, for their owner alone, and never replaced when they are damaged.
 func TestKeysAreMadeOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
-	v, err := openVault(dir)
+	v, ring, err := openVault(dir, time.Now)
 	must(t, err)
-	again, err := openVault(dir)
+	_, err = ring.Today()
+	must(t, err)
+	again, _, err := openVault(dir, time.Now)
 	must(t, err)
 	if string(v.Secret()) != string(again.Secret()) || len(v.Secret()) != secretSize {
 		t.Error("another secret")
@@ -66,8 +68,8 @@ func TestKeysAreMadeOnce(t *testing.T) {
 			t.Errorf("%s has mode %v", name, info.Mode())
 		}
 	}
-	must(t, os.WriteFile(filepath.Join(dir, "answers"), []byte("short"), 0o600))
-	if _, err := openVault(dir); err == nil || !strings.Contains(err.Error(), "5 bytes, not 32") {
+	must(t, os.WriteFile(filepath.Join(dir, "provider-keys"), []byte("short"), 0o600))
+	if _, _, err := openVault(dir, time.Now); err == nil || !strings.Contains(err.Error(), "5 bytes, not 32") {
 		t.Errorf("a damaged key was taken: %v", err)
 	}
 }

@@ -78,7 +78,7 @@ func newWorld(t testing.TB, options ...option) *world {
 	must(t, err)
 	must(t, box.Start())
 	w := &world{t: t, box: box, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 10 * time.Second}}
-	w.cfg = Config{ID: "here-1", Region: "here", Dir: t.TempDir(), AnyPort: true, Log: quiet(t)}
+	w.cfg = Config{ID: "here-1", Region: "here", Dir: t.TempDir(), Listen: Listen{Any: true}, Log: quiet(t)}
 	w.start()
 	doc := c.document(fmt.Sprintf(document, c.priority, c.attempts, w.url("main"), w.url("backup"), w.url("legacy")))
 	must(t, w.agent.Apply(w.update(1, doc)))

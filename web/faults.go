@@ -53,13 +53,28 @@ func processFaults() []fault {
 	}
 }
 
+// cutStore happens to the agents of one region.
+const cutStore = "cut-store"
+
+// regionFaults are offered for each region: their names end in @ and the region.
+func regionFaults(regions []string) []view.Fault {
+	list := make([]view.Fault, len(regions))
+	for i, r := range regions {
+		list[i] = view.Fault{
+			Name: cutStore + "@" + r, Label: "Cut the store from " + r, Explain: "its agent cannot reach the store: effects are refused there, sessions go on by hints",
+			Command: "segue drill run " + cutStore + " --region " + r + " --for {for} --sandbox",
+		}
+	}
+	return list
+}
+
 // breakPanel is the card of faults.
 func (w *Web) breakPanel(s scene) view.Break {
 	b := view.Break{Request: rand.Text()}
 	if w.cfg.Sandbox != nil {
 		b.Real, b.Providers = true, w.cfg.Sandbox.Providers()
 		b.Faults = offered(realFaults(), " --provider {provider} --for {for} --sandbox")
-		b.Processes = offered(processFaults(), " --for {for} --sandbox")
+		b.Processes = append(offered(processFaults(), " --for {for} --sandbox"), regionFaults(s.State.Current().Policy.Regions.Names())...)
 	} else {
 		for i := range s.State.Current().Policy.Providers {
 			b.Providers = append(b.Providers, s.State.Current().Policy.Providers[i].Name)
@@ -87,15 +102,21 @@ func (w *Web) running(s scene) []view.Running {
 	if w.cfg.Sandbox != nil {
 		for _, f := range w.cfg.Sandbox.Faults() {
 			list = append(list, view.Running{
-				ID: f.ID, Label: labelOf(f.Name, append(realFaults(), processFaults()...)), Where: place(f.Provider, nil), Ends: f.Ends,
+				ID: f.ID, Label: labelOf(f.Name, append(realFaults(), append(processFaults(), fault{name: cutStore, label: "Cut the store"})...)), Where: placeOf(f), Ends: f.Ends,
 				Left: view.Span(f.Ends.Sub(s.Now).Truncate(time.Second)), Action: "/break/" + url.PathEscape(f.ID) + "/stop?real=1",
 			})
 		}
 	}
 	for _, o := range s.State.InForce(s.Now) {
 		label := "Drain"
-		if o.Kind == policy.Drill {
+		switch o.Kind {
+		case policy.Drill:
 			label = labelOf(string(o.Fault.Kind), drillFaults())
+		case policy.HintReplay:
+			label = "Replay of hints"
+		case policy.HintThrottle:
+			label = "Hints held back"
+		case policy.Drain, policy.Probe:
 		}
 		list = append(list, view.Running{
 			ID: o.ID, Label: label, Where: place(o.Provider, o.Regions), Ends: o.Ends(),
@@ -112,6 +133,13 @@ func labelOf(name string, faults []fault) string {
 		}
 	}
 	return name
+}
+
+func placeOf(f Fault) string {
+	if f.Region != "" {
+		return "from " + f.Region
+	}
+	return place(f.Provider, nil)
 }
 
 func place(provider string, regions []string) string {
@@ -132,6 +160,9 @@ func (w *Web) breakForm(c echo.Context) error {
 		return fmt.Errorf("web: form: %w", err)
 	}
 	r := drillRequest{Fault: form.Get("fault"), Provider: form.Get("provider"), For: form.Get("for")}
+	if name, region, ok := strings.Cut(r.Fault, "@"); ok {
+		r.Fault, r.Regions = name, []string{region}
+	}
 	a := author{actor: localOperator + " @ loopback", reason: "drill from the overview", request: form.Get("request")}
 	if a.request == "" {
 		a.request = rand.Text()
@@ -180,6 +211,12 @@ func (w *Web) runReal(ctx context.Context, a author, r drillRequest) (Fault, err
 		if f.name == name {
 			provider = ""
 		}
+	}
+	if name == cutStore {
+		if len(r.Regions) != 1 {
+			return Fault{}, refusal(state.Invalid, "regions: name the one region whose agents are cut off from the store")
+		}
+		provider = r.Regions[0]
 	}
 	f, err := w.repeat.once(a.request, fmt.Sprintf("run %s at %s for %s", name, provider, length), func() (Fault, error) { return w.cfg.Sandbox.Run(ctx, name, provider, length) })
 	var refused *state.Error

@@ -122,6 +122,9 @@ func (w *Web) transactionPage(c echo.Context, why query.Why, partial string) vie
 
 func txFacts(t query.Transaction, p view.Prefs) []string {
 	list := []string{t.Service, t.Operation, "application " + t.App, t.Region, p.Full(t.Created)}
+	if worth := t.Value.String(); worth != "" {
+		list = append(list, worth)
+	}
 	if d := t.Updated.Sub(t.Created); d > 0 && t.State != "intent" {
 		list = append(list, "settled after "+view.Millis(float64(d)/float64(time.Millisecond)))
 	}

@@ -77,7 +77,7 @@ type Answer struct {
 type Sandbox interface {
 	Providers() []string
 	Faults() []Fault
-	Run(ctx context.Context, name, provider string, length time.Duration) (Fault, error)
+	Run(ctx context.Context, name, at string, length time.Duration) (Fault, error) // at: a provider; for cut-store a region
 	Stop(id string) error
 	Books() (Verdict, error)
 	Naive() Naive
@@ -89,6 +89,7 @@ type Fault struct {
 	ID       string    `json:"id"`
 	Name     string    `json:"name"`
 	Provider string    `json:"provider,omitempty"`
+	Region   string    `json:"region,omitempty"` // of what happens to an agent
 	Ends     time.Time `json:"ends"`
 }
 

@@ -26,11 +26,15 @@ import (
 
 type agentFlags struct {
 	id, region, dir, control, store, admin, log string
-	keys                                        string
-	cert, key, maxBody, memory, disk            string
+	keys, mirror                                string
+	cert, key                                   string
+	sizes                                       bodySizes
 	offset                                      int
 	drain                                       time.Duration
 }
+
+// bodySizes bound the bodies of requests.
+type bodySizes struct{ body, memory, disk string }
 
 // adminPort is where an agent's own listener begins to count.
 const adminPort = 7090
@@ -71,15 +75,16 @@ Until certificates and application tokens come, only loopback addresses are serv
 	flags.StringVar(&f.control, "control", "127.0.0.1:7070", "feeds of the control nodes, comma-separated")
 	flags.StringVar(&f.store, "store", "embedded", storeFlag)
 	flags.StringVar(&f.keys, "keys", "", "directory of the keys that seal answers and make providers' keys (default: under --dir); agents with one cluster have one")
+	flags.StringVar(&f.mirror, "mirror", "", "own listener of another agent, like http://127.0.0.1:7091: it keeps this one's hints too, and replays them when this one is gone (with a cluster only)")
 	flags.StringVar(&f.id, "id", "", "the agent's name (default: the region and its number on this machine)")
 	flags.StringVar(&f.admin, "admin", "", "its own listener: /metrics /livez /readyz /version (default: the first free of 127.0.0.1:7090 and up)")
 	flags.IntVar(&f.offset, "port-offset", -1, "added to every service's port (default: 100 for each agent that counts below this one)")
 	flags.DurationVar(&f.drain, "drain", 15*time.Second, "how long calls in flight may take to finish at the end")
 	flags.StringVar(&f.cert, "tls-cert", "", "PEM file with the certificate of the services' listeners (default: plain HTTP)")
 	flags.StringVar(&f.key, "tls-key", "", "PEM file with its key")
-	flags.StringVar(&f.maxBody, "max-body", "128MiB", "the largest body of a request")
-	flags.StringVar(&f.memory, "spool-memory", "64MiB", "memory for the bodies of all requests together")
-	flags.StringVar(&f.disk, "spool-disk", "4GiB", "disk under --dir for the bodies of all requests together")
+	flags.StringVar(&f.sizes.body, "max-body", "128MiB", "the largest body of a request")
+	flags.StringVar(&f.sizes.memory, "spool-memory", "64MiB", "memory for the bodies of all requests together")
+	flags.StringVar(&f.sizes.disk, "spool-disk", "4GiB", "disk under --dir for the bodies of all requests together")
 	flags.StringVar(&f.log, "log", "info", "debug, info, warn or error")
 	_ = c.MarkFlagRequired("region")
 	_ = c.MarkFlagRequired("dir")
@@ -208,7 +213,7 @@ func agentConfig(f agentFlags) (dataplane.Config, error) {
 			return dataplane.Config{}, usageError{fmt.Errorf("%s is empty: name one", flag)}
 		}
 	}
-	cfg := dataplane.Config{ID: f.id, Region: f.region, Dir: f.dir, PortOffset: f.offset}
+	cfg := dataplane.Config{ID: f.id, Region: f.region, Dir: f.dir, PortOffset: f.offset, Mirror: f.mirror}
 	var err error
 	if cfg.Listen, err = listening(f); err != nil {
 		return cfg, usageError{err}
@@ -219,6 +224,9 @@ func agentConfig(f agentFlags) (dataplane.Config, error) {
 	at, err := parseStore(f.store)
 	if err != nil {
 		return cfg, err
+	}
+	if f.mirror != "" && at.cluster == nil {
+		return cfg, usageError{errors.New("--mirror: an agent whose store is embedded keeps no hints; leave it out, or name a cluster with --store")}
 	}
 	cfg.StoreDir, cfg.KeysDir = cmp.Or(at.dir, filepath.Join(f.dir, "store")), cmp.Or(f.keys, filepath.Join(f.dir, "keys"))
 	for node := range strings.SplitSeq(f.control, ",") {
@@ -239,7 +247,7 @@ func listening(f agentFlags) (l dataplane.Listen, err error) {
 	for _, size := range []struct {
 		flag, text string
 		to         *int64
-	}{{"--max-body", f.maxBody, &l.Limits.Body}, {"--spool-memory", f.memory, &l.Limits.SpoolMemory}, {"--spool-disk", f.disk, &l.Limits.SpoolDisk}} {
+	}{{"--max-body", f.sizes.body, &l.Limits.Body}, {"--spool-memory", f.sizes.memory, &l.Limits.SpoolMemory}, {"--spool-disk", f.sizes.disk, &l.Limits.SpoolDisk}} {
 		if *size.to, err = bytesOf(size.text); err != nil {
 			return l, fmt.Errorf("%s: %w", size.flag, err)
 		}

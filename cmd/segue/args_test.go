@@ -99,7 +99,7 @@ func TestAgentsCountUp(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a")
 	flags := func(admin string, offset int) agentFlags {
 		return agentFlags{region: "eu", dir: dir, control: "127.0.0.1:7070, 127.0.0.1:7071", store: "embedded", admin: admin, offset: offset,
-			maxBody: "1MiB", memory: "1MiB", disk: "1GiB"}
+			sizes: bodySizes{"1MiB", "1MiB", "1GiB"}}
 	}
 	first, err := agentConfig(flags("127.0.0.1:7093", -1))
 	if err != nil || first.ID != "eu-4" || first.PortOffset != 300 || first.StoreDir != filepath.Join(dir, "store") || len(first.Control) != 2 || first.Control[1] != "127.0.0.1:7071" {

@@ -140,7 +140,11 @@ func (s *settings) why(c *cobra.Command, id string) (query.Why, error) {
 
 func (s *settings) tellWhy(why query.Why) {
 	t := why.Transaction
-	fmt.Fprintf(s.io.out, "%s\n%s · %s/%s · key %s · %s · %s\n", why.Sentence, t.ID, t.Service, t.Operation, t.Key, t.Region, t.State)
+	worth := t.Value.String()
+	if worth != "" {
+		worth = " · " + worth
+	}
+	fmt.Fprintf(s.io.out, "%s\n%s · %s/%s · key %s · %s · %s%s\n", why.Sentence, t.ID, t.Service, t.Operation, t.Key, t.Region, t.State, worth)
 	for _, m := range why.Timeline {
 		fmt.Fprintf(s.io.out, "  +%-9s %-12s %s\n", fmt.Sprintf("%.1fms", float64(m.After)/1e6), m.Word, m.Text)
 	}

@@ -181,6 +181,9 @@ func operationFacts(path string, ops []OperationSpec) []fact {
 		if len(o.Follows) > 0 {
 			value += ", follows " + strings.Join(fieldTexts(o.Follows), ", ")
 		}
+		if o.Value.Set() {
+			value += ", " + o.Value.String()
+		}
 		list = append(list, fact{path: path + ".operations." + o.Name, label: "operation " + o.Name, value: fmt.Sprintf("(%d. %s)", i+1, value)})
 	}
 	return list

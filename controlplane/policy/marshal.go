@@ -154,6 +154,7 @@ func writeOperation(w writer, o *OperationSpec) {
 	} else {
 		w.texts("follows", fieldTexts(o.Follows))
 	}
+	writeValue(w, o.Value)
 }
 
 func fieldTexts(list []Field) []string {

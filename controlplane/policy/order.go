@@ -24,6 +24,7 @@ type Order struct {
 	Provider string
 	Regions  []string  `json:",omitempty"` // empty: every region
 	Fault    Fault     `json:",omitzero"`  // drill only
+	Hints    *Hints    `json:",omitempty"` // hint-replay and hint-throttle only
 	At       time.Time `json:",omitzero"`
 	For      time.Duration
 	Actor    string `json:",omitempty"`
@@ -55,7 +56,10 @@ type Fault struct {
 
 // Check tells what is wrong with an order under a policy, in one sentence that names the field and what would be right.
 func (o *Order) Check(p *Policy) error {
-	if p.Provider(o.Provider) == nil {
+	if (o.Hints != nil) != o.aboutHints() {
+		return orderError("hints", "what is to happen to hints stands in an order of kind hint-replay or hint-throttle, and in no other", "give the one with the other")
+	}
+	if !o.aboutHints() && p.Provider(o.Provider) == nil {
 		var names []string
 		for i := range p.Providers {
 			names = append(names, p.Providers[i].Name)
@@ -83,8 +87,10 @@ func (o *Order) Check(p *Policy) error {
 		return o.Fault.check()
 	case Probe:
 		return o.checkProbe(p)
+	case HintReplay, HintThrottle:
+		return o.checkHints()
 	default:
-		return orderError("kind", fmt.Sprintf("%q is unknown", clip(string(o.Kind))), "write drain, drill or probe")
+		return orderError("kind", fmt.Sprintf("%q is unknown", clip(string(o.Kind))), "write drain, drill, probe, hint-replay or hint-throttle")
 	}
 }
 

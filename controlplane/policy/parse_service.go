@@ -79,8 +79,9 @@ func (r *reader) operation(name string, v value) OperationSpec {
 			"key":       func(v value) { o.Key = r.key(v) },
 			"semantics": func(v value) { semantics = r.word(v, []string{"read", "effect"}, nil) },
 			"follows":   func(v value) { o.Follows = r.fieldOrFields(v) },
+			"value":     func(v value) { o.Value = r.value(v) },
 		},
-		later: []string{"value", "session", "offline_pin", "class"},
+		later: []string{"session", "offline_pin", "class"},
 	})
 	o.Read = semantics == "read" || semantics == "" && readsByMethod(o.Match)
 	return o

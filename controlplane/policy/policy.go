@@ -59,6 +59,7 @@ type OperationSpec struct {
 	Read    bool   // semantics: read; GET and HEAD are reads unless said otherwise
 	Key     KeyRule
 	Follows []Field // where the id of the object stands that this call belongs to
+	Value   ValueRule
 }
 
 // KeyRule says where an effect's idempotency key comes from: the caller (Required), or Derive'd from fields that are unique per

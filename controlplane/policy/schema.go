@@ -72,11 +72,15 @@ func serviceSchema() *jsonschema.Schema {
 func operationsSchema() *jsonschema.Schema {
 	derived := object([]string{"derive", "within"},
 		property{"derive", "fields that are unique per intent", fieldsSchema()}, property{"within", "how long the same fields are the same intent", spanSchema()})
+	field := &jsonschema.Schema{Type: "string", Pattern: fieldForm}
+	worth := object([]string{"amount", "currency"},
+		property{"amount", "", field}, property{"currency", "ISO 4217", field}, property{"unit", "of the amount: the smallest, or the main one", oneWord("minor", "major")})
 	return byName(object([]string{"match"},
 		property{"match", "method and path: POST /v1/charges; * is one segment, {id} a named one, ** any number", text()},
 		property{"key", "where an effect's idempotency key comes from", anyOf(oneWord("required"), derived)},
 		property{"semantics", "GET and HEAD are reads unless said otherwise", oneWord("read", "effect")},
 		property{"follows", "where the id of the object stands that the call belongs to", fieldsSchema()},
+		property{"value", "where the amount and its currency stand", anyOf(oneWord("money(body)"), worth)},
 	), 1, maxOperations)
 }
 

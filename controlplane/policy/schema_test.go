@@ -103,6 +103,8 @@ var objects = map[string]string{
 	"services.s.breaker":                "services: {s: {breaker: {%s}}}",
 	"services.s.operations.o":           "services: {s: {operations: {o: {%s}}}}",
 	"services.s.operations.o.key":       "services: {s: {operations: {o: {key: {%s}}}}}",
+	"services.s.operations.o.value":     "services: {s: {operations: {o: {value: {%s}}}}}",
+	"contracts.c.operations.o.value":    "contracts: {c: {operations: {o: {value: {%s}}}}}",
 	"providers.p":                       "providers: {p: {%s}}",
 	"providers.p.limits":                "providers: {p: {limits: {%s}}}",
 	"providers.p.checks":                "providers: {p: {checks: {%s}}}",
@@ -113,12 +115,12 @@ var objects = map[string]string{
 	"contracts.c.rate_limit":            "contracts: {c: {rate_limit: {%s}}}",
 	"contracts.c.lookup":                "contracts: {c: {lookup: {%s}}}",
 	"contracts.c.cancel":                "contracts: {c: {cancel: {%s}}}",
-	"contracts.c.cancel.answers[0]":     "contracts: {c: {cancel: {answers: [{%s}]}}}",
-	"contracts.c.lookup.states":         "contracts: {c: {lookup: {states: {%s}}}}",
 	"contracts.c.speaks.s":              "contracts: {c: {speaks: {s: {%s}}}}",
 	"contracts.c.speaks.s.operations.o": "contracts: {c: {speaks: {s: {operations: {o: {%s}}}}}}",
 	"contracts.c.operations.o":          "contracts: {c: {operations: {o: {%s}}}}",
 	"contracts.c.operations.o.key":      "contracts: {c: {operations: {o: {key: {%s}}}}}",
+	"contracts.c.cancel.answers[0]":     "contracts: {c: {cancel: {answers: [{%s}]}}}",
+	"contracts.c.lookup.states":         "contracts: {c: {lookup: {states: {%s}}}}",
 }
 
 // TestSchemaIsTheParsers asks the parser what it knows in each object (its complaint about an unknown field lists it) and finds the same in

@@ -186,6 +186,9 @@ func (c *checker) operation(path string, o *OperationSpec, p *pattern) {
 	}
 	c.fields(path+".key.derive", o.Key.Derive, p, false)
 	c.fields(path+".follows", o.Follows, p, true)
+	if o.Value.Set() {
+		c.fields(path+".value", []Field{o.Value.Amount, o.Value.Currency}, p, false)
+	}
 }
 
 // fields checks fields of a call. An id may be looked for in the whole path (ids); any other must have its place in the pattern.

@@ -1,6 +1,10 @@
 package query
 
-import "time"
+import (
+	"time"
+
+	"segue/controlplane/policy"
+)
 
 // Question is asked of one agent, or of all agents (then the answers are put together).
 type Question struct {
@@ -11,7 +15,8 @@ type Question struct {
 	Provider    string `json:",omitempty"`
 	State       string `json:",omitempty"` // intent | held | succeeded | declined | not_sent
 	Limit       int    `json:",omitempty"` // default 50, at most 500
-	Order       string `json:",omitempty"` // an id, for Probe
+	Order       string `json:",omitempty"` // an id, for Probe and HintReplay
+	Which       *Which `json:",omitempty"` // for Hints
 }
 
 // Kind is what is asked.
@@ -22,6 +27,8 @@ const (
 	Transactions Kind = "transactions" // → []Transaction, newest first
 	One          Kind = "transaction"  // → Why of one transaction: row and decisions
 	Probe        Kind = "probe"        // → Probed: what an order's active checks showed
+	Hints        Kind = "hints"        // → HintLog: how an agent's log of hints stands, and its oldest hints
+	HintReplay   Kind = "hint-replay"  // → HintReplayed: what an order's replay came to
 )
 
 // Probed is what the active checks of an order showed at one agent.
@@ -49,6 +56,7 @@ type Transaction struct {
 	Status                                            int    // of the stored answer
 	Object                                            string // the id that the provider gave
 	Run                                               string
+	Value                                             policy.Value // what it is worth; no currency: nobody said
 }
 
 // Attempt is one send, for people.

@@ -48,6 +48,9 @@ func Open(k Key, envelope, additional []byte) ([]byte, error) {
 	if k.aead == nil {
 		return nil, errNoKey
 	}
+	if Wrapped(envelope) {
+		return openWrapped(k, envelope, additional)
+	}
 	head, rest, err := split(envelope)
 	if err != nil {
 		return nil, err
@@ -64,6 +67,16 @@ func Open(k Key, envelope, additional []byte) ([]byte, error) {
 
 // KeyID tells which key opens an envelope.
 func KeyID(envelope []byte) (string, error) {
+	if Wrapped(envelope) {
+		inner, _, err := unwrap(envelope)
+		if err != nil {
+			return "", err
+		}
+		if Wrapped(inner) {
+			return "", fmt.Errorf("%w: wrapped twice", ErrMalformed)
+		}
+		envelope = inner
+	}
 	head, _, err := split(envelope)
 	if err != nil {
 		return "", err

@@ -70,7 +70,7 @@ func TestOpenRefuses(t *testing.T) {
 	k := key(t, "k1", 0)
 	e := sealed(t, k, "the answer", "row 7")
 	newer := bytes.Clone(e)
-	newer[0] = version + 1
+	newer[0] = wrapped + 1
 	for name, c := range map[string]struct {
 		key        Key
 		envelope   []byte
@@ -97,6 +97,50 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	if _, err := KeyID([]byte{1}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("key id of nothing: %v", err)
+	}
+}
+
+// TestWrap: what has a key of its own opens by the key that wraps that, in its own row, whole, and by nothing else.
+func TestWrap(t *testing.T) {
+	k := key(t, "k1", 0)
+	e, err := Wrap(k, secret, [NonceSize]byte{1}, []byte("the answer"), []byte("row 7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Open(k, e, []byte("row 7")); err != nil || string(got) != "the answer" || !Wrapped(e) {
+		t.Fatalf("opened: %q, %v", got, err)
+	}
+	if id, err := KeyID(e); err != nil || id != "k1" {
+		t.Errorf("key id %q, %v", id, err)
+	}
+	for i := range len(e) * 8 {
+		hurt := bytes.Clone(e)
+		hurt[i/8] ^= 1 << (i % 8)
+		if got, err := Open(k, hurt, []byte("row 7")); err == nil || got != nil {
+			t.Errorf("bit %d: %q", i, got)
+		}
+	}
+	for n := range e {
+		if _, err := Open(k, e[:n], []byte("row 7")); err == nil {
+			t.Errorf("%d of %d bytes were opened", n, len(e))
+		}
+	}
+	for name, other := range map[string]struct {
+		key Key
+		row string
+	}{"another row": {k, "row 8"}, "another secret": {key(t, "k1", 1), "row 7"}, "another key": {key(t, "k2", 0), "row 7"}} {
+		if got, err := Open(other.key, e, []byte(other.row)); err == nil {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if bytes.Contains(e, secret) || bytes.Contains(e, []byte("the answer")) {
+		t.Error("the envelope shows what it holds")
+	}
+	if _, err := Wrap(k, secret[:5], [NonceSize]byte{}, nil, nil); err == nil {
+		t.Error("a short secret was taken")
+	}
+	if _, err := Wrap(Key{}, secret, [NonceSize]byte{}, nil, nil); !errors.Is(err, errNoKey) {
+		t.Errorf("wrapped without a key: %v", err)
 	}
 }
 
@@ -155,10 +199,16 @@ func FuzzOpen(f *testing.F) {
 	f.Add(good, []byte("row 7"))
 	f.Add([]byte{version, 255}, []byte{})
 	f.Add(bytes.Repeat([]byte{version}, 64), []byte("row 7"))
+	enclosed, err := Wrap(k, bytes.Repeat([]byte{7}, KeySize), [NonceSize]byte{2}, []byte("the answer"), []byte("row 7"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(enclosed, []byte("row 7"))
+	f.Add([]byte{wrapped, 3, wrapped, 1, 0}, []byte{})
 	f.Fuzz(func(t *testing.T, envelope, additional []byte) {
 		_, _ = KeyID(envelope)
 		got, err := Open(k, envelope, additional)
-		if err == nil && (!bytes.Equal(envelope, good) || string(additional) != "row 7" || string(got) != "the answer") {
+		if err == nil && (!bytes.Equal(envelope, good) && !bytes.Equal(envelope, enclosed) || string(additional) != "row 7" || string(got) != "the answer") {
 			t.Fatalf("forged: %x", envelope)
 		}
 		again := sealed(t, k, string(envelope), string(additional))

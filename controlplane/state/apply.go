@@ -202,6 +202,9 @@ func (c *Command) digest() string {
 		if c.EndOrder.DrainsOf != "" {
 			buf = appendTexts(buf, c.EndOrder.DrainsOf)
 		}
+		if c.EndOrder.Throttles {
+			buf = append(buf, 1)
+		}
 	case c.Announce != nil:
 		buf = appendTexts(buf, c.Announce.Node.ID, c.Announce.Node.API)
 	case c.Membership != nil:
@@ -224,7 +227,14 @@ func appendOrder(buf []byte, o *policy.Order) []byte {
 	} {
 		buf = binary.BigEndian.AppendUint64(buf, n)
 	}
-	return appendTexts(buf, o.Regions...)
+	buf = appendTexts(buf, o.Regions...)
+	if h := o.Hints; h != nil {
+		buf = appendTexts(buf, fmt.Sprint(h.Held, h.Old, h.Pause))
+		for _, n := range [...]uint64{h.From, h.To, math.Float64bits(h.Rate)} {
+			buf = binary.BigEndian.AppendUint64(buf, n)
+		}
+	}
+	return buf
 }
 
 // appendTexts writes each text behind its length, so that no text can pass for the end of one and the begin of the next.

@@ -54,10 +54,11 @@ type SetWeights struct {
 // GiveOrder puts an order in force (drain, drill).
 type GiveOrder struct{ Order policy.Order }
 
-// EndOrder ends an order early, or with DrainsOf every drain of a provider at once.
+// EndOrder ends an order early, or with DrainsOf every drain of a provider at once, or with Throttles every throttle of hints.
 type EndOrder struct {
-	ID       string
-	DrainsOf string `json:",omitempty"`
+	ID        string
+	DrainsOf  string `json:",omitempty"`
+	Throttles bool   `json:",omitempty"`
 }
 
 // Announce says where a control node's feed and API listen, so that the others can reach it.

@@ -44,32 +44,42 @@ func (s *State) giveOrder(c Command, o policy.Order) (done, *Error) {
 			return done{}, refuse(Invalid, "%s", why)
 		}
 	}
+	if o.Kind == policy.HintThrottle { // the latest counts, and an earlier one must not come back when it ends
+		s.Orders = slices.DeleteFunc(s.Orders, func(other policy.Order) bool { return other.Kind == o.Kind && covers(&o, &other) })
+	}
 	s.Orders = append(s.Orders, o)
 	return done{text: describe(o), order: o.ID}, nil
 }
 
-// endOrders ends one order, or all drains of a provider. That nothing of it is drained is no refusal: it is what was asked for.
+// endOrders ends one order, all drains of a provider, or all throttles of hints. That there is none is no refusal: it is what was asked for.
 func (s *State) endOrders(e *EndOrder) (done, *Error) {
-	if e.DrainsOf == "" {
+	switch {
+	case e.Throttles:
+		return s.endEach(func(o *policy.Order) bool { return o.Kind == policy.HintThrottle }), nil
+	case e.DrainsOf == "":
 		return s.endOrder(e.ID)
-	}
-	if s.Current().Policy.Provider(e.DrainsOf) == nil {
+	case s.Current().Policy.Provider(e.DrainsOf) == nil:
 		return done{}, refuse(NotFound, "there is no provider %q", e.DrainsOf)
 	}
+	return s.endEach(func(o *policy.Order) bool { return o.Kind == policy.Drain && o.Provider == e.DrainsOf }), nil
+}
+
+// endEach ends the orders that are meant, which may be none.
+func (s *State) endEach(meant func(*policy.Order) bool) done {
 	var left []policy.Order
 	var ids, texts []string
 	for _, o := range s.Orders {
-		if o.Kind != policy.Drain || o.Provider != e.DrainsOf {
+		if !meant(&o) {
 			left = append(left, o)
 			continue
 		}
 		ids, texts = append(ids, o.ID), append(texts, describe(o))
 	}
 	if len(ids) == 0 {
-		return done{}, nil
+		return done{}
 	}
 	s.Orders = left
-	return done{text: "ended early: " + strings.Join(texts, "; "), order: strings.Join(ids, " ")}, nil
+	return done{text: "ended early: " + strings.Join(texts, "; "), order: strings.Join(ids, " ")}
 }
 
 func (s *State) endOrder(id string) (done, *Error) {
@@ -94,10 +104,30 @@ func describe(o policy.Order) string {
 		where = strings.Join(o.Regions, ", ")
 	}
 	what := string(o.Kind)
+	if o.Hints != nil {
+		return describeHints(o, where)
+	}
 	if o.Kind == policy.Drill {
 		what = fmt.Sprintf("drill (%s, %g %%)", o.Fault.Kind, o.Fault.Share*100)
 	}
 	return fmt.Sprintf("%s of %s in %s for %s", what, o.Provider, where, o.For)
+}
+
+func describeHints(o policy.Order, where string) string {
+	h := o.Hints
+	switch {
+	case o.Kind == policy.HintReplay:
+		return fmt.Sprintf("replay of hints in %s (held too: %t, past their age too: %t)", where, h.Held, h.Old)
+	case h.Pause:
+		return fmt.Sprintf("pause of the replay of hints in %s for %s", where, o.For)
+	default:
+		return fmt.Sprintf("replay of hints in %s at most %g a second, for %s", where, h.Rate, o.For)
+	}
+}
+
+// covers tells whether o holds wherever other does.
+func covers(o, other *policy.Order) bool {
+	return len(o.Regions) == 0 || len(other.Regions) > 0 && !slices.ContainsFunc(other.Regions, func(r string) bool { return !slices.Contains(o.Regions, r) })
 }
 
 // stranded says which service a drain would leave without a provider, and why. Drains end by the agents' clocks, so one that runs

@@ -183,6 +183,10 @@ func takeHeaders(c *proxy.Call, in http.Header) (twice string) {
 			}
 		case "Prefer":
 			c.Prefer = strings.Join(values, ",")
+		case "Segue-Value":
+			if c.Value = values[0]; len(values) > 1 {
+				twice = name
+			}
 		case "Segue-Dry-Run":
 			c.DryRun = message.True(values[0])
 		case "Upgrade":

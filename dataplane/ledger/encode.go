@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"segue/controlplane/policy"
 	"segue/dataplane/message"
 )
 
 // rowVersion is the form in which rows are written. A reader refuses newer ones: it would drop what it does not know at the next write.
 // Older ones are read for ever.
-const rowVersion = 3 // 1 had neither Course nor Fence, 2 no ids of the provider's own
+const rowVersion = 4 // 1 had neither Course nor Fence, 2 no Value, 3 no ids of the provider's own
 
 // MaxRow bounds an encoded row: the largest answer that is kept, its headers and sixteen attempts fit in well.
 const MaxRow = 1 << 20
@@ -161,6 +162,8 @@ func (w *writer) course(c *Course) {
 	w.maybe(c.ExecuteBy)
 	w.count(c.Adopted)
 	w.texts(c.Compensates)
+	w.number(uint64(c.Value.Minor))
+	w.texts(c.Value.Currency)
 }
 
 func (w *writer) fence(f *Fence) {
@@ -218,6 +221,15 @@ func (r *reader) course(c *Course) {
 	}
 	c.Told, c.Kept, c.ExecuteBy, c.Adopted = r.flag(), r.flag(), r.maybe(), r.count()
 	r.texts(&c.Compensates)
+	if r.version < 3 {
+		return
+	}
+	if minor := r.number(); minor > policy.MaxMinor {
+		r.fail()
+	} else {
+		c.Value.Minor = int64(minor)
+	}
+	r.texts(&c.Value.Currency)
 }
 
 func (r *reader) fence() Fence {
@@ -257,7 +269,7 @@ func (r *reader) answer() *StoredAnswer {
 
 // theirs reads an object's id as its provider knows it, which older rows did not tell apart.
 func (r *reader) theirs(id *string) {
-	if r.version > 2 {
+	if r.version > 3 {
 		r.texts(id)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"segue/controlplane/policy"
 	"segue/dataplane/message"
 )
 
@@ -26,6 +27,7 @@ func full() *Transaction {
 	t.Answer = &StoredAnswer{Status: 201, Header: message.Header{{Name: "A", Value: "b"}, {Name: "A", Value: ""}}, Sealed: []byte{0, 1}, KeyID: "k", Hash: [32]byte{5}, Kept: true, ObjectID: "ch_1", Theirs: "psp_1"}
 	t.Attempts[0].Fence = Fence{How: ByWindow, Cancel: true, Late: true, Quiet: noon.Add(3), Absent: noon.Add(time.Hour)}
 	t.Told, t.Kept, t.ExecuteBy, t.Adopted, t.Compensates = true, true, noon.Add(9), 1, "at_0"
+	t.Value = policy.Value{Minor: 1290, Currency: "EUR"}
 	t.Updated = noon.Add(time.Minute)
 	return t
 }
@@ -65,7 +67,7 @@ func TestEncode(t *testing.T) {
 
 // TestFormat holds the bytes of the present version.
 func TestFormat(t *testing.T) {
-	want, err := os.ReadFile("testdata/row-v3.hex")
+	want, err := os.ReadFile("testdata/row-v4.hex")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,11 +78,14 @@ func TestFormat(t *testing.T) {
 
 // TestOldRows reads what earlier versions wrote: rows that are on disks must be read for ever.
 func TestOldRows(t *testing.T) {
+	third := full()
+	third.Answer.Theirs = ""
+	oldRow(t, 3, third)
 	second := full()
-	second.Answer.Theirs = ""
+	second.Answer.Theirs, second.Value = "", policy.Value{}
 	oldRow(t, 2, second)
 	first := full()
-	first.Answer.Theirs = ""
+	first.Answer.Theirs, first.Value = "", policy.Value{}
 	first.Course = Course{Epoch: first.Epoch}
 	for i := range first.Attempts {
 		first.Attempts[i].Fence = Fence{}
@@ -92,7 +97,7 @@ func TestOldRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	ob = ob[:len(ob)-1] // they ended before Theirs, which is empty
-	for _, version := range []byte{1, 2} {
+	for _, version := range []byte{1, 2, 3} {
 		ob[0] = version
 		if got, err := DecodeObject(ob); err != nil || got != o {
 			t.Errorf("an object of version %d: %+v %v", version, got, err)
@@ -171,7 +176,7 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s as an object: %v", name, err)
 		}
 	}
-	if err := errOf(Decode(newer)); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "version 4") {
+	if err := errOf(Decode(newer)); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "reads up to") {
 		t.Errorf("a newer row: %v", err)
 	}
 	if _, err := DecodeObject(newer); !errors.Is(err, ErrNewer) {

@@ -1,7 +1,7 @@
 package ledger
 
 // cameToLight tells whether e shows the execution of an attempt that is not the transaction's outcome and had been closed. What an
-// answer says of an attempt that its own answer closed is no such thing: it is a late word.
+// answer says of an attempt that its own answer closed, or a cancel, is no such thing: it is a late word.
 func (t *Transaction) cameToLight(e Evidence) bool {
 	if e.Outcome != Succeeded {
 		return false
@@ -12,10 +12,12 @@ func (t *Transaction) cameToLight(e Evidence) bool {
 	}
 	a := &t.Attempts[i]
 	switch {
+	case a.How == ByCancel && (e.Kind <= FromStaleSend || e.Kind == FromWebhook):
+		return false // what was executed before the cancel voided it is told late: a lookup says what became of it since
 	case i == len(t.Attempts)-1:
 		return t.State == DoneSucceeded || t.State == Refused && t.Told
 	case e.Kind == FromAnswer, e.Kind == FromTimeout, e.Kind == FromStaleSend:
-		return a.How == ByWindow || a.How == ByCancel || a.How == ByOperator || a.How == ByPolicy
+		return a.How == ByWindow || a.How == ByOperator || a.How == ByPolicy
 	default:
 		return true
 	}

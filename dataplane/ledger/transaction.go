@@ -3,6 +3,7 @@ package ledger
 import (
 	"time"
 
+	"segue/controlplane/policy"
 	"segue/dataplane/message"
 )
 
@@ -72,6 +73,7 @@ type Course struct {
 	ExecuteBy   time.Time // and after this it may not; zero: never in the background
 	Adopted     int       // 1 + the index of an earlier attempt whose late execution is the transaction's outcome; 0: the current one's
 	Compensates string    // the attempt of another transaction that this one takes back; empty: none
+	Value       policy.Value
 }
 
 // MaxAttempts bounds Attempts.

@@ -57,6 +57,20 @@ func wholeSeconds(s string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, n > 0
 }
 
+// Amount reads a structured field (RFC 9651) that is an Integer with the parameter cur: 12900;cur=EUR.
+func Amount(value string) (amount, currency string, ok bool) {
+	item, rest, _ := strings.Cut(strings.Trim(value, " "), ";")
+	for rest != "" {
+		var one string
+		one, rest = cutOutsideQuotes(rest, ';')
+		if name, v, _ := strings.Cut(strings.TrimLeft(one, " "), "="); name == "cur" { // the last one counts, as the RFC has it
+			currency = strings.TrimSuffix(strings.TrimPrefix(v, `"`), `"`)
+		}
+	}
+	const longest = 15 // digits of an Integer
+	return item, currency, item != "" && len(item) <= longest && digits(item) && currency != ""
+}
+
 // Seconds reads what an SDK says of its time-out: seconds, perhaps with a fraction. "not given" and the like are none.
 func Seconds(s string) (time.Duration, bool) {
 	whole, fraction, _ := strings.Cut(s, ".")

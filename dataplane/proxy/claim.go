@@ -87,12 +87,12 @@ func (x *Exchange) replay(t *ledger.Transaction) error {
 	if t.Answer == nil || !t.Answer.Kept {
 		return notKept(t, unkept(t))
 	}
-	body, err := x.proxy.cfg.Vault.Open(t)
+	header, body, err := x.proxy.cfg.Vault.Answer(t)
 	if err != nil {
 		x.proxy.cfg.Log.Error("a stored answer cannot be opened", "transaction", t.ID, "error", err)
 		return notKept(t, "it cannot be opened with this agent's keys")
 	}
-	a := &message.Answer{Status: t.Answer.Status, Header: append(message.Header(nil), t.Answer.Header...), Body: body}
+	a := &message.Answer{Status: t.Answer.Status, Header: append(message.Header(nil), header...), Body: body}
 	a.Header.Del("Trailer") // a trailer is not kept: none may be announced
 	a.Header.Set("Idempotent-Replayed", "true")
 	x.hops(t)
@@ -177,6 +177,7 @@ func (x *Exchange) intend(now time.Time) error {
 	}
 	if !x.work.old {
 		x.work.tx = ledger.New(d.NewID(now), x.work.keys[0], x.op.Name, x.work.fingerprint, now)
+		x.work.tx.Value = x.work.value
 	}
 	x.work.tx.Session = x.talk.key.ID
 	var err error

@@ -49,6 +49,7 @@ type work struct {
 	counted     bool          // the driver counts it among what is under way
 	live        bool          // the keys are taken in the live set
 	fingerprint [32]byte
+	value       policy.Value
 	tx          *ledger.Transaction
 	old         bool // the row was there before this exchange: it is advanced, not claimed
 	redrive     bool // the caller's retry takes an open row over, to send the same request again

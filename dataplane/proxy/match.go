@@ -105,6 +105,25 @@ func (p *Proxy) take(_ context.Context, x *Exchange) error {
 		}
 	}
 	x.work.fingerprint = ledger.Fingerprint(x.op.Name, x.call.Request)
+	return x.worth()
+}
+
+// worth notes what the call is worth: by its body, or where that does not say, by its header.
+func (x *Exchange) worth() error {
+	r := x.call.Request
+	var said bool
+	if x.work.value, said = x.op.Worth(r.Path, r.Header.Get("Content-Type"), r.Body, r.Header.Get); said || x.call.Value == "" {
+		return nil
+	}
+	amount, currency, ok := message.Amount(x.call.Value)
+	if !ok {
+		return BadHeader("Segue-Value", "write the smallest unit and the currency, like 12900;cur=EUR")
+	}
+	v, err := policy.ParseValue(amount, currency, false)
+	if err != nil {
+		return BadHeader("Segue-Value", err.Error())
+	}
+	x.work.value = v
 	return nil
 }
 

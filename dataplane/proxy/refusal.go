@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -120,9 +121,22 @@ func tried(t *ledger.Transaction) []TriedProvider {
 	return out
 }
 
-// unwritable says that the ledger took no claim: nothing was sent.
+// noRoomAgain is when a caller may come back who was refused because hints have no room.
+const noRoomAgain = 5 * time.Second
+
+// unwritable says that the ledger took no claim: nothing was sent. How many copies answer is the store's word; one that says nothing is one copy
+// that does not.
 func unwritable(why error) *Problem {
+	if errors.Is(why, ledger.ErrNoRoom) {
+		return &Problem{
+			Type: Overloaded, RetryAfter: noRoomAgain, Extra: Extra{Limit: "the agent's log of hints"},
+			Detail: fmt.Sprintf("The outcome of the call could not be kept until the store takes it, so that it was not sent: %v.", why),
+		}
+	}
 	alive, needed := 0, 1.0
+	if q := (*ledger.NoQuorum)(nil); errors.As(why, &q) {
+		alive, needed = q.Alive, float64(q.Needed)
+	}
 	return &Problem{
 		Type: NoQuorum, RetryAfter: time.Second, Extra: Extra{Alive: &alive, Needed: &needed},
 		Detail: fmt.Sprintf("The ledger could not record the call, so that it was not sent: %v.", why),
@@ -132,7 +146,7 @@ func unwritable(why error) *Problem {
 // unreadable says that the ledger does not tell what became of the key: nothing was sent now, but an earlier call may have been executed.
 func unreadable(why error) *Problem {
 	p := unwritable(why)
-	p.Open = true
+	p.Type, p.Open = NoQuorum, true
 	p.Detail = fmt.Sprintf("The ledger could not be read, so that nothing was sent; an earlier call under this key may have been executed: %v.", why)
 	return p
 }

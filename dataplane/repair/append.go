@@ -24,6 +24,7 @@ func (l *Log) run() {
 		if time.Since(l.looked) > spaceEvery {
 			l.look()
 		}
+		l.tight.Store(l.refused() != nil)
 	}
 }
 

@@ -56,7 +56,7 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	gauge(c.limit, float64(s.Limit))
 	gauge(c.left, s.Left.Seconds())
 	gauge(c.expires, s.Expires.Seconds())
-	gauge(c.rate, s.Rate)
+	gauge(c.rate, s.Replays)
 	count := func(d *prometheus.Desc, v int64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}

@@ -3,6 +3,7 @@ package repair
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -15,6 +16,7 @@ type Kind uint8
 const (
 	OfSession     Kind = iota + 1 // events of a session
 	OfTransaction                 // the definite outcome of a transaction's attempt
+	OfObject                      // who owns an object that a provider made
 )
 
 // String is the kind's word.
@@ -24,6 +26,8 @@ func (k Kind) String() string {
 		return "session"
 	case OfTransaction:
 		return "transaction"
+	case OfObject:
+		return "object"
 	default:
 		return fmt.Sprintf("kind %d", uint8(k))
 	}
@@ -55,6 +59,22 @@ func (r Result) String() string {
 
 // ID names an event: two equal events are one.
 type ID [16]byte
+
+// String is the id as people see it.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// MarshalText writes the id in hexadecimal digits.
+func (id ID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
+
+// UnmarshalText reads it.
+func (id *ID) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	if err != nil || len(b) != len(id) {
+		return fmt.Errorf("repair: %.40q is no id of a hint: it has %d hexadecimal digits", text, 2*len(id))
+	}
+	copy(id[:], b)
+	return nil
+}
 
 // Hint is one event. What it changes is in the sealed payload, which is read only when it is wanted; Key is a hash, so that no
 // application's names are in the log.
@@ -200,7 +220,7 @@ func (c *cursor) hint() record {
 		h.At = time.Unix(0, at).UTC()
 		c.take(m)
 	}
-	if n <= 0 || m <= 0 || h.Kind < OfSession || h.Kind > OfTransaction {
+	if n <= 0 || m <= 0 || h.Kind < OfSession || h.Kind > OfObject {
 		c.bad = true
 	}
 	copy(h.Key[:], c.take(len(h.Key)))

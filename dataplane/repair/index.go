@@ -3,6 +3,7 @@ package repair
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,6 +43,8 @@ type index struct {
 	count   [replayed + 1]int
 	size    int64 // of the payloads of pending and stuck ones
 	lastSeq uint64
+
+	waitingNow atomic.Int64 // count[pending], for who has no lock
 }
 
 func newIndex() *index { return &index{byID: map[ID]*entry{}, byKey: map[place][]*entry{}} }
@@ -78,7 +81,7 @@ func (x *index) add(e *entry) {
 	x.byID[e.ID] = e
 	x.order = append(x.order, e)
 	x.byKey[e.place()] = append(x.byKey[e.place()], e)
-	x.count[e.stage]++
+	x.counted(e.stage, 1)
 	x.size += int64(e.size)
 	e.seg.live += int64(e.size)
 	x.lastSeq = max(x.lastSeq, e.Seq)
@@ -100,9 +103,16 @@ func (x *index) set(e *entry, to stage, why string) {
 	} else if e.stage != replayed && to == replayed {
 		x.size -= int64(e.size)
 	}
-	x.count[e.stage]--
-	x.count[to]++
+	x.counted(e.stage, -1)
+	x.counted(to, 1)
 	e.stage, e.why = to, why
+}
+
+func (x *index) counted(s stage, n int) {
+	x.count[s] += n
+	if s == pending {
+		x.waitingNow.Store(int64(x.count[pending]))
+	}
 }
 
 // end notes how a hint ended. Applied ones stay until somebody saw them in the store.
@@ -120,7 +130,7 @@ func (x *index) end(id ID, r Result) {
 // drop forgets a hint.
 func (x *index) drop(e *entry) {
 	x.set(e, replayed, "")
-	x.count[replayed]--
+	x.counted(replayed, -1)
 	e.gone = true
 	delete(x.byID, e.ID)
 	list := slices.DeleteFunc(x.byKey[e.place()], func(o *entry) bool { return o == e })
@@ -175,13 +185,15 @@ func (x *index) all(pass func(*entry) bool) []entry {
 	return out
 }
 
-// oldest is when the oldest hint that is not in the store was taken.
-func (x *index) oldest() time.Time {
+// oldest is when the oldest hint at one of the stages was taken.
+func (x *index) oldest(stages ...stage) time.Time {
 	for len(x.order) > 0 && (x.order[0].gone || x.order[0].stage == replayed) {
 		x.order = x.order[1:]
 	}
-	if len(x.order) == 0 {
-		return time.Time{}
+	for _, e := range x.order {
+		if !e.gone && slices.Contains(stages, e.stage) {
+			return e.At
+		}
 	}
-	return x.order[0].At
+	return time.Time{}
 }

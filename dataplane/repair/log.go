@@ -57,6 +57,7 @@ type door struct {
 	queue  chan *request
 	gate   sync.RWMutex // held for reading by who appends, for writing by Close
 	closed bool
+	tight  atomic.Bool // new work was refused a moment ago
 }
 
 // writer is what only the appender touches.
@@ -76,32 +77,53 @@ type Report struct {
 // Report tells what was found when the log was opened.
 func (l *Log) Report() Report { return l.report }
 
-// Append seals the payload and returns when the hint is on stable storage. An event that the log has already is not written again.
-func (l *Log) Append(k Kind, key [32]byte, attempt string, payload []byte) (ID, error) {
+// Copy is a hint with its sealed payload: what is written, and what goes to a mirror.
+type Copy struct {
+	Hint
+	Sealed []byte
+}
+
+// sealed makes a hint of an event.
+func (l *Log) sealed(k Kind, key [32]byte, attempt string, payload []byte) (Copy, error) {
 	id, hash := identify(k, payload)
-	r := &request{hint: Hint{ID: id, Kind: k, Key: key, Attempt: attempt, At: l.opts.Now().UTC(), Hash: hash}, done: make(chan error, 1)}
+	c := Copy{Hint: Hint{ID: id, Kind: k, Key: key, Attempt: attempt, At: l.opts.Now().UTC(), Hash: hash}}
 	var nonce [seal.NonceSize]byte
 	_, _ = rand.Read(nonce[:]) // it never fails: the program ends where the system has no randomness
 	var err error
-	if r.sealed, err = seal.Seal(l.opts.Keys[0], nonce, payload, r.hint.bound()); err != nil {
-		return id, fmt.Errorf("repair: nothing was written: %w", err)
+	if c.Sealed, err = seal.Seal(l.opts.Keys[0], nonce, payload, c.bound()); err != nil {
+		return c, fmt.Errorf("repair: nothing was written: %w", err)
 	}
-	if len(r.sealed) > MaxHint || len(attempt) > maxAttempt {
-		return id, ErrTooLarge
+	if len(c.Sealed) > MaxHint || len(attempt) > maxAttempt {
+		return c, ErrTooLarge
 	}
+	return c, nil
+}
+
+// Append seals the payload and returns when the hint is on stable storage.
+func (l *Log) Append(k Kind, key [32]byte, attempt string, payload []byte) (ID, error) {
+	c, err := l.sealed(k, key, attempt, payload)
+	if err != nil {
+		return c.ID, err
+	}
+	return c.ID, l.Keep(c)
+}
+
+// Keep returns when a hint is on stable storage. An event that the log has already is not written again.
+func (l *Log) Keep(c Copy) error {
+	r := &request{hint: c.Hint, sealed: c.Sealed, done: make(chan error, 1)}
 	l.gate.RLock()
 	defer l.gate.RUnlock()
 	if l.closed {
-		return id, ErrClosed
+		return ErrClosed
 	}
 	if err := l.admit(r); err != nil {
-		return id, err
+		return err
 	}
 	l.queue <- r
-	return id, <-r.done
+	return <-r.done
 }
 
-// admit refuses what there is no room for.
+// admit refuses what there is no room for. The last of the room is for outcomes of what was sent.
 func (l *Log) admit(r *request) error {
 	if err := l.failed(); err != nil {
 		return err
@@ -111,19 +133,48 @@ func (l *Log) admit(r *request) error {
 	if l.index.byID[r.hint.ID] != nil {
 		return nil // it will not be written again
 	}
-	if oldest := l.index.oldest(); !oldest.IsZero() && r.hint.At.Sub(oldest) > l.opts.Age {
-		return fmt.Errorf("%w: it is from %s", ErrOld, oldest.Format(time.RFC3339))
-	}
 	size := r.cost()
-	if l.bytes+size > l.opts.Limit {
-		return fmt.Errorf("%w: it has %d of at most %d bytes", ErrFull, l.bytes, l.opts.Limit)
-	}
-	if l.space < l.opts.Reserve {
-		return fmt.Errorf("%w: the disk has %d bytes left", ErrFull, l.space)
+	if err := l.room(size, r.hint.Kind == OfSession, r.hint.At); err != nil {
+		return err
 	}
 	l.bytes += size
 	r.room = size
 	return nil
+}
+
+// room tells why so many bytes more are not taken; the caller holds the lock. New work leaves some to outcomes.
+func (l *Log) room(size int64, fresh bool, now time.Time) error {
+	limit := l.opts.Limit
+	if fresh {
+		limit -= limit / forOutcomes
+	}
+	switch oldest := l.index.oldest(pending); {
+	case !oldest.IsZero() && now.Sub(oldest) > l.opts.Age:
+		return fmt.Errorf("%w: it is from %s", ErrOld, oldest.Format(time.RFC3339))
+	case l.bytes+size > limit:
+		return fmt.Errorf("%w: it has %d of at most %d bytes", ErrFull, l.bytes, l.opts.Limit)
+	case l.space < l.opts.Reserve:
+		return fmt.Errorf("%w: the disk has %d bytes left", ErrFull, l.space)
+	default:
+		return nil
+	}
+}
+
+// Refused tells why no new work is taken, or nil. It is asked for each call, and looks closer only where it was not well a moment ago.
+func (l *Log) Refused() error {
+	if !l.tight.Load() {
+		return nil
+	}
+	return l.refused()
+}
+
+func (l *Log) refused() error {
+	if err := l.failed(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.room(l.opts.Limit/(4*forOutcomes), true, l.opts.Now())
 }
 
 // cost is at least what a hint takes on the disk.
@@ -164,32 +215,37 @@ func (l *Log) seen(id ID) {
 
 // payload reads what a hint says.
 func (l *Log) payload(e *entry) ([]byte, error) {
-	sealed, err := l.sealed(e.ID)
+	sealed, err := l.stored(e.ID)
 	if err != nil {
 		return nil, err
 	}
-	id, err := seal.KeyID(sealed)
+	return l.opened(&Copy{e.Hint, sealed})
+}
+
+// opened is what a hint says, if a key of this agent opens it and it is what was recorded.
+func (l *Log) opened(c *Copy) ([]byte, error) {
+	id, err := seal.KeyID(c.Sealed)
 	if err != nil {
-		return nil, fmt.Errorf("repair: hint %x: %w", e.ID, err)
+		return nil, fmt.Errorf("repair: hint %x: %w", c.ID, err)
 	}
 	for _, k := range l.opts.Keys {
 		if k.ID() != id {
 			continue
 		}
-		b, err := seal.Open(k, sealed, e.bound())
+		b, err := seal.Open(k, c.Sealed, c.bound())
 		if err != nil {
-			return nil, fmt.Errorf("%w: hint %x: %w", ErrCorrupt, e.ID, err)
+			return nil, fmt.Errorf("%w: hint %x: %w", ErrCorrupt, c.ID, err)
 		}
-		if again, hash := identify(e.Kind, b); again != e.ID || hash != e.Hash {
-			return nil, fmt.Errorf("%w: hint %x is not what was recorded", ErrCorrupt, e.ID)
+		if again, hash := identify(c.Kind, b); again != c.ID || hash != c.Hash {
+			return nil, fmt.Errorf("%w: hint %x is not what was recorded", ErrCorrupt, c.ID)
 		}
 		return b, nil
 	}
-	return nil, fmt.Errorf("repair: hint %x: its key %q is not among the agent's", e.ID, id)
+	return nil, fmt.Errorf("repair: hint %x: its key %q is not among the agent's", c.ID, id)
 }
 
-// sealed reads under the lock: a segment that is given up meanwhile takes its file along.
-func (l *Log) sealed(id ID) ([]byte, error) {
+// stored reads under the lock: a segment that is given up meanwhile takes its file along.
+func (l *Log) stored(id ID) ([]byte, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	e := l.index.byID[id]
@@ -238,13 +294,6 @@ func (l *Log) find(id ID) (entry, bool) {
 		return *e, true
 	}
 	return entry{}, false
-}
-
-// backlog tells whether anything waits for the store and may be replayed, so that somebody asks for the store all the time.
-func (l *Log) backlog(now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.index.count[pending] > 0 && now.Sub(l.index.oldest()) <= l.opts.Age
 }
 
 // crowded tells whether the log has used half of its space.

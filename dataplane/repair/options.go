@@ -25,6 +25,7 @@ const (
 	lazyEvery      = 500 * time.Millisecond // ends of hints reach the disk so often at least; one that is lost is replayed again
 	spaceEvery     = time.Second
 	waiting        = 1024 // hints that wait for the appender
+	forOutcomes    = 16   // of the limit, one part is kept for outcomes of what was sent
 	sparse         = 4    // a segment of which less than a quarter is still wanted is written anew when space is short
 )
 
@@ -43,6 +44,8 @@ var (
 	ErrNewer = errors.New("repair: the hint log was written by a newer version of Segue")
 	// ErrTooLarge refuses a hint over MaxHint.
 	ErrTooLarge = errors.New("repair: a hint has at most 2 MiB")
+	// ErrAway says that the store was out of reach a moment ago and is being asked for; of this session nothing is known here.
+	ErrAway = errors.New("repair: the store is out of reach")
 	// ErrUnknown says that there is no such hint.
 	ErrUnknown = errors.New("repair: there is no such hint")
 	errNoKey   = errors.New("repair: LogOptions.Keys is empty: name the key that seals hints")

@@ -22,6 +22,7 @@ const (
 	poll           = time.Second // a replayer looks so often at least
 	batch          = 64          // hints that a replayer takes in hand
 	nudges         = 256         // keys that reads found behind; the rest is found in its turn
+	watchEvery     = 250 * time.Millisecond
 )
 
 // Options are what a Repair may be told. The zero value works.
@@ -29,9 +30,10 @@ type Options struct {
 	Log *slog.Logger
 	// Outage tells an error of a store that is out of reach from a refusal; the function Outage is the default.
 	Outage    func(error) bool
-	Timeout   time.Duration // of a call to the store of sessions, and of a replayed hint
+	Timeout   time.Duration // of a replayed hint; calls of new traffic are bounded by the store itself
 	Ranges    int           // key ranges, with one replayer each
 	SyncEvery time.Duration // between two rounds of the background sync
+	Mirror    Mirror        // a second machine that keeps each hint too; nil: none
 	Now       func() time.Time
 
 	at func(string) // tests end the process at a named point
@@ -47,13 +49,19 @@ type Repair struct {
 	seen     *lately
 	front    atomic.Int64 // calls of new traffic under way
 	down     atomic.Bool  // the store was out of reach when it was last asked
-	paused   atomic.Bool
-	rate     atomic.Uint64 // bits of the most hints a second
+	hold     hold
 	counts   counts
 	meter    meter
+	ended    ended
 	idle     sync.WaitGroup
 	running  atomic.Bool
 	cancel   context.CancelFunc
+}
+
+// hold is what keeps the replay back.
+type hold struct {
+	halted atomic.Bool           // by Pause
+	by     atomic.Pointer[Steer] // a person; nil: nobody steers
 }
 
 // keyRange is a share of the keys. Who holds the lock is its one replayer.
@@ -90,7 +98,8 @@ func New(log *Log, transactions ledger.Store, talks session.Store, o Options) *R
 	if o.at == nil {
 		o.at = func(string) {}
 	}
-	r := &Repair{log: log, ledger: transactions, sessions: talks, opts: o, seen: &lately{}}
+	r := &Repair{log: log, ledger: transactions, sessions: talks, opts: o, seen: newLately()}
+	r.ended.kept = o.Mirror != nil
 	for range o.Ranges {
 		r.ranges = append(r.ranges, &keyRange{wake: make(chan struct{}, 1), back: make(chan struct{}, 1), first: make(chan place, nudges)})
 	}
@@ -99,7 +108,7 @@ func New(log *Log, transactions ledger.Store, talks session.Store, o Options) *R
 
 // refusals are answers of a store that was reached.
 var refusals = []error{
-	ledger.ErrNotFound, ledger.ErrNotProven, ledger.ErrTooMany, ledger.ErrTooLarge, ledger.ErrCorrupt, ledger.ErrNewer,
+	ledger.ErrNotFound, ledger.ErrNotProven, ledger.ErrNoRoom, ledger.ErrTooMany, ledger.ErrTooLarge, ledger.ErrCorrupt, ledger.ErrNewer,
 	session.ErrNotFound, session.ErrTooManyPins, session.ErrTooMany, session.ErrTooLarge, session.ErrCorrupt, session.ErrNewer,
 }
 
@@ -131,6 +140,10 @@ func (r *Repair) Start() error {
 		r.idle.Go(func() { r.replayRange(ctx, i) })
 	}
 	r.idle.Go(func() { r.syncAlways(ctx) })
+	r.idle.Go(func() { r.watch(ctx) })
+	if r.opts.Mirror != nil {
+		r.idle.Go(func() { r.beats(ctx) })
+	}
 	return nil
 }
 
@@ -144,41 +157,63 @@ func (r *Repair) Stop() {
 }
 
 // Pause stops the replay until Resume. Hints are taken on.
-func (r *Repair) Pause() { r.paused.Store(true) }
+func (r *Repair) Pause() { r.hold.halted.Store(true) }
 
 // Resume ends a pause.
 func (r *Repair) Resume() {
-	r.paused.Store(false)
+	if r.hold.halted.Swap(false) {
+		r.rouse()
+	}
+}
+
+// Steer is how a person holds the replay back.
+type Steer struct {
+	Paused bool
+	Rate   float64   // most hints a second, all key ranges together; 0: no bound
+	Until  time.Time // then it goes on as if nobody had steered; zero: until somebody steers again
+}
+
+// Steer holds the replay back, or lets it go: the zero value.
+func (r *Repair) Steer(s Steer) error {
+	if !(s.Rate >= 0) || math.IsInf(s.Rate, 0) {
+		return fmt.Errorf("repair: a rate of %v hints a second: give a number from 0 (no bound) on", s.Rate)
+	}
+	r.hold.by.Store(&s)
+	r.rouse()
+	return nil
+}
+
+// steered is what a person asked for, as long as it holds.
+func (r *Repair) steered() Steer {
+	s := r.hold.by.Load()
+	if s == nil || !s.Until.IsZero() && !r.opts.Now().Before(s.Until) {
+		return Steer{}
+	}
+	return *s
+}
+
+func (r *Repair) paused() bool { return r.hold.halted.Load() || r.steered().Paused }
+
+func (r *Repair) rouse() {
 	for _, k := range r.ranges {
 		k.rouse()
 	}
 }
 
-// Throttle bounds the replay to so many hints a second, all key ranges together; 0 lifts the bound.
-func (r *Repair) Throttle(perSecond float64) error {
-	if !(perSecond >= 0) || math.IsInf(perSecond, 0) {
-		return fmt.Errorf("repair: a rate of %v hints a second: give a number from 0 (no bound) on", perSecond)
-	}
-	r.rate.Store(math.Float64bits(perSecond))
-	return nil
-}
-
-func (r *Repair) throttle() float64 { return math.Float64frombits(r.rate.Load()) }
-
 // Stats are figures for gauges and pages.
 type Stats struct {
-	Pending  int           // hints that wait for the store
-	Held     int           // hints that a person must look at
-	Journal  int           // hints that were replayed and not looked for since
-	Oldest   time.Time     // when the oldest hint that is not in the store was taken; zero: there is none
-	Bytes    int64         // of the log on the disk
-	Limit    int64         // of Bytes
-	Rate     float64       // hints replayed a second, lately
-	Left     time.Duration // until the backlog is gone at this rate; 0 where there is no rate
-	Expires  time.Duration // until the oldest hint is past its age, and nothing new is taken
-	Throttle float64       // most hints a second; 0: no bound
-	Paused   bool
-	Down     bool // the store was out of reach when it was last asked
+	Pending int           // hints that wait for the store
+	Held    int           // hints that a person must look at
+	Journal int           // hints that were replayed and not looked for since
+	Oldest  time.Time     // when the oldest hint that is not in the store was taken; zero: there is none
+	Bytes   int64         // of the log on the disk
+	Limit   int64         // of Bytes
+	Replays float64       // hints a second, lately
+	Left    time.Duration // until the backlog is gone at this rate; 0 where there is no rate
+	Expires time.Duration // until the oldest that waits for the store is past its age, and nothing new is taken
+	Steer                 // how a person holds it back
+	Down    bool          // the store was out of reach when it was last asked
+	Full    error         // why nothing new is taken; nil: it is
 }
 
 // Stats tells how the log stands.
@@ -188,28 +223,41 @@ func (r *Repair) Stats() Stats {
 	l.mu.Lock()
 	s := Stats{
 		Pending: l.index.count[pending], Held: l.index.count[stuck], Journal: l.index.count[replayed],
-		Oldest: l.index.oldest(), Bytes: l.bytes, Limit: l.opts.Limit,
+		Oldest: l.index.oldest(pending, stuck), Bytes: l.bytes, Limit: l.opts.Limit,
 	}
+	waits := l.index.oldest(pending)
 	l.mu.Unlock()
-	s.Rate, s.Throttle, s.Paused, s.Down = r.meter.rate(now), r.throttle(), r.paused.Load(), r.down.Load()
-	if s.Rate > 0 {
-		s.Left = time.Duration(float64(s.Pending) / s.Rate * float64(time.Second))
+	s.Steer, s.Down, s.Full = r.steered(), r.down.Load(), l.refused()
+	s.Replays, s.Paused = r.meter.rate(now), r.paused()
+	if s.Replays > 0 {
+		s.Left = time.Duration(float64(s.Pending) / s.Replays * float64(time.Second))
 	}
-	if !s.Oldest.IsZero() {
-		s.Expires = max(0, l.opts.Age-now.Sub(s.Oldest))
+	if !waits.IsZero() {
+		s.Expires = max(0, l.opts.Age-now.Sub(waits))
 	}
 	return s
 }
 
-// enter counts a call of new traffic; the function it returns ends it.
-func (r *Repair) enter() func() {
-	r.front.Add(1)
-	return func() { r.front.Add(-1) }
-}
+// calm tells whether the store answered when it was last asked, and nothing waits for it: then it is asked, and there is nothing to add.
+func (r *Repair) calm() bool { return !r.down.Load() && r.log.index.waitingNow.Load() == 0 }
 
-// hint writes an event to the log and wakes who replays it.
+// hint writes an event to the log, and to the mirror where there is one, and wakes who replays it.
 func (r *Repair) hint(p place, attempt string, payload []byte) error {
-	if _, err := r.log.Append(p.kind, p.key, attempt, payload); err != nil {
+	c, err := r.log.sealed(p.kind, p.key, attempt, payload)
+	if err != nil {
+		return fmt.Errorf("it could not be hinted either: %w", err)
+	}
+	mirrored := make(chan error, 1)
+	if m := r.opts.Mirror; m != nil {
+		go func() { mirrored <- m.Keep(c) }() // awaited below
+	} else {
+		mirrored <- nil
+	}
+	err = r.log.Keep(c)
+	if lost := <-mirrored; lost != nil {
+		err = errors.Join(err, fmt.Errorf("the mirror has not got it: %w", lost))
+	}
+	if err != nil {
 		return fmt.Errorf("it could not be hinted either: %w", err)
 	}
 	r.of(p).rouse()
@@ -218,9 +266,31 @@ func (r *Repair) hint(p place, attempt string, payload []byte) error {
 
 func (r *Repair) of(p place) *keyRange { return r.ranges[int(p.key[0])%len(r.ranges)] }
 
-// away tells whether the store is known to be out of reach, and somebody is trying all the time whether it is back.
-func (r *Repair) away() bool {
-	return r.down.Load() && r.running.Load() && !r.paused.Load() && r.log.backlog(r.opts.Now())
+// away tells whether the store is known to be out of reach; watch tries all the time whether it is back.
+func (r *Repair) away() bool { return r.down.Load() && r.running.Load() }
+
+// watch asks for a store that is out of reach, so that nobody else waits for it.
+func (r *Repair) watch(ctx context.Context) {
+	t := time.NewTicker(watchEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if r.down.Load() {
+			r.ask(ctx)
+		}
+	}
+}
+
+func (r *Repair) ask(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	defer cancel()
+	if _, err := r.sessions.Load(ctx, session.Key{App: "segue", ID: "watch"}); !r.opts.Outage(err) {
+		r.reached()
+	}
 }
 
 func (k *keyRange) rouse() {

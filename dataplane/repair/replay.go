@@ -1,14 +1,15 @@
 package repair
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"segue/dataplane/ledger"
-	"segue/dataplane/session"
 )
 
 // verdict is how one try of a hint went: it ended, or must be tried again, or a person must look.
@@ -31,7 +32,7 @@ func (r *Repair) replayRange(ctx context.Context, i int) {
 	g := r.ranges[i]
 	p := pace{}
 	for ctx.Err() == nil {
-		if r.paused.Load() {
+		if r.paused() {
 			r.rest(ctx, g, poll)
 			continue
 		}
@@ -43,7 +44,7 @@ func (r *Repair) replayRange(ctx context.Context, i int) {
 		if len(hints) == 0 {
 			r.rest(ctx, g, poll)
 		}
-		for n := 0; n < len(hints) && ctx.Err() == nil && !r.paused.Load() && len(g.first) == 0; n++ {
+		for n := 0; n < len(hints) && ctx.Err() == nil && !r.paused() && len(g.first) == 0; n++ {
 			p = r.step(ctx, g, p, func(ctx context.Context) error { return r.replay(ctx, hints[n].ID) })
 			if p.failures > 0 {
 				break // the order of a key is kept: what follows waits
@@ -85,13 +86,13 @@ func (r *Repair) try(ctx context.Context, g *keyRange, p pace, do func(context.C
 		p = p.observed(time.Since(begun))
 		p.failures = 0
 	}
-	p.front, p.rate = r.front.Load(), r.throttle()/float64(len(r.ranges))
+	p.front, p.rate = r.front.Load(), r.steered().Rate/float64(len(r.ranges))
 	return p, err
 }
 
 // reached notes that the store answered. Replayers that wait for it try at once.
 func (r *Repair) reached() {
-	if !r.down.Swap(false) {
+	if !r.down.Load() || !r.down.Swap(false) {
 		return
 	}
 	for _, g := range r.ranges {
@@ -166,11 +167,17 @@ func (r *Repair) replay(ctx context.Context, id ID) error {
 	default:
 		r.counted(v.result)
 		r.meter.add(r.opts.Now())
-		r.log.End(id, v.result)
+		r.end(id, v.result)
 	}
 	r.opts.at("replay.ended")
 	r.reached()
 	return nil
+}
+
+// end notes how a hint ended, here and at the mirror.
+func (r *Repair) end(id ID, result Result) {
+	r.log.End(id, result)
+	r.ended.add(id)
 }
 
 func (r *Repair) counted(result Result) {
@@ -186,39 +193,64 @@ func (r *Repair) counted(result Result) {
 
 // apply brings one hint into the store.
 func (r *Repair) apply(ctx context.Context, id ID) verdict {
-	talk, row, err := r.open(id)
+	c, err := r.open(id)
 	switch {
 	case err != nil:
 		return verdict{held: err.Error()}
-	case row != nil:
-		return r.put(ctx, row)
+	case c.row != nil:
+		return r.put(ctx, c.row)
+	case c.object != nil:
+		err = r.ledger.Own(ctx, *c.object)
+	default:
+		if err = r.sessions.Append(ctx, c.talk.key(), c.talk.Events...); err == nil {
+			r.seen.change(c.talk.key(), c.talk.Events)
+		}
 	}
-	if err := r.sessions.Append(ctx, talk.key(), talk.Events...); err != nil {
+	if err != nil {
 		return r.failed(err)
 	}
-	r.seen.change(talk.key(), talk.Events)
 	return verdict{result: Applied}
 }
 
-// open reads a hint: a session's events, or a transaction's row.
-func (r *Repair) open(id ID) (*talk, *ledger.Transaction, error) {
+// content is what a hint says: a session's events, a transaction's row, or an object with its owner.
+type content struct {
+	talk   *talk
+	row    *ledger.Transaction
+	object *ledger.Object
+}
+
+// open reads a hint.
+func (r *Repair) open(id ID) (c content, err error) {
 	e, ok := r.log.find(id)
 	if !ok {
-		return nil, nil, ErrUnknown
+		return c, ErrUnknown
 	}
 	b, err := r.log.payload(&e)
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
-	if e.Kind == OfSession {
-		t, err := decodeTalk(b)
-		return t, nil, err
+	switch e.Kind {
+	case OfSession:
+		c.talk, err = decodeTalk(b)
+	case OfObject:
+		c.object, err = decodeObject(b)
+	default:
+		if c.row, err = ledger.Decode(b); err == nil && !proof(c.row) {
+			err = fmt.Errorf("%w: hint %x has no outcome", ErrCorrupt, id)
+		}
 	}
-	row, err := ledger.Decode(b)
-	if err == nil && !proof(row) {
-		err = fmt.Errorf("%w: hint %x has no outcome", ErrCorrupt, id)
+	return c, err
+}
+
+// decodeObject reads who owns an object. Unknown fields are a newer program's: none may be lost.
+func decodeObject(b []byte) (*ledger.Object, error) {
+	o := &ledger.Object{}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(o); err != nil {
+		return nil, fmt.Errorf("%w: the owner of an object: %w", ErrNewer, err)
 	}
-	return nil, row, err
+	return o, nil
 }
 
 // Filter says which hints are meant. The zero value: all that wait and are not past their age.
@@ -246,17 +278,34 @@ func (r *Repair) chosen(f Filter) []entry {
 // Line is what a hint is, and what its replay did or would do.
 type Line struct {
 	Hint
-	Held string // why a person must look
-	Does string // "apply", "superseded", "held", or empty: not looked at
+	About string // for people: the transaction and its outcome, the session, or the object
+	Held  string // why a person must look
+	Does  string // "apply", "superseded", "held", or empty: not looked at
 }
 
 // List returns the hints that pass, oldest first, as they stand.
 func (r *Repair) List(f Filter) []Line {
 	var out []Line
 	for _, e := range r.chosen(f) {
-		out = append(out, Line{Hint: e.Hint, Held: e.why})
+		out = append(out, Line{Hint: e.Hint, Held: e.why, About: r.about(e.ID)})
 	}
 	return out
+}
+
+// about says what a hint is about, without what it holds.
+func (r *Repair) about(id ID) string {
+	c, err := r.open(id)
+	switch {
+	case err != nil:
+		return "it cannot be opened"
+	case c.row != nil:
+		a := c.row.Current()
+		return fmt.Sprintf("%s: %s at %s", c.row.ID, a.Outcome, a.Provider)
+	case c.object != nil:
+		return fmt.Sprintf("%s belongs to %s", c.object.ID, c.object.Provider)
+	default:
+		return fmt.Sprintf("session %s: %d changed", c.talk.ID, len(c.talk.Events))
+	}
 }
 
 // DryRun tells what a replay of the hints that pass would do. It writes nothing.
@@ -277,7 +326,7 @@ func (r *Repair) DryRun(ctx context.Context, f Filter) ([]Line, error) {
 
 func (r *Repair) would(ctx context.Context, e *entry) (Line, error) {
 	l := Line{Hint: e.Hint, Does: "apply"}
-	t, row, err := r.open(e.ID)
+	c, err := r.open(e.ID)
 	if errors.Is(err, ErrUnknown) {
 		return l, err
 	}
@@ -285,26 +334,27 @@ func (r *Repair) would(ctx context.Context, e *entry) (Line, error) {
 		l.Does, l.Held = "held", err.Error()
 		return l, nil
 	}
+	l.About = r.about(e.ID)
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
-	if row == nil {
-		stored, err := r.sessions.Load(ctx, t.key())
-		if err != nil && !errors.Is(err, session.ErrNotFound) {
+	if c.row == nil {
+		there, err := r.there(ctx, c)
+		if err != nil {
 			return l, fmt.Errorf("repair: dry run: %w", err)
 		}
-		if !changes(stored, t.key(), t.Events) {
+		if there {
 			l.Does = "superseded"
 		}
 		return l, nil
 	}
-	current, err := r.ledger.Load(ctx, row.Key)
+	current, err := r.ledger.Load(ctx, c.row.Key)
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return l, fmt.Errorf("repair: dry run: %w", err)
 	}
-	if current != nil && current.Version == row.Version-1 && current.ID == row.ID {
+	if current != nil && current.Version == c.row.Version-1 && current.ID == c.row.ID {
 		return l, nil
 	}
-	if next, v := merge(current, row); next == nil {
+	if next, v := merge(current, c.row); next == nil {
 		l.Does, l.Held = "superseded", v.held
 		if v.held != "" {
 			l.Does = "held"
@@ -354,7 +404,7 @@ func (r *Repair) Discard(id ID, reason string) error {
 	g := r.of(e.place())
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	r.log.End(id, Discarded)
+	r.end(id, Discarded)
 	r.counted(Discarded)
 	r.opts.Log.Warn("a hint was discarded", "hint", fmt.Sprintf("%x", id), "kind", e.Kind.String(), "reason", reason)
 	return nil

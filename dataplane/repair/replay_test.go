@@ -127,15 +127,16 @@ func TestPauseThrottle(t *testing.T) {
 		must(t, r.Sessions().Append(t.Context(), session.Key{ID: fmt.Sprint(n)}, pin(n, "payments", "stripe")))
 	}
 	r.link.cut.Store(false)
-	before := r.link.calls.Load()
+	var wrote atomic.Int64
+	r.link.saw = func(session.Key, []session.Event) { wrote.Add(1) }
 	pinned(t, r.Sessions(), session.Key{ID: "1"}, "payments", "stripe") // asks for a write back, which waits too
 	if st := r.Stats(); st.Pending != 20 || !st.Paused {
 		t.Errorf("in the pause: %+v", st)
 	}
-	if n := r.link.calls.Load() - before; n != 1 {
-		t.Errorf("%d calls in the pause", n)
+	if n := wrote.Load(); n != 0 {
+		t.Errorf("%d writes in the pause", n)
 	}
-	must(t, r.Throttle(50))
+	must(t, r.Steer(Steer{Rate: 50}))
 	begun := time.Now()
 	r.Resume()
 	r.drained(t)
@@ -143,7 +144,7 @@ func TestPauseThrottle(t *testing.T) {
 		t.Errorf("20 hints at 50 a second took %s", took)
 	}
 	for _, bad := range []float64{-1, math.NaN(), math.Inf(1)} {
-		if r.Throttle(bad) == nil {
+		if r.Steer(Steer{Rate: bad}) == nil {
 			t.Errorf("a rate of %v was taken", bad)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"segue/dataplane/session"
 )
@@ -48,20 +47,34 @@ func decodeTalk(b []byte) (*talk, error) {
 // Append changes a session. Where the store is out of reach the events are hinted: nil then means that they are on this machine's disk.
 // A key that has hints gets new events behind them, so that their order is kept.
 func (s sessions) Append(ctx context.Context, k session.Key, events ...session.Event) error {
-	if len(events) == 0 {
-		return s.Store.Append(ctx, k)
-	}
-	defer s.r.enter()()
-	p := place{OfSession, k.Hash()}
-	var outage error
-	if !s.r.log.waits(p) && !s.r.away() {
-		err := s.direct(ctx, k, events)
-		if err == nil || !s.r.opts.Outage(err) {
-			return err
+	s.r.front.Add(1)
+	defer s.r.front.Add(-1)
+	if !s.r.calm() {
+		p := place{OfSession, k.Hash()}
+		behind := s.r.log.waits(p)
+		if behind || s.r.away() {
+			err := s.hinted(k, events, nil)
+			if behind || !errors.Is(err, ErrFull) && !errors.Is(err, ErrOld) {
+				return err
+			} // else the store is the last resort
 		}
-		outage = err
+	}
+	err := s.direct(ctx, k, events)
+	if err == nil || !s.r.opts.Outage(err) {
+		return err
+	}
+	return s.hinted(k, events, err)
+}
+
+// hinted writes the events to the log. outage is why the store did not take them, if it was asked.
+func (s sessions) hinted(k session.Key, events []session.Event, outage error) error {
+	if outage != nil {
 		s.r.down.Store(true)
 	}
+	if len(events) == 0 {
+		return outage
+	}
+	p := place{OfSession, k.Hash()}
 	mine, err := s.r.overlay(p)
 	if err != nil {
 		return err
@@ -80,9 +93,8 @@ func (s sessions) Append(ctx context.Context, k session.Key, events ...session.E
 	return nil
 }
 
+// direct asks the store itself, which bounds its calls.
 func (s sessions) direct(ctx context.Context, k session.Key, events []session.Event) error {
-	ctx, cancel := context.WithTimeout(ctx, s.r.opts.Timeout)
-	defer cancel()
 	if err := s.Store.Append(ctx, k, events...); err != nil {
 		return err
 	}
@@ -93,9 +105,8 @@ func (s sessions) direct(ctx context.Context, k session.Key, events []session.Ev
 
 // Swap asks the store alone: what was promised to nobody else needs a quorum, and is never hinted.
 func (s sessions) Swap(ctx context.Context, k session.Key, old uint64, events ...session.Event) (bool, error) {
-	defer s.r.enter()()
-	ctx, cancel := context.WithTimeout(ctx, s.r.opts.Timeout)
-	defer cancel()
+	s.r.front.Add(1)
+	defer s.r.front.Add(-1)
 	won, err := s.Store.Swap(ctx, k, old, events...)
 	switch {
 	case err != nil && s.r.opts.Outage(err):
@@ -109,7 +120,8 @@ func (s sessions) Swap(ctx context.Context, k session.Key, old uint64, events ..
 
 // History is the store's, with this region's waiting events in it. Without the store it is these alone.
 func (s sessions) History(ctx context.Context, k session.Key, yield func(session.Event) bool) error {
-	defer s.r.enter()()
+	s.r.front.Add(1)
+	defer s.r.front.Add(-1)
 	mine, err := s.r.overlay(place{OfSession, k.Hash()})
 	if err != nil {
 		return err
@@ -138,38 +150,57 @@ const maxHistory = 100_000
 
 // Load reads a session, with this region's own hints in it. Where the store is out of reach it is what this region last saw of it.
 func (s sessions) Load(ctx context.Context, k session.Key) (*session.Session, error) {
-	defer s.r.enter()()
+	s.r.front.Add(1)
+	defer s.r.front.Add(-1)
+	if !s.r.calm() {
+		return s.overlaid(ctx, k)
+	}
+	got, err := s.read(ctx, k)
+	if err == nil || !s.r.opts.Outage(err) {
+		return got, err
+	}
+	s.r.down.Store(true)
+	return s.known(k, nil, err)
+}
+
+// overlaid is Load while hints wait, or the store is out of reach.
+func (s sessions) overlaid(ctx context.Context, k session.Key) (*session.Session, error) {
 	p := place{OfSession, k.Hash()}
 	mine, err := s.r.overlay(p) // before the read: a hint that is replayed meanwhile is in one of them
 	if err != nil {
 		return nil, err
 	}
-	base := s.r.seen.find(k)
-	if !s.r.away() || base == nil && len(mine) == 0 {
-		got, err := s.read(ctx, k)
-		switch {
-		case err == nil:
-			base = got
-		case errors.Is(err, session.ErrNotFound):
-			base = nil
-		case s.r.opts.Outage(err) && (base != nil || len(mine) > 0):
-			s.r.down.Store(true)
-		default:
-			return nil, err
-		}
-		if err == nil || errors.Is(err, session.ErrNotFound) {
-			s.r.behind(p, k, base, mine)
-		}
+	if s.r.away() {
+		return s.known(k, mine, ErrAway)
 	}
-	if base == nil && len(mine) == 0 {
+	stored, err := s.read(ctx, k)
+	switch {
+	case err == nil:
+	case errors.Is(err, session.ErrNotFound):
+		stored = nil
+	case s.r.opts.Outage(err):
+		s.r.down.Store(true)
+		return s.known(k, mine, err)
+	default:
+		return nil, err
+	}
+	s.r.behind(p, k, stored, mine)
+	if stored == nil && len(mine) == 0 {
 		return nil, session.ErrNotFound
 	}
-	return session.Apply(base, k, mine...)
+	return session.Apply(stored, k, mine...)
+}
+
+// known is the session as this region last saw it. outage is told where nothing of it is known.
+func (s sessions) known(k session.Key, mine []session.Event, outage error) (*session.Session, error) {
+	last := s.r.seen.find(k)
+	if last == nil && len(mine) == 0 {
+		return nil, outage
+	}
+	return session.Apply(last, k, mine...)
 }
 
 func (s sessions) read(ctx context.Context, k session.Key) (*session.Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.r.opts.Timeout)
-	defer cancel()
 	generation := s.r.seen.generation(k)
 	got, err := s.Store.Load(ctx, k)
 	if err == nil || errors.Is(err, session.ErrNotFound) {
@@ -222,89 +253,4 @@ func (r *Repair) talk(e *entry) (*talk, error) {
 		return nil, err
 	}
 	return decodeTalk(b)
-}
-
-// lately remembers what sessions were like when they were last read here, and what was written to them since: for as long as the store
-// is out of reach that is the best there is. It has two generations of bounded size; the older one is dropped whole.
-type lately struct {
-	mu         sync.Mutex
-	changes    uint64
-	young, old map[session.Key]*known
-}
-
-// known is a session as this region knows it. Nobody writes to it. generation tells a read that was under way while it changed.
-type known struct {
-	session    *session.Session
-	generation uint64
-}
-
-const latelyRows = 4096
-
-// find returns what is remembered, or nil.
-func (l *lately) find(k session.Key) *session.Session {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if e := l.get(k); e != nil {
-		return e.session
-	}
-	return nil
-}
-
-// generation goes back to set with what a read brought.
-func (l *lately) generation(k session.Key) uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if e := l.get(k); e != nil {
-		return e.generation
-	}
-	return 0
-}
-
-func (l *lately) get(k session.Key) *known {
-	if e := l.young[k]; e != nil {
-		return e
-	}
-	return l.old[k]
-}
-
-// set remembers a copy of what a read brought, unless it changed since; nil forgets.
-func (l *lately) set(k session.Key, s *session.Session, generation uint64) {
-	var mine *session.Session
-	if s != nil {
-		mine, _ = session.Apply(s, k) // without events it cannot fail: the store has it
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := uint64(0)
-	if e := l.get(k); e != nil {
-		now = e.generation
-	}
-	if now == generation {
-		l.put(k, mine, generation)
-	}
-}
-
-// change applies events that the store took.
-func (l *lately) change(k session.Key, events []session.Event) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var old *session.Session
-	if e := l.get(k); e != nil {
-		old = e.session
-	}
-	next, _ := session.Apply(old, k, events...) // what cannot be applied is forgotten
-	l.changes++
-	l.put(k, next, l.changes)
-}
-
-func (l *lately) put(k session.Key, s *session.Session, generation uint64) {
-	delete(l.young, k)
-	delete(l.old, k)
-	if s == nil {
-		return
-	}
-	if l.young == nil || len(l.young) >= latelyRows {
-		l.old, l.young = l.young, make(map[session.Key]*known)
-	}
-	l.young[k] = &known{s, generation}
 }

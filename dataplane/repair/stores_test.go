@@ -144,7 +144,7 @@ func TestSessionOutage(t *testing.T) {
 	pinned(t, s.Sessions(), talk1, "payments", "adyen")
 	pinned(t, s.Sessions(), talk1, "messages", "twilio")
 	pinned(t, s.Sessions(), other, "chat", "openai")
-	if st := r.Stats(); st.Journal != 51 || st.Rate <= 0 {
+	if st := r.Stats(); st.Journal != 51 || st.Replays <= 0 {
 		t.Errorf("after the replay: %+v", st)
 	}
 }

@@ -22,7 +22,7 @@ func (r *Repair) syncAlways(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if r.paused.Load() || r.down.Load() || time.Since(last) < r.opts.SyncEvery && !r.log.crowded() {
+		if r.paused() || r.down.Load() || time.Since(last) < r.opts.SyncEvery && !r.log.crowded() {
 			continue
 		}
 		last = time.Now()
@@ -45,7 +45,7 @@ func (r *Repair) Sync(ctx context.Context) (Synced, error) {
 		if err := ctx.Err(); err != nil {
 			return done, err
 		}
-		t, row, err := r.open(e.ID)
+		c, err := r.open(e.ID)
 		if errors.Is(err, ErrUnknown) {
 			continue
 		}
@@ -54,7 +54,7 @@ func (r *Repair) Sync(ctx context.Context) (Synced, error) {
 			r.log.hold(e.ID, err.Error())
 			continue
 		}
-		there, err := r.there(ctx, t, row)
+		there, err := r.has(ctx, c)
 		switch {
 		case err != nil:
 			return done, fmt.Errorf("repair: sync: %w", err)
@@ -73,22 +73,34 @@ func (r *Repair) Sync(ctx context.Context) (Synced, error) {
 	return done, nil
 }
 
-// there tells whether the store has what a hint says.
-func (r *Repair) there(ctx context.Context, t *talk, row *ledger.Transaction) (bool, error) {
+func (r *Repair) has(ctx context.Context, c content) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
-	if row == nil {
-		stored, err := r.sessions.Load(ctx, t.key())
+	return r.there(ctx, c)
+}
+
+// there tells whether the store has what a hint says.
+func (r *Repair) there(ctx context.Context, c content) (bool, error) {
+	switch {
+	case c.talk != nil:
+		stored, err := r.sessions.Load(ctx, c.talk.key())
 		if err != nil && !errors.Is(err, session.ErrNotFound) {
 			return false, err
 		}
-		return !changes(stored, t.key(), t.Events), nil
+		return !changes(stored, c.talk.key(), c.talk.Events), nil
+	case c.object != nil:
+		_, err := r.ledger.Owner(ctx, c.object.App, c.object.Service, c.object.ID) // an object changes its owner for nobody
+		if errors.Is(err, ledger.ErrNotFound) {
+			return false, nil
+		}
+		return err == nil, err
+	default:
+		current, err := r.ledger.Load(ctx, c.row.Key)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return false, err
+		}
+		return current != nil && (current.Token == c.row.Token || current.Version >= c.row.Version), nil
 	}
-	current, err := r.ledger.Load(ctx, row.Key)
-	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-		return false, err
-	}
-	return current != nil && (current.Token == row.Token || current.Version >= row.Version), nil
 }
 
 // Rebuilt is a session before and after its history was replayed.

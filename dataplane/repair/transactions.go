@@ -2,6 +2,9 @@ package repair
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -15,9 +18,14 @@ type transactions struct {
 	r *Repair
 }
 
-// Claim is never hinted. What this region knows of the key is written back first: the caller is to see it.
+// Claim is never hinted. What this region knows of the key is written back first: the caller is to see it. Where the outcome of what
+// would be sent could not be hinted, nothing is claimed.
 func (t transactions) Claim(ctx context.Context, row *ledger.Transaction) (*ledger.Transaction, bool, error) {
-	defer t.r.enter()()
+	if err := t.r.log.Refused(); err != nil {
+		return nil, false, fmt.Errorf("%w: %w", ledger.ErrNoRoom, err)
+	}
+	t.r.front.Add(1)
+	defer t.r.front.Add(-1)
 	t.r.flush(ctx, row.Key)
 	current, won, err := t.Store.Claim(ctx, row)
 	t.r.told(err)
@@ -26,7 +34,8 @@ func (t transactions) Claim(ctx context.Context, row *ledger.Transaction) (*ledg
 
 // Advance writes a row. A definite outcome that the store may not have taken is hinted.
 func (t transactions) Advance(ctx context.Context, row *ledger.Transaction) (*ledger.Transaction, ledger.Written, error) {
-	defer t.r.enter()()
+	t.r.front.Add(1)
+	defer t.r.front.Add(-1)
 	current, how, err := t.Store.Advance(ctx, row)
 	t.r.told(err)
 	if err == nil || !t.r.opts.Outage(err) || !proof(row) {
@@ -41,6 +50,56 @@ func (t transactions) Advance(ctx context.Context, row *ledger.Transaction) (*le
 		return nil, 0, errors.Join(err, e)
 	}
 	return row, ledger.Hinted, nil
+}
+
+// Own records who owns an object. Who made it is settled: it may be hinted as soft state is.
+func (t transactions) Own(ctx context.Context, o ledger.Object) error {
+	t.r.front.Add(1)
+	defer t.r.front.Add(-1)
+	err := t.Store.Own(ctx, o)
+	t.r.told(err)
+	if err == nil || !t.r.opts.Outage(err) {
+		return err
+	}
+	b, e := json.Marshal(o)
+	if e != nil {
+		return errors.Join(err, e)
+	}
+	t.r.down.Store(true)
+	if e := t.r.hint(place{OfObject, objectKey(o.App, o.Service, o.ID)}, "", b); e != nil {
+		return errors.Join(err, e)
+	}
+	return nil
+}
+
+// Owner tells who owns an object: what waits here for the store is newer than what the store has.
+func (t transactions) Owner(ctx context.Context, app, service, id string) (ledger.Object, error) {
+	t.r.front.Add(1)
+	defer t.r.front.Add(-1)
+	if !t.r.calm() {
+		mine := t.r.log.of(place{OfObject, objectKey(app, service, id)}, pending)
+		for i := len(mine) - 1; i >= 0; i-- {
+			c, err := t.r.open(mine[i].ID)
+			if err == nil {
+				return *c.object, nil
+			}
+			if !errors.Is(err, ErrUnknown) { // else it was replayed since
+				return ledger.Object{}, err
+			}
+		}
+	}
+	o, err := t.Store.Owner(ctx, app, service, id)
+	t.r.told(err)
+	return o, err
+}
+
+// objectKey is what an object's hints are filed under. The length before each text keeps ("ab","c") apart from ("a","bc").
+func objectKey(texts ...string) [32]byte {
+	var b []byte
+	for _, text := range texts {
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	return sha256.Sum256(b)
 }
 
 // told notes an answer of the store.
@@ -71,7 +130,8 @@ func proof(t *ledger.Transaction) bool {
 // Load reads a row, after this region's hints about it were written back. What the store has not taken is not shown: guarded state is
 // what a quorum has.
 func (t transactions) Load(ctx context.Context, k ledger.Key) (*ledger.Transaction, error) {
-	defer t.r.enter()()
+	t.r.front.Add(1)
+	defer t.r.front.Add(-1)
 	t.r.flush(ctx, k)
 	row, err := t.Store.Load(ctx, k)
 	t.r.told(err)
@@ -80,9 +140,10 @@ func (t transactions) Load(ctx context.Context, k ledger.Key) (*ledger.Transacti
 
 // ByID is Load by the name for people.
 func (t transactions) ByID(ctx context.Context, id string) (*ledger.Transaction, error) {
-	defer t.r.enter()()
+	t.r.front.Add(1)
+	defer t.r.front.Add(-1)
 	row, err := t.Store.ByID(ctx, id)
-	if err != nil || !t.r.log.waits(place{OfTransaction, row.Key.Hash()}) {
+	if err != nil || t.r.calm() || !t.r.log.waits(place{OfTransaction, row.Key.Hash()}) {
 		return row, err
 	}
 	t.r.flush(ctx, row.Key)
@@ -91,8 +152,11 @@ func (t transactions) ByID(ctx context.Context, id string) (*ledger.Transaction,
 
 // flush replays a transaction's hints at once, where that may be done and nobody else is at it.
 func (r *Repair) flush(ctx context.Context, k ledger.Key) {
+	if r.log.index.waitingNow.Load() == 0 || r.paused() || r.down.Load() {
+		return
+	}
 	p := place{OfTransaction, k.Hash()}
-	if r.paused.Load() || r.down.Load() || !r.log.waits(p) {
+	if !r.log.waits(p) {
 		return
 	}
 	g := r.of(p)

@@ -104,6 +104,15 @@ func (s linkedLedger) Advance(ctx context.Context, t *ledger.Transaction) (out *
 	return out, how, nil
 }
 
+func (s linkedLedger) Own(ctx context.Context, o ledger.Object) error {
+	return s.l.call(ctx, func() error { return s.Store.Own(ctx, o) })
+}
+
+func (s linkedLedger) Owner(ctx context.Context, app, service, id string) (out ledger.Object, err error) {
+	err = s.l.call(ctx, func() (err error) { out, err = s.Store.Owner(ctx, app, service, id); return err })
+	return out, err
+}
+
 func key(id string) seal.Key {
 	k, err := seal.NewKey(id, bytes.Repeat([]byte{7}, seal.KeySize))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"segue/controlplane/seal"
 	"segue/dataplane/ledger"
+	"segue/dataplane/message"
 )
 
 func vault(t *testing.T, id string, fill byte) *Vault {
@@ -27,13 +28,16 @@ func TestVaultOpensOnlyItsOwnRow(t *testing.T) {
 	v := vault(t, "one", 1)
 	row := &ledger.Transaction{ID: "tx_1"}
 	body := []byte(strings.Repeat("card 4242", 9))
-	sealed, id, err := v.Seal(body, row)
+	sealed, id, err := v.Seal(message.Header{{Name: "Set-Cookie", Value: "card 4242"}}, body, row)
 	if err != nil || id != "one" || strings.Contains(string(sealed), "4242") {
 		t.Fatal(id, err)
 	}
 	row.Answer = &ledger.StoredAnswer{Kept: true, Sealed: sealed, Hash: sha256.Sum256(body)}
 	if got, err := v.Open(row); err != nil || string(got) != string(body) {
 		t.Errorf("opened %q: %v", got, err)
+	}
+	if h, _, err := v.Answer(row); err != nil || len(h) != 1 || h.Get("Set-Cookie") != "card 4242" {
+		t.Errorf("opened the header %q: %v", h, err)
 	}
 	other := *row
 	other.ID = "tx_2"

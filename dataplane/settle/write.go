@@ -163,21 +163,21 @@ func (w *drive) prove(ctx context.Context) error {
 	return nil
 }
 
-// stored is the answer as it is kept: sealed, with its hash, or the fact that it was too large.
+// stored is the answer as it is kept: sealed with its header, beside its hash, or the fact that it was too large.
 func (w *drive) stored(keep bool) (*ledger.StoredAnswer, error) {
-	s := &ledger.StoredAnswer{Status: w.answer.status, Header: w.answer.header, Kept: keep, Hash: sha256.Sum256(w.answer.body)}
+	s := &ledger.StoredAnswer{Status: w.answer.status, Kept: keep, Hash: sha256.Sum256(w.answer.body)}
 	names := w.who.Contract
 	if m := w.who.Mapped(w.job.Operation); m != nil { // the caller is told it in the words of the API that he speaks
 		names, s.Theirs = m.API, w.theirs
 	}
-	if id, ok := policy.BodyField(s.Header.Get("Content-Type"), w.answer.body, names.ObjectID); ok {
+	if id, ok := policy.BodyField(w.answer.header.Get("Content-Type"), w.answer.body, names.ObjectID); ok {
 		s.ObjectID = id
 	}
 	if !keep {
 		return s, nil
 	}
 	var err error
-	if s.Sealed, s.KeyID, err = w.cfg.Vault.Seal(w.answer.body, w.tx); err != nil {
+	if s.Sealed, s.KeyID, err = w.cfg.Vault.Seal(w.answer.header, w.answer.body, w.tx); err != nil {
 		return nil, err
 	}
 	return s, nil

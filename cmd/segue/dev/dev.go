@@ -207,7 +207,7 @@ func (d *Dev) newAgent(i int, region string) (*dataplane.Agent, error) {
 	}
 	a, err := dataplane.New(dataplane.Config{
 		ID: id, Region: region, Dir: filepath.Join(d.cfg.Dir, "agents", id), KeysDir: filepath.Join(d.cfg.Dir, "keys"), PortOffset: d.cfg.Ports.Services + 100*i,
-		Admin: loopback(d.cfg.Ports.Agent + i), Control: control, Store: d.stores.of(region),
+		Admin: loopback(d.cfg.Ports.Agent + i), Control: control, Store: d.stores.link(region),
 		Log: d.cfg.Log.With("agent", id), Now: time.Now, Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ type Fault struct {
 	ID       string    `json:"id"`
 	Name     string    `json:"name"`
 	Provider string    `json:"provider,omitempty"`
+	Region   string    `json:"region,omitempty"` // of what happens to an agent
 	Ends     time.Time `json:"ends"`
 }
 
@@ -60,6 +61,7 @@ func deeds() map[string]deed {
 		"flap":         atProvider(sandbox.Fault{Kind: sandbox.Flap, Up: 3 * time.Second, Down: 3 * time.Second}),
 		"kill-leader":  killLeader,
 		"stop-control": stopControl,
+		cutStore:       cutLink,
 		"restart-agents": func(d *Dev, _ string, _ time.Duration) (func() error, error) {
 			return nil, d.restartAgents()
 		},
@@ -76,8 +78,8 @@ func FaultNames() []string {
 	return names
 }
 
-// Run does a fault for length; it ends by itself.
-func (f *faults) Run(_ context.Context, name, provider string, length time.Duration) (Fault, error) {
+// Run does a fault for length at a provider, or at a region's agent; it ends by itself.
+func (f *faults) Run(_ context.Context, name, at string, length time.Duration) (Fault, error) {
 	do, ok := deeds()[name]
 	if !ok {
 		return Fault{}, fmt.Errorf("fault: %q is not known; there are %s", name, strings.Join(FaultNames(), ", "))
@@ -90,11 +92,15 @@ func (f *faults) Run(_ context.Context, name, provider string, length time.Durat
 	if f.stopping() {
 		return Fault{}, errors.New("segue dev is stopping")
 	}
-	undo, err := do(f.dev, provider, length)
+	undo, err := do(f.dev, at, length)
 	if err != nil {
 		return Fault{}, err
 	}
-	return f.keep(Fault{Name: name, Provider: provider, Ends: time.Now().Add(length)}, undo, length), nil
+	fault := Fault{Name: name, Provider: at, Ends: time.Now().Add(length)}
+	if name == cutStore {
+		fault.Provider, fault.Region = "", at
+	}
+	return f.keep(fault, undo, length), nil
 }
 
 func (f *faults) stopping() bool {
@@ -116,7 +122,7 @@ func (f *faults) keep(fault Fault, undo func() error, length time.Duration) Faul
 		return r.Fault
 	}
 	for id, old := range f.running {
-		if old.Provider != "" && old.Provider == r.Provider && (old.Name == killed) == (r.Name == killed) {
+		if old.Provider+old.Region != "" && old.Provider == r.Provider && old.Region == r.Region && (old.Name == killed) == (r.Name == killed) {
 			old.timer.Stop()
 			delete(f.running, id)
 		}

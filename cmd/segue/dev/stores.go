@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 
 	"segue/dataplane"
 	"segue/dataplane/embedded"
@@ -14,6 +15,8 @@ import (
 type stores struct {
 	shared dataplane.Store // nil: one for each region
 	by     map[string]dataplane.Store
+	mu     sync.Mutex
+	links  map[string]*link // each region's way to its store
 }
 
 func (s *stores) of(region string) dataplane.Store {

@@ -6,18 +6,24 @@ import (
 	"segue/dataplane/ledger"
 )
 
-// class is a kind of provider, both of which are of it, and the bounds of a run.
-type class struct {
-	name     string
+// kind is what a provider offers.
+type kind struct {
 	enforced bool
 	means    ledger.Means
+}
+
+// class is two providers, mostly of one kind, and the bounds of a run.
+type class struct {
+	name     string
+	kinds    [2]kind
 	leave    ledger.Leave
 	attempts int
 	sends    int
 	retries  bool // the client may ask again, at either agent, at any time
 	once     bool // class N: at most one execution or create under way
 	kept     bool // bytes are kept: background work sends again
-	bound    int  // states; a run that should complete and reaches it fails
+	two      bool // clients, with one key
+	states   int  // how many there are: a space that shrank is no proof
 }
 
 // explorer makes the successors of states. The shipped rules say what an agent does; the explorer lets things happen in between.
@@ -27,6 +33,9 @@ type explorer struct {
 	emit  func(label string, s state)
 	fault string // a broken promise that only a move shows
 }
+
+// of is the kind of the provider that knows a key.
+func (x *explorer) of(slot int) *kind { return &x.kinds[slot&1] }
 
 // agent makes every move of agent i.
 func (x *explorer) agent(s *state, i int) {
@@ -59,11 +68,16 @@ func (x *explorer) agent(s *state, i int) {
 
 func (x *explorer) idle(s *state, i int) {
 	a := &s.ag[i]
-	if !a.lapsed && (x.retries || !s.asked) {
+	for c := range s.listens {
+		if a.lapsed || s.asked && !x.retries || c > 0 && !x.two {
+			break
+		}
 		n := *s
-		n.asked, n.listens = true, uint8(i+1)
-		if n.told == toldNotSent { // a new request
-			n.told = 0
+		n.asked, n.listens[c] = true, uint8(i+1)
+		for k := range n.told {
+			if n.told[k] == toldNotSent { // a new request
+				n.told[k] = 0
+			}
 		}
 		n.ag[i].live = true
 		x.request(n, i)
@@ -211,10 +225,28 @@ func (r *row) outcome() uint8 {
 
 // tell answers the caller, if he still listens here.
 func (x *explorer) tell(s state, i int, what uint8, label string) {
-	if s.listens == uint8(i+1) && s.ag[i].live {
-		s.told, s.listens = what, 0
+	if s.ag[i].live {
+		s.answer(i, what)
 	}
 	x.rest(s, i, label)
+}
+
+// answer tells whoever waits at agent i.
+func (s *state) answer(i int, what uint8) {
+	for c := range s.listens {
+		if s.listens[c] == uint8(i+1) {
+			s.told[c], s.listens[c] = what, 0
+		}
+	}
+}
+
+// leave lets whoever waits at agent i go without an answer.
+func (s *state) leave(i int) {
+	for c := range s.listens {
+		if s.listens[c] == uint8(i+1) {
+			s.listens[c] = 0
+		}
+	}
 }
 
 // rest ends what an agent does. A hint goes once its outcome is in the row.
@@ -224,9 +256,7 @@ func (x *explorer) rest(s state, i int, label string) {
 	if s.row.final() {
 		s.ag[i].hint = 0
 	}
-	if s.listens == uint8(i+1) {
-		s.listens = 0
-	}
+	s.leave(i)
 	x.emit(label, s)
 }
 
@@ -311,7 +341,7 @@ func (x *explorer) send(s *state, i int) {
 	b := &n.ag[i]
 	if ledger.MaySend(age, sendBy, a.lapsed) {
 		b.phase, b.old = sent, false
-		b.post = x.means.Settle > 0 && (s.row.run != uint8(i+1) || !a.fresh)
+		b.post = x.of(a.local.cur().slot()).means.Settle > 0 && (s.row.run != uint8(i+1) || !a.fresh)
 		x.emit("first byte", n)
 	}
 	n = *s
@@ -326,7 +356,7 @@ func (x *explorer) wait(s *state, i int) {
 	n.ag[i].phase = deciding
 	n.ag[i].ev = evidence{kind: uint8(ledger.FromTimer), outcome: uint8(ledger.Unknown), att: s.ag[i].local.n - 1}
 	x.emit("look again", n)
-	if x.means.Settle == 0 || s.ag[i].win || !x.quiet(s, i) {
+	if s.ag[i].win || !x.quiet(s, i) {
 		return
 	}
 	n.ag[i].win = true
@@ -336,7 +366,7 @@ func (x *explorer) wait(s *state, i int) {
 // pass lets the settle window pass while a lookup is under way, or while its agent is paused: what it did not find is older than the window.
 func (x *explorer) pass(s *state, i int) {
 	a := &s.ag[i]
-	if x.means.Settle == 0 || a.win || !(a.phase == looking || a.ev.kind == uint8(ledger.FromLookup)) || !x.quiet(s, i) {
+	if a.win || !(a.phase == looking || a.ev.kind == uint8(ledger.FromLookup)) || !x.quiet(s, i) {
 		return
 	}
 	n := *s
@@ -349,11 +379,11 @@ func (x *explorer) pass(s *state, i int) {
 	x.emit("window passed meanwhile", n)
 }
 
-// quiet tells whether agent i's settle window may have passed: nothing that was sent before it began is under way.
+// quiet tells whether agent i's settle window may have passed: there is one, and nothing that was sent before it began is under way.
 func (x *explorer) quiet(s *state, i int) bool {
 	cur := s.ag[i].local.cur()
 	sl := cur.slot()
-	if s.pre[sl] > 0 {
+	if x.of(sl).means.Settle == 0 || s.pre[sl] > 0 {
 		return false
 	}
 	o := &s.ag[1-i]

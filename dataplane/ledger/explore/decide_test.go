@@ -8,9 +8,10 @@ import (
 )
 
 func (x *explorer) circumstances(a *agent, i int) ledger.Circumstances {
+	k := x.of(a.local.cur().slot())
 	return ledger.Circumstances{
-		Now: base, Live: a.live, Deadline: base.Add(time.Hour), Enforced: x.enforced, KeyLife: keyLife, MaxTries: x.attempts, MaxSends: x.sends,
-		Run: runs[i+1], Means: x.means, Leave: x.leave,
+		Now: base, Live: a.live, Deadline: base.Add(time.Hour), Enforced: k.enforced, KeyLife: keyLife, MaxTries: x.attempts, MaxSends: x.sends,
+		Run: runs[i+1], Means: k.means, Leave: x.leave,
 	}
 }
 
@@ -85,9 +86,7 @@ func (x *explorer) must(err error) {
 // early tells the caller before the row has the outcome: it is fsynced here.
 func (x *explorer) early(s state, i int) {
 	a := &s.ag[i]
-	if s.listens == uint8(i+1) {
-		s.told, s.listens = a.local.outcome(), 0
-	}
+	s.answer(i, a.local.outcome())
 	a.live = false
 	a.hint = 1 + 2*a.ev.att + (a.ev.outcome - uint8(ledger.Succeeded))
 	x.put(s, i, opEnd, "answered early")

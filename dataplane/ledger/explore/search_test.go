@@ -8,18 +8,40 @@ import (
 	"segue/dataplane/ledger"
 )
 
+// bound is how many states a run may keep; one that should complete and reaches it fails.
+const bound = 80_000_000
+
+// pile grows without moving what it has: a slice that is copied to grow needs three times the room.
+type pile[T any] struct {
+	parts [][]T
+	n     int
+}
+
+const part = 1 << 16
+
+func (p *pile[T]) push(v T) {
+	if p.n%part == 0 {
+		p.parts = append(p.parts, make([]T, 0, part))
+	}
+	last := &p.parts[len(p.parts)-1]
+	*last = append(*last, v)
+	p.n++
+}
+
+func (p *pile[T]) at(i int) *T { return &p.parts[i/part][i%part] }
+
 // search is a breadth-first search over every state that can be reached.
 type search struct {
 	x      explorer
 	seed   maphash.Seed
-	states []state
+	states pile[state]
 	table  []uint32 // open addressing: 1 + the index of a state
-	from   []uint32
-	how    []uint16
+	from   pile[uint32]
+	how    pile[uint16]
 	labels []string
 	known  map[string]uint16
-	next   []uint32 // successors, one state's after another's
-	starts []uint64
+	next   pile[uint32] // successors, one state's after another's
+	starts pile[uint64]
 	at     uint32
 	fault  string
 }
@@ -33,9 +55,9 @@ func newSearch(c class) *search {
 // run explores and returns what is wrong, or "".
 func (q *search) run() string {
 	q.insert(state{ag: [2]agent{{up: true}, {up: true}}}, "start")
-	for q.at = 0; int(q.at) < len(q.states); q.at++ {
-		q.starts = append(q.starts, uint64(len(q.next)))
-		s := q.states[q.at]
+	for q.at = 0; int(q.at) < q.states.n; q.at++ {
+		q.starts.push(uint64(q.next.n))
+		s := *q.states.at(int(q.at))
 		for i := range s.ag {
 			q.x.agent(&s, i)
 		}
@@ -46,16 +68,16 @@ func (q *search) run() string {
 		if q.fault != "" {
 			return q.fault
 		}
-		if len(q.states) > q.x.bound {
-			return fmt.Sprintf("%s: %d states, and there are more: the run is not complete", q.x.name, len(q.states))
+		if q.states.n > bound {
+			return fmt.Sprintf("%s: %d states, and there are more: the run is not complete", q.x.name, q.states.n)
 		}
 	}
-	q.starts = append(q.starts, uint64(len(q.next)))
+	q.starts.push(uint64(q.next.n))
 	return q.reach()
 }
 
 func (q *search) add(label string, s state) {
-	q.next = append(q.next, q.insert(s, label))
+	q.next.push(q.insert(s, label))
 }
 
 // insert returns the state's index.
@@ -63,23 +85,23 @@ func (q *search) insert(s state, label string) uint32 {
 	if w := s.swapped(); w.first(&s) {
 		s = w
 	}
-	if 2*len(q.states) >= len(q.table) {
+	if 2*q.states.n >= len(q.table) {
 		q.grow()
 	}
 	mask := uint64(len(q.table) - 1)
 	for h := maphash.Comparable(q.seed, s) & mask; ; h = (h + 1) & mask {
 		switch k := q.table[h]; {
 		case k == 0:
-			q.states = append(q.states, s)
-			q.table[h] = uint32(len(q.states))
-			q.from = append(q.from, q.at)
-			q.how = append(q.how, q.label(label))
-			k = uint32(len(q.states) - 1)
+			q.states.push(s)
+			q.table[h] = uint32(q.states.n)
+			q.from.push(q.at)
+			q.how.push(q.label(label))
+			k = uint32(q.states.n - 1)
 			if broken := q.x.holds(&s); broken != "" && q.fault == "" {
 				q.fault = q.story(k, broken)
 			}
 			return k
-		case q.states[k-1] == s:
+		case *q.states.at(int(k - 1)) == s:
 			return k - 1
 		}
 	}
@@ -88,8 +110,8 @@ func (q *search) insert(s state, label string) uint32 {
 func (q *search) grow() {
 	q.table = make([]uint32, 4*len(q.table))
 	mask := uint64(len(q.table) - 1)
-	for i := range q.states {
-		h := maphash.Comparable(q.seed, q.states[i]) & mask
+	for i := range q.states.n {
+		h := maphash.Comparable(q.seed, *q.states.at(i)) & mask
 		for q.table[h] != 0 {
 			h = (h + 1) & mask
 		}
@@ -119,13 +141,17 @@ func (x *explorer) holds(s *state) string {
 			way++
 		}
 	}
+	for _, told := range s.told {
+		switch {
+		case told == toldSucceeded && alive != 1:
+			return fmt.Sprintf("I2: told succeeded, and %d are live", alive)
+		case (told == toldDeclined || told == toldNotSent) && alive != 0:
+			return fmt.Sprintf("I2: told declined or not_sent, and %d are live", alive)
+		}
+	}
 	switch {
 	case alive > 1:
 		return fmt.Sprintf("I1: %d executions are live", alive)
-	case s.told == toldSucceeded && alive != 1:
-		return fmt.Sprintf("I2: told succeeded, and %d are live", alive)
-	case (s.told == toldDeclined || s.told == toldNotSent) && alive != 0:
-		return fmt.Sprintf("I2: told declined or not_sent, and %d are live", alive)
 	case x.once && alive+way > 1:
 		return fmt.Sprintf("I4: %d executions and creates under way", alive+way)
 	}
@@ -145,22 +171,22 @@ func (q *search) reach() string {
 
 // stuck is a state that must reach a good one and cannot, or -1.
 func (q *search) stuck(good, must func(*state) bool) int {
-	ok := make([]bool, len(q.states))
-	for i := range q.states {
-		ok[i] = good(&q.states[i])
+	ok := make([]bool, q.states.n)
+	for i := range ok {
+		ok[i] = good(q.states.at(i))
 	}
 	for changed := true; changed; {
 		changed = false
-		for i := len(q.states) - 1; i >= 0; i-- {
-			for k := q.starts[i]; !ok[i] && k < q.starts[i+1]; k++ {
-				if ok[q.next[k]] {
+		for i := len(ok) - 1; i >= 0; i-- {
+			for k, end := int(*q.starts.at(i)), int(*q.starts.at(i + 1)); !ok[i] && k < end; k++ {
+				if ok[*q.next.at(k)] {
 					ok[i], changed = true, true
 				}
 			}
 		}
 	}
-	for i := range q.states {
-		if !ok[i] && must(&q.states[i]) {
+	for i := range ok {
+		if !ok[i] && must(q.states.at(i)) {
 			return i
 		}
 	}
@@ -170,8 +196,8 @@ func (q *search) stuck(good, must func(*state) bool) int {
 // story tells how a state is reached.
 func (q *search) story(k uint32, broken string) string {
 	var path []string
-	for i := k; ; i = q.from[i] {
-		path = append(path, fmt.Sprintf("%s\n  %s", q.labels[q.how[i]], q.states[i].String()))
+	for i := k; ; i = *q.from.at(int(i)) {
+		path = append(path, fmt.Sprintf("%s\n  %s", q.labels[*q.how.at(int(i))], q.states.at(int(i)).String()))
 		if i == 0 {
 			break
 		}

@@ -14,6 +14,7 @@ const (
 	maxAttempts = 3
 	maxCreates  = 2 // of one key, under way with nobody waiting
 	slots       = 4 // keys: two providers, n = 0 and 1
+	clients     = 2 // with one key; most runs have one
 )
 
 // row is what the store holds, or an agent's copy of it. The zero value is no row.
@@ -116,6 +117,7 @@ const (
 	blocked
 )
 
+// what a client was told
 const (
 	toldSucceeded uint8 = iota + 1
 	toldDeclined
@@ -132,8 +134,8 @@ type state struct {
 	pre, post [slots]uint8 // creates under way: sent before the present settle window began, or beside it
 	cancels   [slots]bool
 	age       uint8 // of the current attempt's key: young, past 0.9 of its life, dead
-	told      uint8
-	listens   uint8 // 1 + the agent at which the client waits
+	told      [clients]uint8
+	listens   [clients]uint8 // 1 + the agent at which the client waits
 	asked     bool
 }
 
@@ -220,7 +222,7 @@ func (s *state) String() string {
 		a.local = row{}
 		return fmt.Sprintf("%+v with %s", a, local)
 	}
-	return fmt.Sprintf("row %s\n  one %s\n  two %s\n  objects %v under way %v %v cancels %v age %d told %d listens %d", show(&s.row), agent(s.ag[0]), agent(s.ag[1]), s.obj, s.pre, s.post, s.cancels, s.age, s.told, s.listens)
+	return fmt.Sprintf("row %s\n  one %s\n  two %s\n  objects %v under way %v %v cancels %v age %d told %v listens %v", show(&s.row), agent(s.ag[0]), agent(s.ag[1]), s.obj, s.pre, s.post, s.cancels, s.age, s.told, s.listens)
 }
 
 // swapped is the state with the names of the agents exchanged: it is the same one.
@@ -232,7 +234,9 @@ func (s *state) swapped() state {
 	for _, r := range []*row{&n.row, &n.ag[0].local, &n.ag[1].local, &n.ghost[0], &n.ghost[1]} {
 		r.run = other[r.run]
 	}
-	n.listens = other[n.listens]
+	for c := range n.listens {
+		n.listens[c] = other[n.listens[c]]
+	}
 	return n
 }
 

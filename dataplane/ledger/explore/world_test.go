@@ -39,9 +39,8 @@ func (x *explorer) around(s *state, i int) {
 	}
 	if a.live {
 		n := *s
-		if n.ag[i].live = false; n.listens == uint8(i+1) {
-			n.listens = 0
-		}
+		n.ag[i].live = false
+		n.leave(i)
 		if a.phase == polling {
 			n.ag[i] = agent{up: true, lapsed: a.lapsed, hint: a.hint}
 		}
@@ -52,9 +51,7 @@ func (x *explorer) around(s *state, i int) {
 func (x *explorer) crash(s state, i int) {
 	a := s.ag[i]
 	s.ag[i] = agent{hint: a.hint}
-	if s.listens == uint8(i+1) {
-		s.listens = 0
-	}
+	s.leave(i)
 	if s.row.run == uint8(i+1) {
 		s.row.run = dead
 	}
@@ -99,11 +96,11 @@ func (x *explorer) late(s *state, sl int, post bool) bool {
 
 // arrive is a create that reaches its provider: what it executes, and the outcome that the reply tells.
 func (x *explorer) arrive(s *state, sl int, yes bool) ledger.Outcome {
-	o := &s.obj[sl]
+	o, k := &s.obj[sl], x.of(sl)
 	if o.status == blocked {
 		return ledger.NotSent
 	}
-	if x.enforced && o.status != none && s.age < 2 {
+	if k.enforced && o.status != none && s.age < 2 {
 		if o.status == declined {
 			return ledger.Declined
 		}
@@ -116,7 +113,7 @@ func (x *explorer) arrive(s *state, sl int, yes bool) ledger.Outcome {
 		}
 		return ledger.Succeeded
 	}
-	if o.status == none && !x.means.Forgets {
+	if o.status == none && !k.means.Forgets {
 		o.status = declined
 	}
 	return ledger.Declined
@@ -188,7 +185,7 @@ func (x *explorer) strike(s *state, sl int, late bool) ledger.Finding {
 	case voided, blocked:
 		return ledger.Voided
 	case none:
-		if x.means.Blocks {
+		if x.of(sl).means.Blocks {
 			o.status = blocked
 			return ledger.Voided
 		}
@@ -257,7 +254,7 @@ func (x *explorer) underWay(s *state, sl int) {
 
 // ages lets the current attempt's key grow old. It dies only when what was sent with it has long arrived.
 func (x *explorer) ages(s *state) {
-	if !x.enforced || s.row.n == 0 || s.age == 2 || !x.matters(&s.ag[0]) && !x.matters(&s.ag[1]) {
+	if s.row.n == 0 || !x.of(s.row.cur().slot()).enforced || s.age == 2 || !x.matters(&s.ag[0]) && !x.matters(&s.ag[1]) {
 		return
 	}
 	if s.age == 1 {

@@ -47,16 +47,21 @@ type Load struct {
 // store is asked before each operation. SEGUE_SEED repeats a run's choices.
 func Linearizable(t *testing.T, store func(worker int) ledger.Store, ops int, weather func(*Load)) *Load {
 	t.Helper()
-	l := newLoad(store, seed())
-	t.Logf("SEGUE_SEED=%d", l.seed)
-	l.run(t.Context(), ops, weather)
-	began := time.Now()
-	err := l.judge()
-	t.Logf("%d operations, %d unknown, judged in %s", l.Ops(), l.Unknown(), time.Since(began).Round(time.Millisecond))
+	seed := seed()
+	t.Logf("SEGUE_SEED=%d", seed)
+	l, err := Linearize(t.Context(), store, seed, ops, weather)
+	t.Logf("%d operations, %d unknown, in %s", l.Ops(), l.Unknown(), time.Since(l.begin).Round(time.Millisecond))
 	if err != nil {
 		t.Error(err)
 	}
 	return l
+}
+
+// Linearize does what Linearizable does, and returns what is wrong: a test can want that.
+func Linearize(ctx context.Context, store func(worker int) ledger.Store, seed uint64, ops int, weather func(*Load)) (*Load, error) {
+	l := newLoad(store, seed)
+	l.run(ctx, ops, weather)
+	return l, l.judge()
 }
 
 func newLoad(store func(worker int) ledger.Store, seed uint64) *Load {

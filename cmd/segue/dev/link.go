@@ -1,0 +1,167 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"segue/dataplane"
+	"segue/dataplane/ledger"
+	"segue/dataplane/session"
+)
+
+// errCut is what an agent is told when its link to the store is cut. Nothing gets through, and nothing is known.
+var errCut = &ledger.NoQuorum{Alive: 0, Needed: 1, Err: errors.New("the link to the store is cut")}
+
+// link is an agent's way to the store that all agents of this process share. It can be cut.
+type link struct {
+	dataplane.Store
+	cut atomic.Bool
+}
+
+func (l *link) open() error {
+	if l.cut.Load() {
+		return errCut
+	}
+	return nil
+}
+
+// Refused says so while the link is cut.
+func (l *link) Refused() error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	return l.Store.Refused()
+}
+
+// Ledger is the store of transactions, by this link.
+func (l *link) Ledger() ledger.Store { return linkedLedger{l.Store.Ledger(), l} }
+
+// Sessions is the store of sessions, by this link.
+func (l *link) Sessions() session.Store { return linkedSessions{l.Store.Sessions(), l} }
+
+type linkedLedger struct {
+	ledger.Store
+	l *link
+}
+
+func (s linkedLedger) Claim(ctx context.Context, t *ledger.Transaction) (*ledger.Transaction, bool, error) {
+	if err := s.l.open(); err != nil {
+		return nil, false, err
+	}
+	return s.Store.Claim(ctx, t)
+}
+
+func (s linkedLedger) Advance(ctx context.Context, t *ledger.Transaction) (*ledger.Transaction, ledger.Written, error) {
+	if err := s.l.open(); err != nil {
+		return nil, 0, err
+	}
+	return s.Store.Advance(ctx, t)
+}
+
+func (s linkedLedger) Load(ctx context.Context, k ledger.Key) (*ledger.Transaction, error) {
+	if err := s.l.open(); err != nil {
+		return nil, err
+	}
+	return s.Store.Load(ctx, k)
+}
+
+func (s linkedLedger) ByID(ctx context.Context, id string) (*ledger.Transaction, error) {
+	if err := s.l.open(); err != nil {
+		return nil, err
+	}
+	return s.Store.ByID(ctx, id)
+}
+
+func (s linkedLedger) Open(ctx context.Context, yield func(*ledger.Transaction) bool) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.Store.Open(ctx, yield)
+}
+
+func (s linkedLedger) Recent(ctx context.Context, q ledger.Query) ([]*ledger.Transaction, error) {
+	if err := s.l.open(); err != nil {
+		return nil, err
+	}
+	return s.Store.Recent(ctx, q)
+}
+
+func (s linkedLedger) Own(ctx context.Context, o ledger.Object) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.Store.Own(ctx, o)
+}
+
+func (s linkedLedger) Owner(ctx context.Context, app, service, id string) (ledger.Object, error) {
+	if err := s.l.open(); err != nil {
+		return ledger.Object{}, err
+	}
+	return s.Store.Owner(ctx, app, service, id)
+}
+
+type linkedSessions struct {
+	session.Store
+	l *link
+}
+
+func (s linkedSessions) Load(ctx context.Context, k session.Key) (*session.Session, error) {
+	if err := s.l.open(); err != nil {
+		return nil, err
+	}
+	return s.Store.Load(ctx, k)
+}
+
+func (s linkedSessions) Append(ctx context.Context, k session.Key, events ...session.Event) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.Store.Append(ctx, k, events...)
+}
+
+func (s linkedSessions) Swap(ctx context.Context, k session.Key, old uint64, events ...session.Event) (bool, error) {
+	if err := s.l.open(); err != nil {
+		return false, err
+	}
+	return s.Store.Swap(ctx, k, old, events...)
+}
+
+func (s linkedSessions) History(ctx context.Context, k session.Key, yield func(session.Event) bool) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.Store.History(ctx, k, yield)
+}
+
+// link returns a region's way to the store. It outlives its agents.
+func (s *stores) link(region string) *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.links == nil {
+		s.links = map[string]*link{}
+	}
+	l := s.links[region]
+	if l == nil || l.Store == nil { // before the start there is none
+		l = &link{Store: s.of(region)}
+		s.links[region] = l
+	}
+	return l
+}
+
+// cutStore is the fault that cuts the agents of a region off from the store.
+const cutStore = "cut-store"
+
+func cutLink(d *Dev, region string, _ time.Duration) (func() error, error) {
+	if _, known := d.policy.Regions.Find(region); !known {
+		return nil, fmt.Errorf("region: there is no region %q", region)
+	}
+	l := d.stores.link(region)
+	if l.Store == nil {
+		return nil, errors.New("region: its agent is not there yet")
+	}
+	l.cut.Store(true)
+	return func() error { l.cut.Store(false); return nil }, nil
+}
