@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -235,5 +236,55 @@ func TestDigestSeesEveryFieldOfAMapping(t *testing.T) {
 	}
 	if a, b, c := reflect.TypeFor[Spoken]().NumField(), reflect.TypeFor[Mapping]().NumField(), reflect.TypeFor[Table]().NumField(); a != 6 || b != 6 || c != 2 {
 		t.Errorf("%d, %d and %d fields: this test and the digest know 6, 6 and 2", a, b, c)
+	}
+}
+
+// The examples of docs/contracts.md are policies, and do what the page says.
+func TestTheMappingsInTheDocumentsWork(t *testing.T) {
+	page, err := os.ReadFile("../../docs/contracts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(page), "```yaml\n")
+	if len(blocks) != 3 {
+		t.Fatalf("%d examples", len(blocks)-1)
+	}
+	first, _, _ := strings.Cut(blocks[1], "```")
+	second, _, _ := strings.Cut(blocks[2], "```")
+	m := serviceOf(t, first).Candidates[1].Mapped("complete")
+	made, err := m.Request(context.Background(), askedJSON("/v1/chat/completions", `{"model":"our-tuned-model","messages":[]}`))
+	if err != nil || !strings.Contains(string(made.Body), "claude-haiku") {
+		t.Errorf("%+v %v", made, err)
+	}
+	const rest = `services:
+  pay: {speaks: stripe/v1, listen: 7101, strategy: priority, priority: [main, other]}
+providers:
+  main: {contract: stripe/v1, credential: caller}
+  other: {contract: plain/v1, endpoint: "https://other.example", credential: "env:K"}
+`
+	svc := serviceOf(t, "segue: v1\n"+rest+second)
+	other := svc.Candidates[1]
+	charge := &Heard{Method: "POST", Path: "/v1/charges", Header: noHeader, Type: "application/x-www-form-urlencoded", Body: []byte("amount=1290&currency=eur"), Reference: "tx_1-0"}
+	made, err = other.Mapped("charge").Request(context.Background(), charge)
+	if err != nil || made.Path != "/pay" || string(made.Body) != `{"cents":1290,"currency":"EUR","reference":"tx_1-0"}` {
+		t.Fatalf("%+v %v", made, err)
+	}
+	said, err := other.Mapped("charge").Answer(context.Background(), charge, &Told{Status: 201, Header: noHeader, Type: "application/json", Body: []byte(`{"number":7,"cents":1290}`), Succeeded: true})
+	if err != nil || said.Status != 201 {
+		t.Fatal(said, err)
+	}
+	same(t, "charge", said.Body, `{"id":"ch_7","object":"charge","amount":1290,"currency":"eur","status":"succeeded"}`)
+	refund := &Heard{Method: "POST", Path: "/v1/refunds", Header: noHeader, Type: "application/x-www-form-urlencoded", Body: []byte("charge=ch_7"), Object: "7"}
+	if made, err = other.Mapped("refund").Request(context.Background(), refund); err != nil || made.Path != "/pay/7/back" {
+		t.Errorf("%+v %v", made, err)
+	}
+	refund = &Heard{Method: "POST", Path: "/v1/refunds", Header: noHeader, Type: "application/x-www-form-urlencoded", Body: []byte("charge=ch_0")}
+	if made, err = other.Mapped("refund").Request(context.Background(), refund); err == nil {
+		t.Errorf("an object that nobody knows there: %+v", made)
+	}
+	for _, op := range svc.Operations {
+		if maps := op.Name == "charge" || op.Name == "refund"; op.Unmapped.Has(1) == maps || op.Maps != maps || op.Unmapped.Has(0) {
+			t.Errorf("%s: %v %t", op.Name, op.Unmapped, op.Maps)
+		}
 	}
 }
