@@ -13,6 +13,9 @@ help: ## what can be made
 run: build ## start the product: three regions, three providers, the pages; needs Go alone
 	@exec ./$(BIN) dev
 
+run-cassandra: build ## the same on a real Cassandra of three nodes, each region in its own data centre (installs Java and Maven from Debian when they are missing)
+	@exec ./deploy/cassandra/run
+
 build: ## the one binary, in bin/
 	@$(GO) build -o $(BIN) ./cmd/segue
 
@@ -20,6 +23,7 @@ test: browser tools lint fresh ## every test: unit, race, layout, end to end, th
 	$(GO) test -timeout 10m $(PKGS)
 	$(GO) test -race -short -timeout 15m $(PKGS)
 	$(GO) test -count=1 -p 1 -timeout 20m ./e2e/...
+	$(MAKE) cassandra
 	$(MAKE) sdk
 
 check: lint ## while you work: vet, lint, layout, unit, race
@@ -38,6 +42,11 @@ sdk: build ## nine real SDKs through an agent (a module of their own; installs N
 bench: build ## every figure that the README quotes, in one run, written to docs/measured.md; fails where a bar is missed
 	SEGUE_BENCH=1 $(GO) test -count=1 -timeout 30m -run 'TestBench$$' -v ./e2e/bench
 
+cassandra: build ## the tests on a real Cassandra: one node, three data centres with faults, the product on them (fetches the server by Maven; longer with SEGUE_OPS=50000 SEGUE_OUTAGE=10m)
+	./deploy/cassandra/cluster fetch
+	SEGUE_CASSANDRA=1 $(GO) test -count=1 -timeout 40m ./dataplane/cassandra/...
+	SEGUE_CASSANDRA=1 SEGUE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 40m -run 'TestCassandra' -v ./e2e
+
 explore: ## every state of the ledger's larger worlds, by its shipped rules (minutes, gigabytes)
 	SEGUE_EXPLORE=1 $(GO) test -count=1 -timeout 60m -run 'TestExplore' -v ./dataplane/ledger/explore
 
@@ -45,7 +54,7 @@ mutants: ## the ledger's rules broken one by one: each must turn its test red, b
 	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestMutants' -v ./dataplane/ledger/explore
 	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestDefects' -v ./e2e/storm
 
-storm: ## everything fails at random for SEGUE_STORM_MINUTES (10), of that SEGUE_STORM_LONG (0) SIGSTOPs of a minute; one line more in docs/storms.md
+storm: ## everything fails at random for SEGUE_STORM_MINUTES (10), with SEGUE_STORM_LONG (0) SIGSTOPs of a minute, on SEGUE_STORM_STORE (embedded, or cassandra); one line more in docs/storms.md
 	SEGUE_STORM_MINUTES=$${SEGUE_STORM_MINUTES:-10} $(GO) test -count=1 -timeout 6h -run 'TestLongStorm' -v ./e2e/storm
 
 gen: ## generated code again: templ and protobuf (protoc 3.21 from your distribution)

@@ -14,6 +14,8 @@ import (
 type Store interface {
 	Ledger() ledger.Store
 	Sessions() session.Store
+	Runs() ledger.Runs
+	Payloads() ledger.Payloads
 	// Refused tells why nothing new is claimed, as long as that holds and however often one asks; nil: claims are taken. Outcomes of what
 	// was sent are recorded in any case.
 	Refused() error

@@ -127,6 +127,9 @@ func overlay(under, over Contract) Contract {
 	set(&under.ObjectID, over.ObjectID)
 	under.Recourse = under.Recourse.under(&over.Recourse)
 	under.Speaks = spokenOver(under.Speaks, over.Speaks)
+	if over.Webhooks.say() {
+		under.Webhooks = over.Webhooks
+	}
 	under.Sources = sourcesOver(under.Sources, over)
 	under.Statuses = slices.Concat(over.Statuses, under.Statuses)
 	if len(over.Operations) > 0 {

@@ -109,6 +109,8 @@ func (c *Contract) Digest() [32]byte {
 	d.text("object_id", c.ObjectID)
 	d.text("rate_limit", c.RateLimit.text())
 	c.Recourse.digest(d)
+	d.text("webhooks", c.Webhooks.text())
+	d.states("webhooks.states", &c.Webhooks.States)
 	for _, r := range c.Statuses {
 		d.text("status", fmt.Sprintf("%d-%d %q %s %s", r.From, r.To, r.Code, r.Class, r.Outcome))
 	}

@@ -233,19 +233,23 @@ func TestDigestOfStripeIsPinned(t *testing.T) {
 func TestDigestSeesEveryField(t *testing.T) {
 	before := stripe(t).Digest()
 	for name, change := range map[string]func(*Contract){
-		"Name":                  func(c *Contract) { c.Name += "x" },
-		"Like":                  func(c *Contract) { c.Like += "x" },
-		"Dialect":               func(c *Contract) { c.Dialect = Plain },
-		"Endpoint":              func(c *Contract) { c.Endpoint += "x" },
-		"Credential":            func(c *Contract) { c.Credential.Path += "x" },
-		"Keys":                  func(c *Contract) { c.Keys.Life++ },
-		"Keys.Scope":            func(c *Contract) { c.Keys.Scope = PerEndpoint },
-		"Keys.Replay":           func(c *Contract) { c.Keys.Replay = Stored2xx },
-		"RateLimit":             func(c *Contract) { c.RateLimit.Reset = "x" },
-		"Recourse":              func(c *Contract) { c.Recourse.Refund = "charge" },
-		"Recourse.Settle":       func(c *Contract) { c.Recourse.Settle++ },
-		"Recourse.Lookup":       func(c *Contract) { c.Recourse.Lookup = Lookup{Match: "GET /x", Strong: true} },
-		"Recourse.Cancel":       func(c *Contract) { c.Recourse.Cancel = Cancel{Match: "POST /x", Blocks: true} },
+		"Name":            func(c *Contract) { c.Name += "x" },
+		"Like":            func(c *Contract) { c.Like += "x" },
+		"Dialect":         func(c *Contract) { c.Dialect = Plain },
+		"Endpoint":        func(c *Contract) { c.Endpoint += "x" },
+		"Credential":      func(c *Contract) { c.Credential.Path += "x" },
+		"Keys":            func(c *Contract) { c.Keys.Life++ },
+		"Keys.Scope":      func(c *Contract) { c.Keys.Scope = PerEndpoint },
+		"Keys.Replay":     func(c *Contract) { c.Keys.Replay = Stored2xx },
+		"RateLimit":       func(c *Contract) { c.RateLimit.Reset = "x" },
+		"Recourse":        func(c *Contract) { c.Recourse.Refund = "charge" },
+		"Recourse.Settle": func(c *Contract) { c.Recourse.Settle++ },
+		"Recourse.Lookup": func(c *Contract) { c.Recourse.Lookup = Lookup{Match: "GET /x", Strong: true} },
+		"Recourse.Cancel": func(c *Contract) { c.Recourse.Cancel = Cancel{Match: "POST /x", Blocks: true} },
+		"Webhooks":        func(c *Contract) { c.Webhooks.Signature.Scheme = SignedBody },
+		"Webhooks.States": func(c *Contract) {
+			c.Webhooks = Webhooks{Signature: Signature{Scheme: SignedBody}, States: States{Declined: []string{"a"}}}
+		},
 		"Recourse.Lookup.Found": func(c *Contract) { c.Recourse.Lookup = Lookup{Match: "GET /x", Found: Found{Answer: 201}} },
 		"Recourse.Lookup.Wins":  func(c *Contract) { c.Recourse.Lookup = Lookup{Match: "GET /x", Wins: OursWins} },
 		"Recourse.Lookup.States": func(c *Contract) {
@@ -281,7 +285,7 @@ func TestDigestSeesEveryField(t *testing.T) {
 	for _, of := range []struct {
 		of   reflect.Type
 		want int
-	}{{reflect.TypeFor[Contract](), 14}, {reflect.TypeFor[Keys](), 8}, {reflect.TypeFor[Recourse](), 4}, {reflect.TypeFor[Lookup](), 7},
+	}{{reflect.TypeFor[Contract](), 15}, {reflect.TypeFor[Webhooks](), 9}, {reflect.TypeFor[Signature](), 9}, {reflect.TypeFor[Keys](), 8}, {reflect.TypeFor[Recourse](), 4}, {reflect.TypeFor[Lookup](), 7},
 		{reflect.TypeFor[Cancel](), 6}, {reflect.TypeFor[Found](), 6}, {reflect.TypeFor[States](), 5}, {reflect.TypeFor[CancelRule](), 5}, {reflect.TypeFor[RateHeaders](), 3}} {
 		if n := of.of.NumField(); n != of.want {
 			t.Errorf("%s has %d fields, this test and the digest know %d", of.of, n, of.want)

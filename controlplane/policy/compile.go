@@ -126,6 +126,9 @@ func (b *builder) candidate(p *ProviderSpec, speaks string) (*Candidate, error) 
 		Endpoint: strings.TrimRight(endpoint, "/"), Credential: credential, Limits: p.Limits,
 		users: contract.users,
 	}
+	if c.Hooks, c.Hooked = parseCredential(p.HookSecretIn(b.region)); !c.Hooked {
+		c.Hooks = Credential{}
+	}
 	if p.Check != nil {
 		check := *p.Check
 		c.Check = &check
@@ -175,6 +178,7 @@ func Cut(p *Policy, region string) *Policy {
 		if used[provider.Name] {
 			provider.Endpoint = cutValue(provider.Endpoint, region)
 			provider.Credential = cutValue(provider.Credential, region)
+			provider.HookSecret = cutValue(provider.HookSecret, region)
 			cut.Providers = append(cut.Providers, provider)
 		}
 	}

@@ -15,6 +15,7 @@ type Contract struct {
 	ObjectID   string // where the id of a created object stands in an answer: "id"
 	Statuses   []StatusRule
 	Recourse   Recourse
+	Webhooks   Webhooks
 	Operations []OperationSpec // what a service that speaks this contract offers unless it lists its own
 	Speaks     []Spoken        // other APIs whose calls it can carry out
 	Sources    []Source        // where the vendor says so

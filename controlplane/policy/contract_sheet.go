@@ -89,7 +89,8 @@ func (c *Contract) facts() []Stated {
 	for _, f := range [][2]string{
 		{"endpoint", c.Endpoint}, {"dialect", string(c.Dialect)}, {"credential", slot}, {"keys", c.Keys.text()}, {"statuses", c.statusLines()},
 		{"retry_after", c.RetryAfter}, {"rate_limit", c.RateLimit.text()}, {"object_id", c.ObjectID}, {"lookup", c.Recourse.Lookup.text()},
-		{"speaks", spokenText(c.Speaks)}, {"cancel", c.Recourse.Cancel.text()}, {"refund", c.Recourse.Refund}, {"settle", spanText(c.Recourse.Settle)},
+		{"cancel", c.Recourse.Cancel.text()}, {"refund", c.Recourse.Refund}, {"settle", spanText(c.Recourse.Settle)}, {"webhooks", c.Webhooks.text()},
+		{"speaks", spokenText(c.Speaks)},
 	} {
 		if f[1] != "" {
 			list = append(list, Stated{f[0], f[1], c.page(f[0])})

@@ -208,7 +208,8 @@ func providerFacts(p *Policy, s *ProviderSpec) []fact {
 	for _, r := range p.Regions {
 		list = append(list,
 			fact{path: path + ".endpoint." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " endpoint", value: s.EndpointIn(r.Name)},
-			fact{path: path + ".credential." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " credential", value: s.CredentialIn(r.Name)})
+			fact{path: path + ".credential." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " credential", value: s.CredentialIn(r.Name)},
+			fact{path: path + ".webhook_secret." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " webhook_secret", value: s.HookSecretIn(r.Name)})
 	}
 	return list
 }
@@ -247,6 +248,7 @@ func contractFacts(c *Contract) []fact {
 		{"cancel", c.Recourse.Cancel.text()},
 		{"refund", c.Recourse.Refund},
 		{"settle", spanText(c.Recourse.Settle)},
+		{"webhooks", c.Webhooks.text()},
 		{"sources", sourcesText(c.Sources)},
 	} {
 		list = append(list, fact{path: join(path, f[0]), label: c.Name + " " + f[0], value: f[1]})

@@ -100,7 +100,29 @@ func recourses(t *rapid.T, c *Contract) {
 		c.Recourse.Settle = spans(t, "settle", maxSettle)
 		c.Sources = []Source{{"settle", "https://docs.example.com/a?b=c#d"}}
 	}
+	if rapid.Bool().Draw(t, "webhooks") {
+		c.Webhooks = hooks(t, &c.Recourse.Lookup)
+	}
 	c.Recourse.Refund = rapid.SampledFrom([]string{"", "refund"}).Draw(t, "refund")
+}
+
+// hooks draws what a provider tells by itself.
+func hooks(t *rapid.T, l *Lookup) Webhooks {
+	h := Webhooks{Reference: "data.ref", ID: "data.id", States: founds(t).States}
+	h.Signature = rapid.SampledFrom([]Signature{
+		{Scheme: SignedBody, Header: "X-Sig", Encoding: InHex, Secret: InBase64},
+		{Scheme: SignedTime, Header: "X-Sig", Part: "v1", Time: "t", Encoding: InBase64, Tolerance: 5 * time.Minute},
+		{Scheme: SignedFields, In: "a.b", Fields: []string{"c", "d.e"}, Encoding: InHex, Secret: InHex},
+		{Scheme: SignedToken, Header: "Authorization", Tolerance: time.Second},
+	}).Draw(t, "signature")
+	if rapid.Bool().Draw(t, "list") {
+		h.Items, h.Item = "list", "item"
+	}
+	if l.Match == "" || rapid.Bool().Draw(t, "by too") {
+		h.By, h.Of = Field{"body", "metadata.ref"}, []string{"charge"}
+		h.Wins = l.Wins
+	}
+	return h
 }
 
 // founds draws how a lookup's answer is read.
@@ -160,6 +182,9 @@ func providers(t *rapid.T, p *Policy, name string) ProviderSpec {
 	s.Credential = byRegion(t, p, "credential", "caller", "env:A_1", "file:/a b/c: d #e", "file:é")
 	if rapid.Bool().Draw(t, "endpoint") {
 		s.Endpoint = byRegion(t, p, "endpoint", "https://x.example", "http://127.0.0.1:7600/a/b/", "https://y.example:8443")
+	}
+	if rapid.Bool().Draw(t, "secret of webhooks") && p.hooked(s.Contract) {
+		s.HookSecret = byRegion(t, p, "webhook secret", "env:H", "file:/h")
 	}
 	if rapid.Bool().Draw(t, "limits") {
 		s.Limits = Limits{rapid.IntRange(1, maxInFlight).Draw(t, "in flight"), rapid.Float64Range(1e-6, maxRate).Draw(t, "rate")}
@@ -256,4 +281,9 @@ func TestEveryRegionCompilesFromItsCut(t *testing.T) {
 			}
 		}
 	})
+}
+
+func (p *Policy) hooked(name string) bool {
+	c, err := p.Contract(name)
+	return err == nil && c.Webhooks.say()
 }

@@ -220,6 +220,7 @@ func writeProvider(w writer, p *ProviderSpec) {
 	w.text("contract", p.Contract)
 	writeByRegion(w, "endpoint", p.Endpoint)
 	writeByRegion(w, "credential", p.Credential)
+	writeByRegion(w, "webhook_secret", p.HookSecret)
 	w.text("account", p.Account)
 	if l := p.Limits; l != (Limits{}) {
 		m := w.below("limits", yaml.FlowStyle)
@@ -269,6 +270,7 @@ func writeContract(w writer, c *Contract) {
 	w.text("object_id", c.ObjectID)
 	writeStatuses(w, c.Statuses)
 	writeRecourse(w, &c.Recourse)
+	writeWebhooks(w, &c.Webhooks)
 	writeOperations(w, c.Operations)
 	writeSpoken(w, c.Speaks)
 	if len(c.Sources) > 0 {

@@ -92,13 +92,16 @@ func spread(p *Policy) *Policy {
 	}
 	for i := range q.Providers {
 		s, from := &q.Providers[i], &p.Providers[i]
-		s.Account, s.Endpoint, s.Credential = from.AccountName(), nil, nil
+		s.Account, s.Endpoint, s.Credential, s.HookSecret = from.AccountName(), nil, nil, nil
 		for _, r := range p.Regions {
 			if v := from.EndpointIn(r.Name); v != "" {
 				s.Endpoint = append(s.Endpoint, RegionValue{r.Name, v})
 			}
 			if v := from.CredentialIn(r.Name); v != "" {
 				s.Credential = append(s.Credential, RegionValue{r.Name, v})
+			}
+			if v := from.HookSecretIn(r.Name); v != "" {
+				s.HookSecret = append(s.HookSecret, RegionValue{r.Name, v})
 			}
 		}
 	}

@@ -7,6 +7,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// Bounds of a mapping.
+const (
+	maxSpoken  = 8 // APIs that one contract maps
+	maxTables  = 8
+	maxEntries = 256 // of a table
+	maxHeaders = 16  // that programs see
+)
+
 // speaks reads how a contract carries out other APIs.
 func (r *reader) speaks(v value) []Spoken {
 	var found []Spoken

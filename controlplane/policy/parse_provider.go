@@ -20,14 +20,15 @@ func (r *reader) provider(name string, v value) ProviderSpec {
 	p := ProviderSpec{Name: name}
 	r.object(v, fields{
 		known: map[string]func(value){
-			"contract":   func(v value) { p.Contract = r.text(v) },
-			"endpoint":   func(v value) { p.Endpoint = r.byRegion(v) },
-			"credential": func(v value) { p.Credential = r.byRegion(v) },
-			"account":    func(v value) { p.Account = r.text(v) },
-			"limits":     func(v value) { p.Limits = r.limits(v) },
-			"checks":     func(v value) { p.Check = r.checks(v) },
+			"contract":       func(v value) { p.Contract = r.text(v) },
+			"endpoint":       func(v value) { p.Endpoint = r.byRegion(v) },
+			"credential":     func(v value) { p.Credential = r.byRegion(v) },
+			"webhook_secret": func(v value) { p.HookSecret = r.byRegion(v) },
+			"account":        func(v value) { p.Account = r.text(v) },
+			"limits":         func(v value) { p.Limits = r.limits(v) },
+			"checks":         func(v value) { p.Check = r.checks(v) },
 		},
-		later: []string{"cost", "features", "capacity", "currency", "webhooks"},
+		later: []string{"cost", "features", "capacity", "currency"},
 	})
 	return p
 }

@@ -82,6 +82,7 @@ type ProviderSpec struct {
 	Contract   string
 	Endpoint   []RegionValue // base URL, per region ("" = default); empty: the contract's
 	Credential []RegionValue // caller | env:NAME | file:PATH, per region ("" = default)
+	HookSecret []RegionValue // env:NAME | file:PATH: what signs its webhooks
 	Account    string        // names the key domain; default: the provider's name
 	Limits     Limits
 	Check      *Check

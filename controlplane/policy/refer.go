@@ -16,6 +16,9 @@ func (c *Contract) Carrier(operation string) (by Field, wins Winner, ok bool) {
 	if l.Match != "" && l.By != (Field{}) && meant(l.Of, operation) {
 		return l.By, l.Wins, true
 	}
+	if h := &c.Webhooks; h.By != (Field{}) && meant(h.Of, operation) {
+		return h.By, h.Wins, true
+	}
 	return Field{}, "", false
 }
 

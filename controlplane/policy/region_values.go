@@ -50,6 +50,9 @@ func (p *ProviderSpec) EndpointIn(region string) string { return valueIn(p.Endpo
 // CredentialIn returns the provider's credential in a region as it is written, "" where it has none.
 func (p *ProviderSpec) CredentialIn(region string) string { return valueIn(p.Credential, region) }
 
+// HookSecretIn returns where the secret of the provider's webhooks is in a region, "" where it has none.
+func (p *ProviderSpec) HookSecretIn(region string) string { return valueIn(p.HookSecret, region) }
+
 // AccountName names the key domain: calls under one account at one provider share its keys.
 func (p *ProviderSpec) AccountName() string {
 	if p.Account == "" {

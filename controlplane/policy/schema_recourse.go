@@ -39,3 +39,26 @@ func cancelSchema() *jsonschema.Schema {
 		property{"blocks_late_create", "a create that comes after it is refused", &jsonschema.Schema{Type: "boolean"}},
 		property{"answers", "what its answers mean; the first match counts", listOf(rule, maxStatuses)})
 }
+
+func webhooksSchema() *jsonschema.Schema {
+	signature := object([]string{"scheme"},
+		property{"scheme", "what is signed", oneWord(schemes()...)},
+		property{"header", "the header in which the signature stands", text()},
+		property{"in", "the field in which it stands", text()},
+		property{"part", "its name in a header like t=1,v1=abc", text()},
+		property{"time", "the time's name there, or a header of its own", text()},
+		property{"encoding", "", oneWord(encodings()...)},
+		property{"secret", "how the secret is written; left out: as it is", oneWord(encodings()...)},
+		property{"fields", "what is signed, joined by a colon", listOf(text(), maxSignedFields)},
+		property{"tolerance", "how old it may be", spanSchema()})
+	return object([]string{"signature"},
+		property{"by", "where a request carries our reference; left out: as the lookup says", &jsonschema.Schema{Type: "string", Pattern: fieldForm}},
+		property{"wins", "whose reference stays when the caller uses that field himself", oneWord(winners()...)},
+		property{"of", "the operations whose requests carry it; left out: every effect", listOf(text(), maxOperations)},
+		property{"signature", "how a notice is signed, by HMAC-SHA256", signature},
+		property{"items", "where a list of one notice stands; left out: the body is the notice", text()},
+		property{"item", "where the notice stands in an item of that list", text()},
+		property{"reference", "where a notice names our reference", text()},
+		property{"id", "where it names the object", text()},
+		property{"states", "which words mean what", statesSchema()})
+}

@@ -115,12 +115,15 @@ var objects = map[string]string{
 	"contracts.c.rate_limit":            "contracts: {c: {rate_limit: {%s}}}",
 	"contracts.c.lookup":                "contracts: {c: {lookup: {%s}}}",
 	"contracts.c.cancel":                "contracts: {c: {cancel: {%s}}}",
+	"contracts.c.cancel.answers[0]":     "contracts: {c: {cancel: {answers: [{%s}]}}}",
+	"contracts.c.webhooks":              "contracts: {c: {webhooks: {%s}}}",
+	"contracts.c.webhooks.signature":    "contracts: {c: {webhooks: {signature: {%s}}}}",
+	"contracts.c.webhooks.states":       "contracts: {c: {webhooks: {states: {%s}}}}",
+	"contracts.c.lookup.states":         "contracts: {c: {lookup: {states: {%s}}}}",
 	"contracts.c.speaks.s":              "contracts: {c: {speaks: {s: {%s}}}}",
 	"contracts.c.speaks.s.operations.o": "contracts: {c: {speaks: {s: {operations: {o: {%s}}}}}}",
 	"contracts.c.operations.o":          "contracts: {c: {operations: {o: {%s}}}}",
 	"contracts.c.operations.o.key":      "contracts: {c: {operations: {o: {key: {%s}}}}}",
-	"contracts.c.cancel.answers[0]":     "contracts: {c: {cancel: {answers: [{%s}]}}}",
-	"contracts.c.lookup.states":         "contracts: {c: {lookup: {states: {%s}}}}",
 }
 
 // TestSchemaIsTheParsers asks the parser what it knows in each object (its complaint about an unknown field lists it) and finds the same in

@@ -33,6 +33,8 @@ type Candidate struct {
 	Account      string
 	Endpoint     string // base URL, no trailing slash
 	Credential   Credential
+	Hooks        Credential // what signs its webhooks
+	Hooked       bool       // there is such a secret
 	Limits       Limits
 	Check        *Check
 	Weight       float64 // percent; strategy weighted

@@ -32,6 +32,7 @@ func (c *checker) contract(own *Contract) {
 	c.slot(path+".credential", own.Credential)
 	c.texts(path, own)
 	c.recourse(path, &own.Recourse)
+	c.webhooks(path+".webhooks", &own.Webhooks)
 	c.sources(path+".sources", own)
 	for i, s := range own.Statuses {
 		c.status(fmt.Sprintf("%s.statuses[%d]", path, i), s)

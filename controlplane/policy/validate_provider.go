@@ -36,6 +36,10 @@ func (c *checker) provider(p *ProviderSpec) {
 		c.lacks(path+".credential", "write caller (the application's own key), env:NAME or file:PATH")
 	}
 	c.regionValues(path+".credential", p.Credential, credentialProblem)
+	c.regionValues(path+".webhook_secret", p.HookSecret, hookSecretProblem)
+	if len(p.HookSecret) > 0 && err == nil && !contract.Webhooks.say() {
+		c.problem(path+".webhook_secret", "leave it out, or state webhooks in the contract", "does nothing: contract %s says nothing of webhooks", clip(p.Contract))
+	}
 	if strings.ContainsFunc(p.Account, func(r rune) bool { return r <= ' ' || r > '~' }) || len(p.Account) > maxName {
 		c.problem(path+".account", "write its id at the provider", "is no account's name")
 	}
@@ -117,6 +121,14 @@ func credentialProblem(text string) (what, fix string) {
 	}
 	return "is neither caller, env:NAME nor file:PATH (credentials that Segue keeps itself are not built yet)",
 		"name where the secret is; the secret itself never stands in a policy"
+}
+
+// hookSecretProblem is credentialProblem for a secret that no caller sends.
+func hookSecretProblem(text string) (what, fix string) {
+	if text == CredentialCaller {
+		return "is not the caller's: it signs what the provider sends", "write env:NAME or file:PATH"
+	}
+	return credentialProblem(text)
 }
 
 func (c *checker) limits(path string, l Limits) {

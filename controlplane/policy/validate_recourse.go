@@ -74,17 +74,11 @@ func (c *checker) lookup(path string, l *Lookup) {
 	case !strings.Contains(l.Match, "{"+markReference+"}"):
 		c.problem(path+".match", example, "does not name our reference")
 	}
-	switch what := l.By.problem(); {
-	case l.By == (Field{}):
+	if l.By == (Field{}) {
 		c.lacks(path+".by", "write where a request carries our reference, like body.reference")
-	case what != "":
-		c.problem(path+".by", "write one like body.reference", "%q %s", clip(l.By.String()), what)
-	case l.By.In == "path":
-		c.problem(path+".by", "write one like body.reference", "the path is not ours to write into")
-	case l.By.In == "header" && !putHeader(l.By.Name):
-		c.problem(path+".by", "write one like header.X-Reference", "%q is no header that can be set", clip(l.By.Name))
+	} else {
+		c.carrier(path, l.By, l.Wins)
 	}
-	c.oneOf(path+".wins", string(l.Wins), winners())
 	if l.Horizon < 0 || l.Horizon > maxHorizon {
 		c.problem(path+".horizon", "", "%s is not between 0 and %s", span(l.Horizon), span(maxHorizon))
 	}
@@ -218,6 +212,7 @@ func (c *checker) recourseOf(path string, full *Contract) {
 			following = append(following, o.Name)
 		}
 	}
+	c.webhooksOf(path, full, effects)
 	r := &full.Recourse
 	for _, aid := range []struct {
 		field string

@@ -18,10 +18,14 @@ var errNoVerdict = errors.New("cassandra: the answer does not say whether the wr
 // The first try commits at LOCAL_QUORUM, which saves a trip between data centres: SERIAL reads finish what is not committed. A repeat
 // may have lost its data centre, and commits at QUORUM.
 func (s *Store) cas(ctx context.Context, statement string, values ...any) (applied bool, row map[string]any, err error) {
+	return s.casAt(ctx, gocql.LocalQuorum, statement, values...)
+}
+
+// casAt is cas with another level for the first try's commit.
+func (s *Store) casAt(ctx context.Context, level gocql.Consistency, statement string, values ...any) (applied bool, row map[string]any, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Resolve)
 	defer cancel()
 	sent := false
-	level := gocql.LocalQuorum
 	for attempt := 0; ; attempt++ {
 		applied, row, err = s.try(ctx, level, statement, values)
 		if err == nil {

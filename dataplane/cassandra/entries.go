@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -26,6 +27,7 @@ type entry struct {
 	slot  *slot
 	k     []byte
 	n, at int64
+	key   ledger.Key // that k is the hash of; zero in entries of the first version
 }
 
 // slot is a partition of open that one process alone writes to. It is taken off the list of slots when its last entry is gone.
@@ -92,7 +94,7 @@ func (s *Store) openEntry(ctx context.Context, k []byte, t *ledger.Transaction) 
 	if err != nil {
 		return entry{}, err
 	}
-	e := entry{run: named(t.Run), slot: in, k: k, n: s.entries.tick(s.opts.Now()), at: t.Created.UnixNano()}
+	e := entry{run: named(t.Run), slot: in, k: k, n: s.entries.tick(s.opts.Now()), at: t.Created.UnixNano(), key: t.Key}
 	s.entries.mu.Lock()
 	s.entries.known[string(k)] = append(s.entries.known[string(k)], e)
 	s.entries.mu.Unlock()
@@ -100,8 +102,12 @@ func (s *Store) openEntry(ctx context.Context, k []byte, t *ledger.Transaction) 
 }
 
 func (s *Store) putEntry(ctx context.Context, e entry) error {
-	err := s.often(ctx, func(ctx context.Context) error {
-		return s.query(ctx, gocql.Quorum, s.names.open.add, e.run, e.slot.number, e.k, e.n, e.at, seconds(s.opts.Keep+grace), e.n).Exec()
+	asked, err := json.Marshal(e.key)
+	if err != nil {
+		return fmt.Errorf("cassandra: open entry: %w", err)
+	}
+	err = s.often(ctx, func(ctx context.Context) error {
+		return s.query(ctx, gocql.Quorum, s.names.open.add, e.run, e.slot.number, e.k, e.n, e.at, asked, seconds(s.opts.Keep+grace), e.n).Exec()
 	})
 	if err != nil {
 		return fmt.Errorf("cassandra: open entry: %w", err)
@@ -169,8 +175,10 @@ func (s *Store) pay(ctx context.Context, k []byte) error {
 	if t == nil {
 		return nil
 	}
-	if _, err := s.openEntry(ctx, k, t); err != nil {
-		return err
+	if t.Pending() {
+		if _, err := s.openEntry(ctx, k, t); err != nil {
+			return err
+		}
 	}
 	if err := s.index(ctx, k, t); err != nil {
 		return err

@@ -1,8 +1,10 @@
 package cassandra
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -106,7 +108,7 @@ func (s transactions) openPointers(ctx context.Context) ([]pointer, error) {
 		return nil, err
 	}
 	defer s.leave()
-	slots, err := s.slots(ctx)
+	slots, err := s.slots(ctx, s.names.open.slots)
 	if err != nil {
 		return nil, err
 	}
@@ -132,10 +134,10 @@ func oldestFirst(a, b pointer) int {
 	return cmp.Or(cmp.Compare(a.at, b.at), slices.Compare(a.k, b.k))
 }
 
-func (s transactions) slots(ctx context.Context) (found []entry, err error) {
+func (s transactions) slots(ctx context.Context, statement string, of ...any) (found []entry, err error) {
 	err = s.often(ctx, func(ctx context.Context) error {
 		found = nil
-		iter := s.read(ctx, gocql.Quorum, s.names.open.slots).Iter()
+		iter := s.read(ctx, gocql.Quorum, statement, of...).Iter()
 		e := entry{slot: &slot{}}
 		for iter.Scan(&e.run, &e.slot.number) {
 			found = append(found, e)
@@ -154,13 +156,26 @@ func (s transactions) slotEntries(ctx context.Context, in entry) (found []pointe
 		found = nil
 		iter := s.read(ctx, gocql.Quorum, s.names.open.list, in.run, in.slot.number).Iter()
 		p := pointer{entry: in}
-		for iter.Scan(&p.k, &p.n, &p.at) {
+		var asked []byte
+		for iter.Scan(&p.k, &p.n, &p.at, &asked) {
+			p.key = askedKey(asked, p.k)
 			found = append(found, p)
-			p = pointer{entry: in}
+			p, asked = pointer{entry: in}, nil
 		}
 		return iter.Close()
 	})
 	return found, err
+}
+
+// askedKey is the key that an open entry leads to, or the zero key where it does not say so, or wrongly.
+func askedKey(asked, k []byte) (key ledger.Key) {
+	if err := json.Unmarshal(asked, &key); err != nil {
+		return ledger.Key{}
+	}
+	if h := key.Hash(); !bytes.Equal(h[:], k) {
+		return ledger.Key{}
+	}
+	return key
 }
 
 // each runs f for 0 … n-1, a few at a time, and returns the first error.

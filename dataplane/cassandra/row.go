@@ -112,7 +112,7 @@ func (s *Store) keep(ctx context.Context, k []byte, t *ledger.Transaction) error
 	for len(left) > 0 {
 		chunk := left[:min(len(left), payloadChunk)]
 		err := s.often(ctx, func(ctx context.Context) error {
-			return s.query(ctx, gocql.Quorum, s.names.payload, k, t.Epoch, part(sum[:]), n, chunk, seconds(s.opts.Keep+grace)).Exec()
+			return s.query(ctx, gocql.Quorum, s.names.payloads.chunk, k, t.Epoch, part(sum[:]), n, chunk, seconds(s.opts.Keep+grace)).Exec()
 		})
 		if err != nil {
 			return fmt.Errorf("%w: the answer could not be kept: %w", ErrNotWritten, err)
@@ -126,7 +126,7 @@ func (s *Store) fetch(ctx context.Context, k []byte, epoch int, sum []byte) ([]b
 	var sealed []byte
 	err := s.often(ctx, func(ctx context.Context) error {
 		sealed = nil
-		iter := s.read(ctx, gocql.Quorum, s.names.fetch, k, epoch, part(sum)).Iter()
+		iter := s.read(ctx, gocql.Quorum, s.names.payloads.chunks, k, epoch, part(sum)).Iter()
 		var chunk []byte
 		for iter.Scan(&chunk) {
 			sealed = append(sealed, chunk...)

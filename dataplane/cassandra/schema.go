@@ -19,6 +19,7 @@ type migration struct {
 // migrations are the schema. A published one is never changed: its digest stands in the cluster. Changes are appended.
 var migrations = []migration{
 	{"tables of transactions and sessions", firstTables},
+	{"runs as rows, entries that lead to keys, payloads that are dropped whole", runsAndPayloads},
 }
 
 // digest tells a migration from a changed one of the same number.
@@ -64,6 +65,16 @@ func firstTables(ledger, soft string) []string {
 		table(ledger, "recent", "minute int, shard int, at bigint, k blob, service text, PRIMARY KEY ((minute, shard), at, k)", "CLUSTERING ORDER BY (at DESC, k ASC)"),
 		table(soft, "session", "app text, sid text, field text, item blob, value blob, PRIMARY KEY ((app, sid), field, item)", ""),
 		table(soft, "history", "app text, sid text, page int, hlc bigint, event uuid, data blob, PRIMARY KEY ((app, sid, page), hlc, event)", ""),
+	}
+}
+
+// runsAndPayloads is version 2: a run's row says all of the run, an open entry the key whose claim may come late, and payloads of one key
+// stand together.
+func runsAndPayloads(ledger, _ string) []string {
+	return []string{
+		fmt.Sprintf("ALTER TABLE %s.run ADD IF NOT EXISTS encoded blob", ledger),
+		fmt.Sprintf("ALTER TABLE %s.open ADD IF NOT EXISTS asked blob", ledger),
+		table(ledger, "kept", "k blob, part text, sealed blob, PRIMARY KEY (k, part)", ""),
 	}
 }
 

@@ -20,12 +20,19 @@ type statements struct {
 	open                                 openStatements
 	soft                                 softStatements
 	object                               objectStatements
-	payload, fetch                       string
+	run                                  runStatements
+	payloads                             payloadStatements
 }
+
+type runStatements struct{ begin, beat, fence, all string }
+
+// payloadStatements are those of payloads, and of large answers in chunks.
+type payloadStatements struct{ keep, fetch, drop, chunk, chunks string }
 
 type openStatements struct {
 	add, remove, list               string
-	addSlot, removeSlot, slots      string
+	addSlot, removeSlot             string
+	slots, slotsOf                  string
 	byID, byName, minutes, byMinute string
 }
 
@@ -55,15 +62,14 @@ func statementsFor(ledger, soft string) statements {
 		name:          in("INSERT INTO @L.name (name, at, k) VALUES (?, ?, ?) USING TTL ?"),
 		recent:        in("INSERT INTO @L.recent (minute, shard, at, k, service) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
 		minute:        in("INSERT INTO @L.minute (dir, minute) VALUES (0, ?) USING TTL ?"),
-		payload:       in("INSERT INTO @L.payload (k, epoch, part, n, sealed) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
-		fetch:         in("SELECT sealed FROM @L.payload WHERE k = ? AND epoch = ? AND part = ?"),
 		open: openStatements{
-			add:        in("INSERT INTO @L.open (run, slot, k, n, at) VALUES (?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?"),
+			add:        in("INSERT INTO @L.open (run, slot, k, n, at, asked) VALUES (?, ?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?"),
 			remove:     in("DELETE FROM @L.open USING TIMESTAMP ? WHERE run = ? AND slot = ? AND k = ? AND n = ?"),
-			list:       in("SELECT k, n, at FROM @L.open WHERE run = ? AND slot = ?"),
+			list:       in("SELECT k, n, at, asked FROM @L.open WHERE run = ? AND slot = ?"),
 			addSlot:    in("INSERT INTO @L.slot (run, slot) VALUES (?, ?) USING TTL ?"),
 			removeSlot: in("DELETE FROM @L.slot WHERE run = ? AND slot = ?"),
 			slots:      in("SELECT run, slot FROM @L.slot"),
+			slotsOf:    in("SELECT run, slot FROM @L.slot WHERE run = ?"),
 			byID:       in("SELECT k FROM @L.id WHERE id = ?"),
 			byName:     in("SELECT at, k FROM @L.name WHERE name = ?"),
 			minutes:    in("SELECT minute FROM @L.minute WHERE dir = 0"),
@@ -77,6 +83,19 @@ func statementsFor(ledger, soft string) statements {
 			next:     in("UPDATE @S.session USING TTL ? SET value = ? WHERE app = ? AND sid = ? AND field = ? AND item = ? IF value = ?"),
 			remember: in("INSERT INTO @S.history (app, sid, page, hlc, event, data) VALUES (?, ?, ?, ?, ?, ?) USING TTL ?"),
 			history:  in("SELECT data FROM @S.history WHERE app = ? AND sid = ? AND page = ?"),
+		},
+		run: runStatements{
+			begin: in("INSERT INTO @L.run (run, region, state, beat, encoded) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?"),
+			beat:  in("UPDATE @L.run USING TTL ? SET region = ?, state = ?, beat = ?, encoded = ? WHERE run = ? IF state = ? AND beat <= ?"),
+			fence: in("UPDATE @L.run USING TTL ? SET region = ?, state = ?, beat = ?, encoded = ? WHERE run = ? IF state = ? AND beat = ?"),
+			all:   in("SELECT encoded FROM @L.run"),
+		},
+		payloads: payloadStatements{
+			keep:   in("INSERT INTO @L.kept (k, part, sealed) VALUES (?, ?, ?) USING TTL ?"),
+			fetch:  in("SELECT sealed FROM @L.kept WHERE k = ? AND part = ?"),
+			drop:   in("DELETE FROM @L.kept WHERE k = ?"),
+			chunk:  in("INSERT INTO @L.payload (k, epoch, part, n, sealed) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
+			chunks: in("SELECT sealed FROM @L.payload WHERE k = ? AND epoch = ? AND part = ?"),
 		},
 		object: objectStatements{
 			add:  in("INSERT INTO @L.object (app, service, id, provider, account, encoded) VALUES (?, ?, ?, ?, ?, ?)"),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"reflect"
 	"strings"
@@ -225,10 +226,46 @@ func count(t *testing.T, table string) (n int) {
 
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(60 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not so in time: %s", what)
 		}
+	}
+}
+
+// TestPlant: what a fenced run left is found, and a claim of it that was cut off before its row was written comes too late afterwards.
+func TestPlant(t *testing.T) {
+	hosts := one(t)
+	empty(t)
+	s := open(t, Options{Hosts: hosts})
+	there, late := ledgertest.Sample(1), ledgertest.Sample(2)
+	if _, _, err := s.Ledger().Claim(t.Context(), there); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.openEntry(t.Context(), hashOf(late), late); err != nil { // the entry got there, the row did not
+		t.Fatal(err)
+	}
+	if err := s.query(t.Context(), gocql.Quorum, "INSERT INTO ledger.open (run, slot, k, n, at) VALUES (?, ?, 0x01, 7, 7)", late.Run, s.entries.slots[late.Run].number).Exec(); err != nil {
+		t.Fatal(err) // as the first version wrote them
+	}
+	left := func() (ids []string) {
+		if err := s.Runs().Left(t.Context(), late.Run, func(t *ledger.Transaction) bool {
+			ids = append(ids, t.ID)
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	if ids := left(); !reflect.DeepEqual(ids, []string{there.ID}) {
+		t.Errorf("left: %v", ids)
+	}
+	if current, won, err := s.Ledger().Claim(t.Context(), late); err != nil || won || !current.Planted() || current.Key != late.Key {
+		t.Errorf("the late claim: won %v, %+v: %v", won, current, err)
+	}
+	until(t, "the entries of the planted row and of the lost claim are gone", func() bool { return count(t, "ledger.open") == 2 })
+	if ids := left(); !reflect.DeepEqual(ids, []string{there.ID}) {
+		t.Errorf("left afterwards: %v", ids)
 	}
 }
 
@@ -274,11 +311,18 @@ func TestSchema(t *testing.T) {
 	}
 	exec := func(statement string) {
 		t.Helper()
-		if err := shared.store.query(t.Context(), gocql.Quorum, statement).Exec(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, patiently(t.Context(), func(ctx context.Context) error { return shared.store.query(ctx, gocql.Quorum, statement).Exec() }))
 	}
 	refused("nothing is there", ErrNoSchema, "open the store once with Migrate")
+	o.Migrate = true
+	all := migrations
+	migrations = all[:1] // as the first version did
+	old, err := Open(t.Context(), o)
+	migrations = all
+	must(t, err)
+	must(t, old.Close())
+	o.Migrate = false
+	refused("the first version's", ErrNoSchema, "migration 2 (")
 	o.Migrate = true
 	var group sync.WaitGroup // told to migrate by mistake, several do no harm
 	errs := make([]error, 3)
@@ -302,23 +346,23 @@ func TestSchema(t *testing.T) {
 	shut(t, open(t, o))
 	o.Migrate, o.Resume = false, false
 	shut(t, open(t, o))
-	exec("INSERT INTO ledger_b.migration (n, state) VALUES (2, 'done') IF NOT EXISTS")
-	refused("a newer schema", ErrNewerSchema, "it has migration 2; this program knows 1")
+	exec("INSERT INTO ledger_b.migration (n, state) VALUES (3, 'done') IF NOT EXISTS")
+	refused("a newer schema", ErrNewerSchema, "it has migration 3; this program knows 2")
 	o.Migrate = true
-	refused("a newer schema, to be migrated", ErrNewerSchema, "this program knows 1")
-	exec("DELETE FROM ledger_b.migration WHERE n = 2 IF EXISTS")
+	refused("a newer schema, to be migrated", ErrNewerSchema, "this program knows 2")
+	exec("DELETE FROM ledger_b.migration WHERE n = 3 IF EXISTS")
 	exec("UPDATE ledger_b.migration SET digest = 0x00 WHERE n = 1 IF EXISTS")
 	o.Migrate = false
 	refused("another history", ErrOtherSchema, "one of them is no release")
-	exec("DROP KEYSPACE ledger_b")
-	exec("DROP KEYSPACE soft_b")
+	exec("DROP KEYSPACE IF EXISTS ledger_b")
+	exec("DROP KEYSPACE IF EXISTS soft_b")
 }
 
 // TestRefusesPeriodic: on a cluster that acknowledges what a power cut takes back, nothing new is claimed; outcomes are still recorded.
 func TestRefusesPeriodic(t *testing.T) {
 	one(t)
 	c, err := clustertest.Start([]string{"SEGUE_CASSANDRA_SYNC=periodic", "SEGUE_CASSANDRA_PAXOS=v1"}, "dc1")
-	noJava(t, err)
+	must(t, err)
 	defer func() {
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -443,4 +487,42 @@ func paxos(t *testing.T, ids [][]byte) (lwt, plain int) {
 		}
 	}
 	return lwt, plain
+}
+
+// TestPatient: a store that nobody reached refuses with the reason, and works as soon as a node lets it in.
+func TestPatient(t *testing.T) {
+	hosts := one(t)
+	empty(t)
+	gate := &gated{}
+	o := Options{Hosts: hosts, Log: slog.New(slog.DiscardHandler), test: hooks{dial: gate}}
+	if s, err := Open(t.Context(), o); !errors.Is(err, ErrUnreached) {
+		t.Fatalf("nobody there: %v, %v", s, err)
+	}
+	o.Patient = true
+	s := open(t, o)
+	tx := ledgertest.Sample(1)
+	if _, _, err := s.Ledger().Claim(t.Context(), tx); !errors.Is(err, ErrNotWritten) || !errors.Is(err, ErrUnreached) {
+		t.Errorf("a claim: %v", err)
+	}
+	if _, err := s.Ledger().Load(t.Context(), tx.Key); !errors.Is(err, ErrUnreached) || s.Refused() == nil {
+		t.Errorf("a read: %v; refused: %v", err, s.Refused())
+	}
+	gate.open.Store(true)
+	until(t, "it is reached", func() bool { return s.Refused() == nil })
+	if _, won, err := s.Ledger().Claim(t.Context(), tx); err != nil || !won {
+		t.Errorf("a claim: won %v: %v", won, err)
+	}
+}
+
+// gated is a dialer that reaches nobody until it is opened.
+type gated struct {
+	net.Dialer
+	open atomic.Bool
+}
+
+func (g *gated) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	if !g.open.Load() {
+		return nil, errors.New("no route")
+	}
+	return g.Dialer.DialContext(ctx, network, addr)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // errClaim refuses what is no claim: a bug of the caller.
-var errClaim = errors.New("cassandra: a claim is version 1 of a row with an id, in Intent, with its attempt")
+var errClaim = errors.New("cassandra: a claim is version 1 of a row with an id, in Intent, with its attempt, or planted")
 
 // transactions is the store as ledger.Store.
 type transactions struct{ *Store }
@@ -20,7 +20,7 @@ type transactions struct{ *Store }
 // Claim inserts t unless its key has a row. Its open entry and its places in the indices are written beside it, by plain quorum
 // writes; all are acknowledged when Claim returns, so nothing is sent that a scan of open entries would miss.
 func (s transactions) Claim(ctx context.Context, t *ledger.Transaction) (*ledger.Transaction, bool, error) {
-	if t.Version != 1 || t.ID == "" || t.State != ledger.Intent || len(t.Attempts) == 0 {
+	if !t.Claimable() {
 		return nil, false, errClaim
 	}
 	if err := s.enter(); err != nil {
@@ -42,7 +42,9 @@ func (s transactions) Claim(ctx context.Context, t *ledger.Transaction) (*ledger
 	var group sync.WaitGroup
 	var errOpen, errIndex error
 	var e entry
-	group.Go(func() { e, errOpen = s.openEntry(ctx, k, t) })
+	if t.Pending() {
+		group.Go(func() { e, errOpen = s.openEntry(ctx, k, t) })
+	}
 	group.Go(func() { errIndex = s.index(ctx, k, t) })
 	applied, found, err := s.cas(ctx, s.names.claim, args...)
 	group.Wait()

@@ -46,8 +46,39 @@ func (s saying) String() string {
 type order struct {
 	Name     string
 	Service  int
-	Declines bool // the card has no money
+	Declines bool   // the card has no money
+	Large    int    // bytes that the request has on top
+	Refund   string // the object that is given back: it is somebody's
 	Sayings  []saying
+}
+
+// request is what the order asks for.
+func (o *order) request() (path, form string) {
+	v := url.Values{"metadata[order]": {o.Name}}
+	if o.Large > 0 {
+		v.Set("description", strings.Repeat("x", o.Large))
+	}
+	if o.Refund != "" {
+		v.Set("charge", o.Refund)
+		return "/v1/refunds", v.Encode()
+	}
+	v.Set("amount", "1290")
+	v.Set("currency", "eur")
+	v.Set("source", "tok_visa")
+	if o.Declines {
+		v.Set("source", "tok_chargeDeclined")
+	}
+	return "/v1/charges", v.Encode()
+}
+
+// object is the id that the order was told, or "".
+func (o *order) object() string {
+	for _, s := range o.Sayings {
+		if s.ID != "" {
+			return s.ID
+		}
+	}
+	return ""
 }
 
 // settled is the last word that leaves nothing open, or "".
@@ -81,7 +112,7 @@ func (j *journal) count() int {
 // customer wants one thing after the other, and retries under the same key as an SDK does.
 type customer struct {
 	w       *world
-	agent   *agent // a key is known to the agent that took it
+	agents  []*agent // that know its keys: with a store of its own for each agent, there is one
 	name    string
 	rng     *rand.Rand
 	http    *http.Client
@@ -89,8 +120,8 @@ type customer struct {
 	journal *journal
 }
 
-func newCustomer(w *world, a *agent, n int, pause time.Duration, j *journal) *customer {
-	return &customer{w, a, fmt.Sprintf("o%d-%s-%d", w.seed, a.name, n), rand.New(rand.NewPCG(w.seed, 500+uint64(n))),
+func newCustomer(w *world, a []*agent, n int, pause time.Duration, j *journal) *customer {
+	return &customer{w, a, fmt.Sprintf("o%d-%d", w.seed, n), rand.New(rand.NewPCG(w.seed, 500+uint64(n))),
 		&http.Client{Transport: &http.Transport{DisableCompression: true}}, pause, j}
 }
 
@@ -108,8 +139,16 @@ func (c *customer) shop(ctx context.Context) {
 		if c.rng.IntN(4) == 0 {
 			o.Service = 1
 		}
+		if c.rng.IntN(10) == 0 {
+			o.Large = 1 << (12 + c.rng.IntN(6)) // over 64 KiB it is spooled
+		}
 		c.buy(ctx, o)
 		c.journal.add(o)
+		if id := o.object(); id != "" && c.rng.IntN(4) == 0 {
+			back := &order{Name: o.Name + "-back", Service: o.Service, Refund: id}
+			c.buy(ctx, back)
+			c.journal.add(back)
+		}
 		wait(ctx, c.pause)
 	}
 }
@@ -147,15 +186,12 @@ func (c *customer) buy(ctx context.Context, o *order) {
 func (c *customer) ask(o *order, limit time.Duration) saying {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	s := saying{Sent: time.Now(), Agent: c.agent.name}
+	at := c.agents[c.rng.IntN(len(c.agents))]
+	s := saying{Sent: time.Now(), Agent: at.name}
 	s.Word = silent
 	defer func() { s.Got = time.Now() }()
-	card := "tok_visa"
-	if o.Declines {
-		card = "tok_chargeDeclined"
-	}
-	form := url.Values{"amount": {"1290"}, "currency": {"eur"}, "source": {card}, "metadata[order]": {o.Name}}.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.w.url(c.agent, o.Service)+"/v1/charges", struct{ io.Reader }{strings.NewReader(form)})
+	path, form := o.request()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.w.url(at, o.Service)+path, struct{ io.Reader }{strings.NewReader(form)})
 	if err != nil {
 		s.Problem = err.Error()
 		return s
@@ -203,7 +239,7 @@ func (s *saying) read(answer *http.Response, body []byte) {
 	case s.Status == http.StatusPaymentRequired:
 		s.Word = declined
 	default:
-		s.Word, s.Problem = notExecuted, string(body[:min(len(body), 200)])
+		s.Word, s.Problem = notExecuted, string(body[:min(len(body), 400)])
 	}
 }
 

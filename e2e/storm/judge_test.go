@@ -39,6 +39,7 @@ type verdict struct {
 	Lost       []string
 	Guessed    []string
 	Open       []string
+	Strayed    []string // a follow-up was told that its object does not exist
 }
 
 func (v *verdict) wrongs() []string {
@@ -46,7 +47,7 @@ func (v *verdict) wrongs() []string {
 	for _, part := range []struct {
 		name string
 		list []string
-	}{{"TWICE", v.Twice}, {"LOST", v.Lost}, {"GUESSED", v.Guessed}, {"OPEN", v.Open}} {
+	}{{"TWICE", v.Twice}, {"LOST", v.Lost}, {"GUESSED", v.Guessed}, {"OPEN", v.Open}, {"STRAYED", v.Strayed}} {
 		for _, text := range part.list {
 			all = append(all, part.name+" "+text)
 		}
@@ -73,7 +74,7 @@ func judge(trials []*trial) *verdict {
 		for _, c := range []struct {
 			list *[]string
 			find func() string
-		}{{&v.Lost, t.lost}, {&v.Guessed, t.guessed}, {&v.Open, t.open}} {
+		}{{&v.Lost, t.lost}, {&v.Guessed, t.guessed}, {&v.Open, t.open}, {&v.Strayed, t.strayed}} {
 			if text := c.find(); text != "" {
 				*c.list = append(*c.list, t.describe(text))
 			}
@@ -171,6 +172,16 @@ func (t *trial) open() string {
 	return ""
 }
 
+// strayed says that a refund was sent to somebody who does not have the charge.
+func (t *trial) strayed() string {
+	for _, s := range t.Sayings {
+		if t.Refund != "" && strings.Contains(s.Problem, "resource_missing") {
+			return "its charge was told, and nobody was asked who has it"
+		}
+	}
+	return ""
+}
+
 // spoken tells whether any answer was about an outcome.
 func (t *trial) spoken() bool {
 	for _, s := range t.Sayings {
@@ -219,9 +230,10 @@ func TestJudge(t *testing.T) {
 		"the ledger has another object":   {[]saying{say(0, unknown, "")}, []execution{did(0, "ch_9")}, done, "G"},
 		"under way for ever":              {[]saying{say(0, silent, "")}, nil, state("intent"), "O"},
 		"held where nobody looks":         {[]saying{say(0, unknown, "")}, nil, row{Known: true, State: "held"}, "O"},
+		"a refund elsewhere":              {[]saying{{Word: notExecuted, Problem: "{resource_missing}"}}, nil, state("declined"), "S"},
 		"unknown, and forgotten":          {[]saying{say(0, unknown, "")}, nil, row{}, "O"},
 	} {
-		v := judge([]*trial{{&order{Name: "o", Sayings: c.told}, c.did, c.row}})
+		v := judge([]*trial{{&order{Name: "o", Sayings: c.told, Refund: "ch_0"}, c.did, c.row}})
 		got := ""
 		for _, w := range v.wrongs() {
 			got += w[:1]

@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -67,8 +68,8 @@ func eventually(within time.Duration, what string, done func() error) error {
 	defer tick.Stop()
 	for {
 		err := done()
-		if err == nil {
-			return nil
+		if gone := ended(""); err == nil || errors.As(err, &gone) {
+			return err
 		}
 		select {
 		case <-deadline.C:

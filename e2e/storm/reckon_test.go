@@ -153,7 +153,7 @@ func replay(w *world, trials []*trial) int {
 		t := again[i]
 		for n, a := range w.agents {
 			if a.name == t.Sayings[0].Agent {
-				c := newCustomer(w, a, 1000+n, 0, nil)
+				c := newCustomer(w, []*agent{a}, 1000+n, 0, nil)
 				s := c.ask(t.order, patience)
 				s.Replay = true
 				t.Sayings = append(t.Sayings, s)

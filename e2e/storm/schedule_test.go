@@ -25,6 +25,10 @@ const (
 	freezeMajor  deed = "freeze majority"
 	fault        deed = "fault" // a provider fails in one of the honest ways
 	die          deed = "die"   // a provider's process ends, and comes back after For
+	killReplica  deed = "kill replica"
+	frozeReplica deed = "freeze replica"
+	killQuorum   deed = "kill quorum" // two of three replicas
+	frozeQuorum  deed = "freeze quorum"
 )
 
 // act is one line of a schedule.
@@ -58,9 +62,14 @@ type scope struct {
 	pause     time.Duration // the longest usual SIGSTOP
 	long      int           // SIGSTOPs of a minute, at most
 	gap       time.Duration // between two acts on one agent, in the mean
+	cluster   bool          // the store is a cluster, of three replicas
 }
 
-const control = "control"
+// Whom acts are done to, beside agents and providers.
+const (
+	control = "control"
+	cluster = "cluster"
+)
 
 // schedule is made of a seed and nothing else: the same seed is the same schedule.
 func schedule(seed uint64, s scope) []act {
@@ -75,6 +84,10 @@ func schedule(seed uint64, s scope) []act {
 	}
 	r := rand.New(rand.NewPCG(seed, 300))
 	acts = append(acts, walk(r, s.length, 8*time.Second, func() act { return onControl(r) })...)
+	if s.cluster {
+		r := rand.New(rand.NewPCG(seed, 350))
+		acts = append(acts, walk(r, s.length, 12*time.Second, func() act { return onCluster(r) })...)
+	}
 	acts = append(acts, s.longFreezes(rand.New(rand.NewPCG(seed, 400)))...)
 	slices.SortStableFunc(acts, func(a, b act) int { return int(a.At - b.At) })
 	return acts
@@ -156,6 +169,11 @@ func onControl(r *rand.Rand) act {
 	return act{Who: control, What: what, For: between(r, 500*time.Millisecond, 4*time.Second)}
 }
 
+func onCluster(r *rand.Rand) act {
+	what := []deed{killReplica, killReplica, frozeReplica, frozeReplica, killQuorum, frozeQuorum}[r.IntN(6)]
+	return act{Who: cluster, What: what, For: between(r, time.Second, 8*time.Second), Visit: 1 + r.IntN(3)}
+}
+
 // digest names a schedule in a line.
 func digest(acts []act) string {
 	count := map[deed]int{}
@@ -163,7 +181,7 @@ func digest(acts []act) string {
 		count[a.What]++
 	}
 	var parts []string
-	for _, d := range []deed{kill, killAt, freeze, freezeAt, end, killLeader, killMajority, freezeMajor, fault, die} {
+	for _, d := range []deed{kill, killAt, freeze, freezeAt, end, killLeader, killMajority, freezeMajor, fault, die, killReplica, frozeReplica, killQuorum, frozeQuorum} {
 		if count[d] > 0 {
 			parts = append(parts, fmt.Sprintf("%d × %s", count[d], d))
 		}
@@ -173,7 +191,7 @@ func digest(acts []act) string {
 
 func TestScheduleIsItsSeed(t *testing.T) {
 	s := scope{length: time.Minute, agents: []string{"a1", "a2"}, providers: []string{"main"}, points: []string{"claim.before", "answer.begun"},
-		pause: 3 * time.Second, long: 1, gap: 2 * time.Second}
+		pause: 3 * time.Second, long: 1, gap: 2 * time.Second, cluster: true}
 	one, again, other := schedule(7, s), schedule(7, s), schedule(8, s)
 	if !slices.Equal(one, again) {
 		t.Error("one seed made two schedules")

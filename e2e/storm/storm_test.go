@@ -10,10 +10,13 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"segue/dataplane/cassandra/clustertest"
 )
 
 // storm is one run: a schedule, carried out upon a world full of customers.
@@ -36,6 +39,11 @@ func TestStorm(t *testing.T) {
 	blow(t, plan{length: 25 * time.Second, agents: 3, customers: 12, pause: 2500 * time.Millisecond, gap: 2 * time.Second})
 }
 
+// TestStormCassandra is the short form with three replicas that die and hang too.
+func TestStormCassandra(t *testing.T) {
+	blow(t, plan{length: 25 * time.Second, agents: 3, customers: 8, pause: 2500 * time.Millisecond, gap: 2500 * time.Millisecond, cluster: true})
+}
+
 // TestLongStorm is `make storm`: as long as SEGUE_STORM_MINUTES says, with some SIGSTOPs of a minute, written down in docs/storms.md.
 func TestLongStorm(t *testing.T) {
 	text := os.Getenv("SEGUE_STORM_MINUTES")
@@ -47,7 +55,11 @@ func TestLongStorm(t *testing.T) {
 		t.Fatalf("SEGUE_STORM_MINUTES: %q is no number of minutes", text)
 	}
 	long, _ := strconv.Atoi(os.Getenv("SEGUE_STORM_LONG"))
-	p := plan{length: time.Duration(minutes * float64(time.Minute)), agents: 3, customers: 12, pause: 12 * time.Second, gap: 2500 * time.Millisecond, long: long}
+	store := os.Getenv("SEGUE_STORM_STORE")
+	if store != "" && store != "embedded" && store != "cassandra" {
+		t.Fatalf("SEGUE_STORM_STORE: %q is neither embedded nor cassandra", store)
+	}
+	p := plan{length: time.Duration(minutes * float64(time.Minute)), agents: 3, customers: 12, pause: 12 * time.Second, gap: 2500 * time.Millisecond, long: long, cluster: store == "cassandra"}
 	r := blow(t, p)
 	if err := r.write("../../docs/storms.md"); err != nil {
 		t.Error(err)
@@ -62,6 +74,7 @@ type plan struct {
 	pause     time.Duration // the longest usual SIGSTOP
 	gap       time.Duration // between two acts on one agent, in the mean
 	long      int           // SIGSTOPs of a minute
+	cluster   bool          // the store is Cassandra
 }
 
 // blow runs a storm and fails the test for whatever the judge finds.
@@ -73,6 +86,9 @@ func blow(t *testing.T, p plan) *record {
 	}
 	n := seed(t)
 	r, err := run(t, made, n, p)
+	if errors.Is(err, clustertest.ErrNoJava) {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatalf("seed %d: %v", n, err)
 	}
@@ -87,12 +103,19 @@ func blow(t *testing.T, p plan) *record {
 }
 
 // run carries a storm out and returns what came of it. An error is the storm's own; what Segue did wrong stands in the record.
-func run(t *testing.T, made product, seed uint64, p plan) (*record, error) {
+func run(t *testing.T, made product, seed uint64, p plan) (r *record, err error) {
 	dir, err := os.MkdirTemp(workshop, "world-")
 	if err != nil {
 		return nil, err
 	}
-	w, err := open(dir, made.bin, seed, p.agents)
+	var replicas *clustertest.Cluster
+	if p.cluster {
+		if replicas, err = clustertest.Start(nil, regions...); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, replicas.Close()) }()
+	}
+	w, err := open(dir, made.bin, seed, p.agents, replicas)
 	defer w.close()
 	if err != nil {
 		return nil, err
@@ -104,7 +127,7 @@ func run(t *testing.T, made product, seed uint64, p plan) (*record, error) {
 	defer stopBuying()
 	var shop sync.WaitGroup
 	for i := range p.customers {
-		c := newCustomer(w, w.agents[i%len(w.agents)], i, 60*time.Millisecond, journal)
+		c := newCustomer(w, w.knowing(i), i, 60*time.Millisecond, journal)
 		shop.Go(func() { c.shop(buying) })
 	}
 	if err := s.rage(journal); err != nil {
@@ -114,8 +137,7 @@ func run(t *testing.T, made product, seed uint64, p plan) (*record, error) {
 	wait(buying, 2*time.Second) // it goes on as before
 	stopBuying()
 	shop.Wait()
-	r, err := reckon(w, journal, ended)
-	if err != nil {
+	if r, err = reckon(w, journal, ended); err != nil {
 		return nil, err
 	}
 	s.tell(r)
@@ -143,7 +165,7 @@ func keep(t *testing.T, w *world, s *storm) {
 
 func newStorm(w *world, p plan, points []string) *storm {
 	s := &storm{w: w, done: map[string]int{}, points: map[string]int{}}
-	s.scope = scope{length: p.length, points: points, pause: p.pause, long: p.long, gap: p.gap}
+	s.scope = scope{length: p.length, points: points, pause: p.pause, long: p.long, gap: p.gap, cluster: p.cluster}
 	for _, a := range w.agents {
 		s.scope.agents = append(s.scope.agents, a.name)
 	}
@@ -161,7 +183,7 @@ func (s *storm) rage(j *journal) error {
 	s.calm, s.over = context.WithTimeout(context.Background(), s.scope.length)
 	defer s.over()
 	var all sync.WaitGroup
-	for _, who := range append(append([]string{control}, s.scope.agents...), s.scope.providers...) {
+	for _, who := range append(append([]string{control, cluster}, s.scope.agents...), s.scope.providers...) {
 		all.Go(func() { s.upon(who) })
 	}
 	all.Go(func() { s.progress(j) })
@@ -204,6 +226,9 @@ func (s *storm) count(what string) {
 func (s *storm) do(a act) error {
 	if a.Who == control {
 		return s.onControl(a)
+	}
+	if a.Who == cluster {
+		return s.onCluster(a)
 	}
 	for _, x := range s.w.agents {
 		if x.name == a.Who {
@@ -263,7 +288,20 @@ func (s *storm) back(x *agent, after time.Duration) error {
 	return s.serving(x)
 }
 
-func (s *storm) serving(x *agent) error { return s.w.serves(x, 90*time.Second) }
+func (s *storm) serving(x *agent) error {
+	var err error
+	for range 60 { // one that ends by itself is started again, as a supervisor does: its unit says Restart=always
+		if err = s.w.serves(x, 90*time.Second); err == nil || x.running() || !s.w.shared() {
+			return err
+		}
+		s.count("agent's start in vain")
+		wait(context.Background(), time.Second)
+		if err := x.start(); err != nil {
+			return err
+		}
+	}
+	return err
+}
 
 func (s *storm) onControl(a act) error {
 	leads, err := s.w.leader()
@@ -291,6 +329,32 @@ func (s *storm) onControl(a act) error {
 		}
 	}
 	return eventually(time.Minute, "the control plane has a leader", func() error { _, err := s.w.leader(); return err })
+}
+
+// onCluster kills or freezes one replica, or two of three: then there is no quorum.
+func (s *storm) onCluster(a act) error {
+	s.count(string(a.What))
+	c := s.w.cluster
+	strike, mend := c.Kill, c.Up
+	if a.What == frozeReplica || a.What == frozeQuorum {
+		strike, mend = c.Pause, c.Resume
+	}
+	victims := []int{a.Visit}
+	if a.What == killQuorum || a.What == frozeQuorum {
+		victims = append(victims, a.Visit%3+1)
+	}
+	for _, n := range victims {
+		if err := strike(n); err != nil {
+			return err
+		}
+	}
+	wait(s.calm, a.For)
+	for _, n := range victims {
+		if err := mend(n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *storm) onProvider(x *supplier, a act) error {
@@ -339,7 +403,7 @@ func (s *storm) heal() error {
 		if !x.running() {
 			errs = append(errs, x.start())
 		}
-		errs = append(errs, s.w.serves(x, 90*time.Second))
+		errs = append(errs, s.serving(x))
 	}
 	return errors.Join(errs...)
 }
@@ -348,12 +412,12 @@ func (s *storm) heal() error {
 func (s *storm) tell(r *record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.seed, r.store, r.length, r.done, r.points = s.w.seed, "embedded", s.scope.length, maps.Clone(s.done), maps.Clone(s.points)
+	r.seed, r.store, r.length, r.done, r.points = s.w.seed, s.w.store(), s.scope.length, maps.Clone(s.done), maps.Clone(s.points)
 	for _, p := range s.w.all() {
 		r.wrongs = append(r.wrongs, p.crashes()...)
 	}
 	for _, what := range slices.Sorted(maps.Keys(s.done)) {
-		if len(what) > 5 && what[:5] == "agent" {
+		if strings.HasPrefix(what, "agent ended") {
 			r.wrongs = append(r.wrongs, fmt.Sprintf("%d × %s", s.done[what], what))
 		}
 	}

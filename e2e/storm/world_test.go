@@ -11,10 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"segue/controlplane/query"
+	"segue/dataplane/cassandra/clustertest"
 	"segue/dataplane/sandbox"
 )
 
@@ -41,7 +43,19 @@ type world struct {
 	api       []string
 	agents    []*agent
 	suppliers []*supplier
-	base      int // the first port
+	base      int                  // the first port
+	cluster   *clustertest.Cluster // nil: each agent has an embedded store of its own
+}
+
+// shared tells whether all agents know every key.
+func (w *world) shared() bool { return w.cluster != nil }
+
+// store is the store's name.
+func (w *world) store() string {
+	if w.shared() {
+		return "cassandra"
+	}
+	return "embedded"
 }
 
 // agent is an agent's process, and where it serves.
@@ -63,12 +77,12 @@ const (
 )
 
 // open starts everything and returns when each agent serves.
-func open(dir, bin string, seed uint64, agents int) (*world, error) {
-	w := &world{dir: dir, bin: bin, seed: seed}
+func open(dir, bin string, seed uint64, agents int, cluster *clustertest.Cluster) (*world, error) {
+	w := &world{dir: dir, bin: bin, seed: seed, cluster: cluster}
 	if err := w.prepare(agents); err != nil {
 		return w, err
 	}
-	for _, p := range w.all() {
+	for _, p := range w.all()[:len(w.suppliers)+len(w.nodes)] {
 		if err := p.start(); err != nil {
 			return w, err
 		}
@@ -81,12 +95,44 @@ func open(dir, bin string, seed uint64, agents int) (*world, error) {
 	if err := w.apply(); err != nil {
 		return w, err
 	}
+	return w, w.startAgents()
+}
+
+// startAgents starts the agents; the first one makes a cluster's schema.
+func (w *world) startAgents() error {
 	for _, a := range w.agents {
-		if err := w.serves(a, time.Minute); err != nil {
-			return w, err
+		if w.shared() { // they give each other's answers again
+			a.args = append(a.args, "--keys", filepath.Join(w.dir, "keys"))
 		}
 	}
-	return w, nil
+	if first := w.agents[0]; w.shared() {
+		usual := first.args
+		first.args = append(slices.Clone(usual), w.address()+"?migrate=true")
+		if err := errors.Join(first.start(), w.serves(first, 2*time.Minute)); err != nil {
+			return err
+		}
+		first.kill()
+		first.args = usual
+	}
+	for _, a := range w.agents {
+		if w.shared() {
+			a.args = append(a.args, w.address())
+		}
+		if err := a.start(); err != nil {
+			return err
+		}
+	}
+	for _, a := range w.agents {
+		if err := w.serves(a, time.Minute); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// address is the cluster's, as --store takes it.
+func (w *world) address() string {
+	return "--store=cassandra://" + strings.Join(w.cluster.Hosts(), ",")
 }
 
 // prepare names everything that is started.
@@ -128,8 +174,8 @@ func (w *world) prepare(agents int) error {
 	return os.WriteFile(filepath.Join(w.dir, "credential"), []byte(credential+"\n"), 0o600)
 }
 
-// regions are where the agents are, in turn: two of three share one.
-var regions = []string{"us-east", "eu-west"}
+// regions are where the agents are, in turn; each is a data centre of the cluster, where there is one.
+var regions = []string{"us-east", "eu-west", "ap-south"}
 
 func (w *world) at(n int) string { return fmt.Sprintf("127.0.0.1:%d", w.base+n) }
 
@@ -177,7 +223,7 @@ func free(base int) bool {
 // policy is the world's policy document.
 func (w *world) policy() string {
 	var b strings.Builder
-	b.WriteString("segue: v1\nregions:\n  us-east: {standby: [eu-west]}\n  eu-west: {standby: [us-east]}\nservices:\n")
+	b.WriteString("segue: v1\nregions:\n  us-east: {standby: [eu-west]}\n  eu-west: {standby: [ap-south]}\n  ap-south: {standby: [us-east]}\nservices:\n")
 	for i, s := range services {
 		fmt.Fprintf(&b, `  %s:
     speaks: stripe/v1
@@ -211,6 +257,14 @@ func (w *world) apply() error {
 	})
 }
 
+// knowing are the agents that the n-th customer may come to with one key.
+func (w *world) knowing(n int) []*agent {
+	if w.shared() {
+		return w.agents
+	}
+	return w.agents[n%len(w.agents) : n%len(w.agents)+1]
+}
+
 // url is where an agent serves a service.
 func (w *world) url(a *agent, service int) string {
 	return "http://" + w.at(servicePorts+10*service+a.offset)
@@ -220,7 +274,7 @@ func (w *world) url(a *agent, service int) string {
 func (w *world) serves(a *agent, within time.Duration) error {
 	return eventually(within, a.name+" serves", func() error {
 		if !a.running() {
-			return fmt.Errorf("it ended: %s", tail(a.said(), 5))
+			return ended(fmt.Sprintf("it ended: %s", tail(a.said(), 5)))
 		}
 		for i := range services {
 			answer, err := quick.Get(w.url(a, i) + "/.segue/region")
@@ -232,6 +286,11 @@ func (w *world) serves(a *agent, within time.Duration) error {
 		return nil
 	})
 }
+
+// ended says that a process is gone: nothing is to be waited for.
+type ended string
+
+func (e ended) Error() string { return string(e) }
 
 // segue runs a command of the binary, against whichever control node answers.
 func (w *world) segue(args ...string) (string, error) {

@@ -103,6 +103,9 @@ func (l *Load) Seed() uint64 { return l.seed }
 // In names what happens from now on, for the figures.
 func (l *Load) In(phase string) { l.phase.Store(&phase) }
 
+// Phase is what happens now.
+func (l *Load) Phase() string { return *l.phase.Load() }
+
 // Ops is how many operations are done.
 func (l *Load) Ops() int {
 	l.mu.Lock()
@@ -215,7 +218,7 @@ func (l *Load) note(o *operation) {
 	default:
 		add(o.want, result{applied: o.applied, row: see(o.row)}, int64(o.back))
 	}
-	if phase := *l.phase.Load(); o.claim && o.applied {
+	if phase := l.Phase(); o.claim && o.applied {
 		l.took[phase] = append(l.took[phase], o.back-o.call)
 	}
 }
