@@ -155,6 +155,23 @@ func writeOperation(w writer, o *OperationSpec) {
 		w.texts("follows", fieldTexts(o.Follows))
 	}
 	writeValue(w, o.Value)
+	writeLeave(w, &o.Leave)
+}
+
+func writeLeave(w writer, l *Leave) {
+	if l.Duplicates {
+		w.text("duplicates", acceptWord)
+	}
+	switch {
+	case l.TracedValue:
+		w.text("unknown", traceValueWord)
+	case l.Traced:
+		w.text("unknown", traceWord)
+	}
+	if l.Keep {
+		w.text("keep", requestWord)
+	}
+	w.span("execute_by", l.ExecuteBy)
 }
 
 func fieldTexts(list []Field) []string {

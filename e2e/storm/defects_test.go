@@ -33,12 +33,12 @@ func TestDefects(t *testing.T) {
 		t.Skip("takes minutes: make mutants")
 	}
 	for i, d := range defects {
-		bin, points, err := buildWith(fmt.Sprintf("segue-defect-%d", i+1), d.changes...)
+		made, err := buildWith(fmt.Sprintf("segue-defect-%d", i+1), d.changes...)
 		if err != nil {
 			t.Errorf("%s: %v", d.name, err)
 			continue
 		}
-		r, err := run(t, product{bin, points}, seed(t), plan{length: 20 * time.Second, agents: 3, customers: 12, pause: time.Second, gap: 2 * time.Second})
+		r, err := run(t, made, seed(t), plan{quiet: true, length: 20 * time.Second, agents: 3, customers: 12, pause: time.Second, gap: 2 * time.Second})
 		if err != nil {
 			t.Errorf("%s: %v", d.name, err)
 			continue
