@@ -2,7 +2,7 @@ package policy
 
 import (
 	"fmt"
-	"net/http"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strconv"
@@ -151,7 +151,7 @@ func headerLines(v any, forbidden ...string) ([][2]string, error) {
 		case !putHeader(name), slices.ContainsFunc(forbidden, func(f string) bool { return f != "" && strings.EqualFold(f, name) }):
 			return nil, fmt.Errorf("header %s is not for programs", clip(name))
 		}
-		lines = append(lines, [2]string{http.CanonicalHeaderKey(name), text})
+		lines = append(lines, [2]string{textproto.CanonicalMIMEHeaderKey(name), text})
 	}
 	slices.SortFunc(lines, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
 	return lines, nil
