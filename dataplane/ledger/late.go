@@ -52,6 +52,14 @@ func (t *Transaction) outcomeOf() int {
 	}
 }
 
+// Settled is the attempt whose outcome is the transaction's: the current one, or an earlier one whose late execution was adopted.
+func (t *Transaction) Settled() *Attempt {
+	if i := t.outcomeOf(); i >= 0 {
+		return &t.Attempts[i]
+	}
+	return t.Current()
+}
+
 func (t *Transaction) index(attempt string) int {
 	for i := range t.Attempts {
 		if t.Attempts[i].ID == attempt {

@@ -52,6 +52,8 @@ type work struct {
 	tx          *ledger.Transaction
 	old         bool // the row was there before this exchange: it is advanced, not claimed
 	redrive     bool // the caller's retry takes an open row over, to send the same request again
+	resume      bool // or to look, wait or cancel: nothing is sent before the ledger says so
+	candidate   int  // resume: whom the open attempt went to
 	begun       time.Duration
 	end         settle.End
 	entry       *entry // its place in the log of decisions
