@@ -17,7 +17,9 @@ func (w *drive) lookUp(ctx context.Context) (End, bool) {
 		return w.hold(ctx), true
 	}
 	begun := w.cfg.Now()
+	// killpoint: lookup.before
 	f := w.cfg.Client.LookUp(ctx, w.question())
+	// killpoint: lookup.answered
 	e := f.Evidence
 	e.Attempt, e.Kind = w.tx.Current().ID, ledger.FromLookup
 	if e.Begun.IsZero() {
@@ -46,7 +48,9 @@ func (w *drive) cancel(ctx context.Context) (End, bool) {
 	if !w.leased(w.run, w.leaseTime(), w.cfg.Boot()) { // somebody else may drive it by now
 		return w.hold(ctx), true
 	}
+	// killpoint: cancel.written
 	f := w.cfg.Client.Cancel(ctx, w.question())
+	// killpoint: cancel.answered
 	e := f.Evidence
 	e.Attempt, e.Kind = w.tx.Current().ID, ledger.FromCancel
 	w.learn(&f)
