@@ -262,6 +262,7 @@ func TestDigestSeesEveryField(t *testing.T) {
 		"RetryAfter": func(c *Contract) { c.RetryAfter += "x" },
 		"ObjectID":   func(c *Contract) { c.ObjectID += "x" },
 		"Statuses":   func(c *Contract) { c.Statuses = slices.Clone(c.Statuses); c.Statuses[3].To = 500 },
+		"Speaks":     func(c *Contract) { c.Speaks = []Spoken{{API: "acme/v1"}} },
 		"Operations": func(c *Contract) { c.Operations = slices.Clone(c.Operations); c.Operations[0].Key = KeyRule{} },
 	} {
 		c := *stripe(t)

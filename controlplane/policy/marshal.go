@@ -292,6 +292,7 @@ func writeContract(w writer, c *Contract) {
 	writeWebhooks(w, &c.Webhooks)
 	writeOperations(w, c.Operations)
 	writeImports(w, c.Session)
+	writeSpoken(w, c.Speaks)
 	if len(c.Sources) > 0 {
 		m := w.below("sources", 0)
 		for _, s := range c.Sources {

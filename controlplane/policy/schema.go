@@ -144,6 +144,7 @@ func contractSchema() *jsonschema.Schema {
 		property{"webhooks", "what the provider tells by itself", webhooksSchema()},
 		property{"operations", "as for services", operationsSchema()},
 		property{"session", "how a session's fields come to a provider, by the name that fields ask for", importsSchema()},
+		property{"speaks", "other APIs whose calls it can carry out, and how", spokenSchema()},
 		property{"sources", "fact → the page on which the vendor states it", sourcesSchema()},
 	)
 }

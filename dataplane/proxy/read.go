@@ -69,7 +69,8 @@ func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
 	x.gate.open(x, who, try >= x.svc.Attempts.Max || x.call.Request.Upgrade != "")
 	r := x.proxy.cfg.Client.Send(ctx, &provider.Call{
 		Candidate: who, Service: x.svc.Name, Operation: x.op.Name, Request: x.call.Request, Read: true,
-		PerTry: x.perTry(try), RequestID: x.call.RequestID, Carry: x.carries(),
+		PerTry: x.perTry(try), RequestID: x.call.RequestID,
+		Mapping: who.Mapped(x.op.Name), Object: x.talk.theirs, Session: x.talk.key.ID, Carry: x.carries(),
 	}, &x.gate)
 	now := x.now()
 	x.proxy.cfg.Board.Done(x.permit, r.Sample, health.Outcome(r.Outcome), now)

@@ -31,6 +31,8 @@ type RecordFacts struct {
 	Barred policy.Set     `json:"barred,omitempty"`
 	Read   bool           `json:"read,omitempty"`
 	Left   *time.Duration `json:"left,omitempty"` // until the deadline; null: none
+	// Unmapped are the candidates whose contract does not map the operation.
+	Unmapped policy.Set `json:"unmapped,omitempty"`
 }
 
 // RecordCandidate is a provider as it stood: its policy, what was seen of it, and the gate that it met.
@@ -48,7 +50,8 @@ func (d *Decision) Record(svc *policy.Service) *Record {
 		Version: RecordVersion, Service: svc.Name, Strategy: strategy(svc.Strategy), At: d.At.Round(0),
 		Winner: d.Winner, Reason: d.Reason, Candidates: make([]RecordCandidate, min(int(d.N), len(svc.Candidates))),
 		Facts: RecordFacts{
-			Draw: d.Facts.Draw, Tried: d.Facts.Tried, Pinned: d.Facts.Pinned, Owner: d.Facts.Owner, Barred: d.Facts.Barred, Read: d.Facts.Read,
+			Draw: d.Facts.Draw, Tried: d.Facts.Tried, Pinned: d.Facts.Pinned, Owner: d.Facts.Owner, Read: d.Facts.Read,
+			Barred: d.Facts.Barred, Unmapped: d.Facts.Unmapped,
 		},
 	}
 	if !d.Facts.Deadline.IsZero() {
@@ -73,7 +76,8 @@ func Replay(r *Record) (Decision, error) {
 		return d, err
 	}
 	f := policy.Facts{
-		Draw: r.Facts.Draw, Tried: r.Facts.Tried, Pinned: r.Facts.Pinned, Owner: r.Facts.Owner, Barred: r.Facts.Barred, Read: r.Facts.Read,
+		Draw: r.Facts.Draw, Tried: r.Facts.Tried, Pinned: r.Facts.Pinned, Owner: r.Facts.Owner, Read: r.Facts.Read,
+		Barred: r.Facts.Barred, Unmapped: r.Facts.Unmapped,
 	}
 	if r.Facts.Left != nil {
 		f.Deadline = r.At.Add(*r.Facts.Left)
