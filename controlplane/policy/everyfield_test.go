@@ -175,7 +175,7 @@ func TestNothingOfALaterVersionIsAccepted(t *testing.T) {
 	}{
 		{"segue: v1\n", []string{"safety: []", "rollout: {}", "drills: {}"}},
 		{"    listen: {port: 7101}\n", []string{"apps: [shop]", "across_regions: active-active", "high_value: {}", "objectives: {}", "shift: {}",
-			"without_quorum: refuse", "session: {}", "rules: []", "balance: {}", "budget: {}", "providers: [main]"}},
+			"session: {}", "rules: []", "balance: {}", "budget: {}", "providers: [main]"}},
 		{"providers:\n", []string{"x: {contract: stripe/v1, credential: caller, cost: {}}", "x: {contract: stripe/v1, credential: caller, features: []}",
 			"x: {contract: stripe/v1, credential: caller, checks: {synthetic: a}}"}},
 	} {

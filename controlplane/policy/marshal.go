@@ -124,6 +124,7 @@ func writeService(w writer, s *ServiceSpec) {
 		m.count("successes", b.Successes)
 		m.span("reset", b.Reset)
 	}
+	w.text("without_quorum", string(s.NoQuorum))
 }
 
 func writeOperations(w writer, ops []OperationSpec) {

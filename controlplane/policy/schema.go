@@ -66,6 +66,7 @@ func serviceSchema() *jsonschema.Schema {
 			property{"failures", "in a row that open it", whole(maxBreakerRuns)},
 			property{"successes", "of probes in a row that close it", whole(maxBreakerRuns)},
 			property{"reset", "time until it is tried again", spanSchema()})},
+		property{"without_quorum", "what becomes of effects while the ledger cannot be written", oneWord(string(RefuseEffects))},
 	)
 }
 

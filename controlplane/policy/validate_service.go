@@ -38,6 +38,9 @@ func (c *checker) service(s *ServiceSpec) {
 	c.strategy(path, s)
 	c.attempts(path+".attempts", s.Attempts)
 	c.breaker(path+".breaker", s.Breaker)
+	if s.NoQuorum != "" && s.NoQuorum != RefuseEffects {
+		c.problem(path+".without_quorum", "write refuse, or leave it out", "%q is no way that is built", clip(string(s.NoQuorum)))
+	}
 }
 
 func (c *checker) listen(path string, l Listen) {
