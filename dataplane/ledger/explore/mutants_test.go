@@ -24,6 +24,7 @@ type mutant struct {
 
 const (
 	rules     = "dataplane/ledger/"
+	driver    = "dataplane/settle/"
 	embedded  = "dataplane/embedded/"
 	cassandra = "dataplane/cassandra/" // its tests start a real one
 	explored  = "dataplane/ledger/explore/"
@@ -75,6 +76,9 @@ var mutants = []mutant{
 	{"15", "a key is relied on past its life", rules + "next.go", "const keyLifePart = 9", "const keyLifePart = 11", explored, inG},
 	{"15", "a clock that is off sends", rules + "unknown.go", "	case c.Skewed:\n", "	case false:\n", rules, stories},
 	{"6", "a write of unknown end that is in the row is lost", "dataplane/settle/write.go", "case current.Token == t.Token:", "case false:", "dataplane/settle/", "."},
+	{"1", "the driver does not ask for its lease", driver + "attempt.go", "!w.leased(w.run, w.leaseTime(), now)) {", "false) {", driver, "TestFrozenRunWakes|TestNoLeaseNoSend"},
+	{"4", "the driver lets the cancel leave before its CAS", driver + "ask.go", "	if !stands {\n", "	if false && !stands {\n", driver, "TestCancelIsWrittenBeforeItLeaves"},
+	{"9", "a late execution is not taken back", driver + "late.go", "range t.Duplicates() {", "range t.Duplicates()[:0] {", driver, "TestLateExecutionIsCompensated"},
 	{"5", "a plain final write: the store writes over any version", embedded + "transactions.go", "current == nil || current.Version != t.Version-1 ||", "current == nil ||", embedded, "TestLedger"},
 	{"6", "an error of the cluster is taken as not applied", cassandra + "cas.go", "		if err == nil {\n", "		if err == nil || !hopeless(err) {\n			err = nil\n", cassandra, "TestLostAnswers"},
 	{"6", "short final TTL", cassandra + "transactions.go", "s.names.advance, append([]any{seconds(s.opts.Keep)}", "s.names.advance, append([]any{seconds(s.opts.Keep / 10)}", cassandra, "TestFinalLife"},
