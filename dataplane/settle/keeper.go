@@ -341,7 +341,7 @@ func (d *Driver) check(ctx context.Context, key ledger.Key) {
 	}
 	job.Facts.Pinned, job.Facts.Owner = -1, int8(who)
 	if op != nil {
-		job.Leave = op.Leave
+		job.Leave, job.Object = op.Leave, d.theirs(ctx, t, op, job.Request)
 	}
 	d.told(d.Run(ctx, job))
 }
