@@ -28,7 +28,7 @@ var foreign = map[string][]string{
 }
 
 // requestPath may not name an HTTP library: edge and provider alone do, so that either can be replaced.
-var requestPath = []string{"dataplane/message", "dataplane/breaker", "dataplane/ledger", "dataplane/session", "dataplane/route", "dataplane/standing", "dataplane/settle", "dataplane/proxy", "dataplane/embedded", "dataplane/cassandra", "dataplane/probe"}
+var requestPath = []string{"dataplane/message", "dataplane/breaker", "dataplane/ledger", "dataplane/session", "dataplane/route", "dataplane/standing", "dataplane/settle", "dataplane/proxy", "dataplane/embedded", "dataplane/cassandra", "dataplane/repair", "dataplane/probe"}
 
 // TestLayout holds every source file against the table of packages in the README.
 func TestLayout(t *testing.T) {
