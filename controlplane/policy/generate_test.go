@@ -147,6 +147,9 @@ func services(t *rapid.T, p *Policy, n int) ServiceSpec {
 	if rapid.Bool().Draw(t, "breaker") {
 		s.Breaker = Breaker{rapid.IntRange(1, 9).Draw(t, "failures"), rapid.IntRange(1, 9).Draw(t, "successes"), spans(t, "reset", maxReset)}
 	}
+	if rapid.Bool().Draw(t, "without quorum") {
+		s.NoQuorum = RefuseEffects
+	}
 	var names []string
 	for i := range rapid.IntRange(1, 4).Draw(t, "providers") {
 		p.Providers = append(p.Providers, providers(t, p, fmt.Sprintf("%d-%d", n, i)))

@@ -26,7 +26,14 @@ type ServiceSpec struct {
 	Priority   []RegionPriority // strategy priority: per region; region "" is the default
 	Attempts   Attempts
 	Breaker    Breaker
+	NoQuorum   NoQuorum // without_quorum; empty is refuse
 }
+
+// NoQuorum is what becomes of effects while the ledger cannot be written.
+type NoQuorum string
+
+// RefuseEffects sends none: it could not be known whether another region sends the same.
+const RefuseEffects NoQuorum = "refuse"
 
 // Listen is where agents accept a service's calls: a port, and a host name where several services share one port.
 type Listen struct {

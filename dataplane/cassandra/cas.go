@@ -25,6 +25,9 @@ func (s *Store) cas(ctx context.Context, statement string, values ...any) (appli
 func (s *Store) casAt(ctx context.Context, level gocql.Consistency, statement string, values ...any) (applied bool, row map[string]any, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Resolve)
 	defer cancel()
+	if s.opts.test.commit != 0 {
+		level = s.opts.test.commit
+	}
 	sent := false
 	var told error // what the server said last: a deadline of ours tells less
 	for attempt := 0; ; attempt++ {

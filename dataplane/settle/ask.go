@@ -17,7 +17,9 @@ func (w *drive) lookUp(ctx context.Context) (End, bool) {
 		return w.hold(ctx), true
 	}
 	begun := w.cfg.Now()
+	// killpoint: lookup.before
 	f := w.cfg.Client.LookUp(ctx, w.question())
+	// killpoint: lookup.answered
 	e := f.Evidence
 	e.Attempt, e.Kind = w.tx.Current().ID, ledger.FromLookup
 	if e.Begun.IsZero() {
@@ -46,7 +48,9 @@ func (w *drive) cancel(ctx context.Context) (End, bool) {
 	if !w.leased(w.run, w.leaseTime(), w.cfg.Boot()) { // somebody else may drive it by now
 		return w.hold(ctx), true
 	}
+	// killpoint: cancel.written
 	f := w.cfg.Client.Cancel(ctx, w.question())
+	// killpoint: cancel.answered
 	e := f.Evidence
 	e.Attempt, e.Kind = w.tx.Current().ID, ledger.FromCancel
 	w.learn(&f)
@@ -115,7 +119,7 @@ func (d *Driver) plainly(t *ledger.Transaction, who *policy.Candidate, operation
 		return c
 	}
 	keys := who.Contract.Keys
-	c.Enforced, c.KeyLife, c.Means = keys.Enforced, keys.Life, ledger.MeansOf(who.Contract, operation)
+	c.Enforced, c.KeyLife, c.Means = keys.Enforced, keys.Life, ledger.MeansOf(who.Contract, who.OperationThere(operation))
 	if c.Settle > 0 { // what a sender that was paused may still send, and what TCP may still deliver, comes before the provider's own time
 		c.Settle += SendBy + provider.UserTimeout
 	}

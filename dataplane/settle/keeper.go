@@ -134,7 +134,9 @@ func (d *Driver) observe(ctx context.Context) error {
 
 func (d *Driver) fence(ctx context.Context, r ledger.Run) error {
 	r.Fenced = d.cfg.Now()
+	// killpoint: fence.before
 	fenced, err := d.cfg.Runs.Fence(ctx, r)
+	// killpoint: fence.written
 	if err != nil {
 		return fmt.Errorf("settle: fence of %s: %w", r.ID, err)
 	}
@@ -266,6 +268,7 @@ func (d *Driver) succeed(ctx context.Context) error {
 	}
 	for _, r := range earlier {
 		r.Fenced = d.cfg.Now()
+		// killpoint: fence.earlier
 		if fenced, err := d.cfg.Runs.Fence(ctx, r); err != nil {
 			return fmt.Errorf("settle: fence of %s: %w", r.ID, err)
 		} else if !fenced {
@@ -336,13 +339,14 @@ func (d *Driver) check(ctx context.Context, key ledger.Key) {
 			return
 		}
 	}
+	// killpoint: check.begun
 	job := &Job{
 		Tx: t, Service: svc, Operation: t.Operation, RequestID: t.ID, Candidate: who, Deadline: d.cfg.Now().Add(checkLimit), Resume: true,
 		Request: d.kept(ctx, t),
 	}
 	job.Facts.Pinned, job.Facts.Owner = -1, int8(who)
 	if op != nil {
-		job.Leave = op.Leave
+		job.Leave, job.Object = op.Leave, d.theirs(ctx, t, op, job.Request)
 	}
 	d.told(d.Run(ctx, job))
 }

@@ -80,6 +80,7 @@ func (d *Driver) conclude(ctx context.Context, t *ledger.Transaction, step ledge
 	if err := d.put(ctx, t); err != nil {
 		return err
 	}
+	// killpoint: learnt.written
 	d.settled(ctx, t)
 	if err := d.own(ctx, t); err != nil {
 		d.cfg.Log.Error("an owner could not be recorded", "transaction", t.ID, "error", err)

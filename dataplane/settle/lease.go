@@ -62,9 +62,11 @@ func (d *Driver) beat(ctx context.Context) error {
 	defer d.lease.mu.Unlock()
 	for range 2 {
 		begun := d.cfg.Boot()
+		// killpoint: beat.before
 		err := d.cfg.Runs.Beat(ctx, ledger.Run{ID: d.RunID(), Region: d.cfg.Region, Beat: d.lease.beats + 1})
 		switch {
 		case err == nil:
+			// killpoint: beat.written
 			d.lease.beats++
 			d.lease.beaten.Store(int64(begun))
 			return nil

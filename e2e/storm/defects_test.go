@@ -20,10 +20,10 @@ var defects = []defect{
 		{"dataplane/ledger/next.go", "	default:\n		return Unknown\n	}\n}\n\n// once", "	default:\n		return NotSent\n	}\n}\n\n// once"},
 	}, []string{"TWICE", "GUESSED"}},
 	{"the final write is left out", []change{
-		{"dataplane/settle/write.go", "	err = w.Put(ctx, w.tx)\n", "	err = error(nil)\n"},
+		{"dataplane/settle/write.go", "	// killpoint: final.before\n	err = w.write(ctx)\n", "	err = error(nil)\n"},
 	}, []string{"LOST"}},
 	{"a restart takes what was under way for not sent", []change{
-		{"dataplane/settle/write.go", "	t.TakeOver(d.cfg.Run, d.cfg.Now())\n", "	t.TakeOver(d.cfg.Run, d.cfg.Now())\n	t.State, t.Current().Outcome = ledger.Refused, ledger.NotSent\n"},
+		{"dataplane/settle/keeper.go", "	t.TakeOver(d.RunID(), now)\n", "	t.TakeOver(d.RunID(), now)\n	t.State, t.Current().Outcome = ledger.Refused, ledger.NotSent\n"},
 	}, []string{"GUESSED", "TWICE"}},
 }
 

@@ -82,7 +82,7 @@ const ordersVariable = "SEGUE_KILLPOINT_ORDERS"
 const fewest = 12
 
 // starting are the points that an agent passes only while it starts.
-var starting = []string{"start.opened", "adopt.before", "adopt.written"}
+var starting = []string{"start.opened", "fence.earlier", "adopt.before", "adopt.written"}
 
 // change is one edit of a source, beside the points: a defect.
 type change struct{ file, old, new string }
