@@ -17,6 +17,7 @@ type Contract struct {
 	Recourse   Recourse
 	Webhooks   Webhooks
 	Operations []OperationSpec // what a service that speaks this contract offers unless it lists its own
+	Speaks     []Spoken        // other APIs whose calls it can carry out
 	Sources    []Source        // where the vendor says so
 }
 

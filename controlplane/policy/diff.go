@@ -270,6 +270,7 @@ func contractFacts(c *Contract) []fact {
 	} {
 		list = append(list, fact{path: join(path, f[0]), label: c.Name + " " + f[0], value: f[1]})
 	}
+	list = append(list, spokenFacts(path, c.Name, c.Speaks)...)
 	for _, o := range operationFacts(path, c.Operations) {
 		o.label = c.Name + " " + o.label
 		list = append(list, o)

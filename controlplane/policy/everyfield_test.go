@@ -20,12 +20,12 @@ type spot struct {
 func namesBelow(path string) bool {
 	parts := strings.Split(path, ".")
 	switch last := parts[len(parts)-1]; last {
-	case "regions", "services", "providers", "contracts", "operations", "sources":
+	case "regions", "services", "providers", "contracts", "operations", "sources", "speaks", "tables":
 		return true
 	case "weights", "priority", "endpoint", "credential":
 		return len(parts) == 3 && (parts[0] != "contracts")
 	default:
-		return len(parts) > 3 && parts[2] == "weights"
+		return len(parts) > 3 && (parts[2] == "weights" || parts[len(parts)-2] == "tables")
 	}
 }
 
@@ -134,6 +134,9 @@ func TestEveryFieldSurvivesJunk(t *testing.T) {
 				if p.Line < 1 || p.Line > strings.Count(src, "\n")+1 || p.Col < 1 {
 					t.Errorf("%s: %s: no such place: %s", s.path, name, p)
 				}
+			}
+			if name == "a map of maps" && strings.HasSuffix(s.path, ".tables") {
+				continue // that is what tables are
 			}
 			if problems == nil && slices.Contains([]string{"a long text", "control bytes", "a map of maps"}, name) {
 				t.Errorf("%s: %s is accepted", s.path, name)

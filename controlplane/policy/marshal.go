@@ -290,6 +290,7 @@ func writeContract(w writer, c *Contract) {
 	writeRecourse(w, &c.Recourse)
 	writeWebhooks(w, &c.Webhooks)
 	writeOperations(w, c.Operations)
+	writeSpoken(w, c.Speaks)
 	if len(c.Sources) > 0 {
 		m := w.below("sources", 0)
 		for _, s := range c.Sources {

@@ -44,6 +44,7 @@ func (c *checker) contract(own *Contract) {
 		return
 	}
 	c.resolved(path, own, &full)
+	c.speaks(path+".speaks", own, &full)
 }
 
 // texts checks the single values that must be headers or fields.

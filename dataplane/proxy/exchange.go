@@ -34,9 +34,10 @@ type Exchange struct {
 // conversation is the session that a call belongs to.
 type conversation struct {
 	key    session.Key
-	made   bool // the caller sent no Session-Id: the session begins here
-	owned  bool // the call is about an object that a provider owns: it moves no session
-	blind  bool // the store did not say where it is pinned: nothing is concluded from that, nor written
+	made   bool   // the caller sent no Session-Id: the session begins here
+	theirs string // the id of that object at its provider, where the caller knows it by another
+	owned  bool   // the call is about an object that a provider owns: it moves no session
+	blind  bool   // the store did not say where it is pinned: nothing is concluded from that, nor written
 	pinned string
 	now    string // the provider that it is with after this call
 }

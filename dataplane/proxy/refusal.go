@@ -87,7 +87,7 @@ func inProgress(t *ledger.Transaction) *Problem {
 }
 
 // noAnswer is why an outcome has no answer.
-const noAnswer = "the outcome was proven without it"
+const noAnswer = "the outcome was proven without it, or it cannot be told in the API that this service speaks"
 
 // unknown is the problem of a row whose outcome nobody knows.
 func (x *Exchange) unknown(t *ledger.Transaction) *Problem {
@@ -219,7 +219,7 @@ func gatedOnlyBy(d *route.Decision) (full, late bool) {
 			asked, times = asked+1, times+1
 		case route.Drained, route.CircuitOpen, route.CircuitProbing, route.NoWeight, route.Passed, route.Absent:
 			asked++
-		case route.Tried, route.NotOwner:
+		case route.Tried, route.NotOwner, route.Unmapped:
 		default:
 			asked++
 		}

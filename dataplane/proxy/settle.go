@@ -24,7 +24,7 @@ func (p *Proxy) settle(ctx context.Context, x *Exchange) error {
 		to = x.work.candidate
 	}
 	x.work.end = p.cfg.Driver.Run(ctx, &settle.Job{
-		Tx: x.work.tx, Service: x.svc.Service, Operation: x.op.Name, Leave: x.op.Leave, Request: x.call.Request, RequestID: x.call.RequestID,
+		Tx: x.work.tx, Service: x.svc.Service, Operation: x.op.Name, Leave: x.op.Leave, Request: x.call.Request, Object: x.talk.theirs, RequestID: x.call.RequestID,
 		Facts: x.facts, Candidate: to, Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline, Resume: x.work.resume, Caller: x,
 	})
 	return nil
@@ -57,7 +57,7 @@ func (x *Exchange) Beside(ctx context.Context, t *ledger.Transaction) error {
 func (x *Exchange) own(ctx context.Context, t *ledger.Transaction) error {
 	a := t.Settled()
 	return x.proxy.cfg.Ledger.Own(ctx, ledger.Object{
-		App: t.Key.App, Service: t.Key.Service, ID: t.Answer.ObjectID, Provider: a.Provider, Account: a.Account, Transaction: t.ID,
+		App: t.Key.App, Service: t.Key.Service, ID: t.Answer.ObjectID, Provider: a.Provider, Account: a.Account, Transaction: t.ID, Theirs: t.Answer.Theirs,
 	})
 }
 

@@ -119,7 +119,7 @@ func (d *Driver) plainly(t *ledger.Transaction, who *policy.Candidate, operation
 		return c
 	}
 	keys := who.Contract.Keys
-	c.Enforced, c.KeyLife, c.Means = keys.Enforced, keys.Life, ledger.MeansOf(who.Contract, operation)
+	c.Enforced, c.KeyLife, c.Means = keys.Enforced, keys.Life, ledger.MeansOf(who.Contract, who.OperationThere(operation))
 	if c.Settle > 0 { // what a sender that was paused may still send, and what TCP may still deliver, comes before the provider's own time
 		c.Settle += SendBy + provider.UserTimeout
 	}

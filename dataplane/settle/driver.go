@@ -95,6 +95,7 @@ type Job struct {
 	Leave     policy.Leave
 	Request   *message.Request // nil: nothing can be sent
 	RequestID string
+	Object    string // the provider's own id of the object that the call is about, where calls are mapped
 	Facts     policy.Facts
 	Candidate int
 	Permit    route.Permit
@@ -125,6 +126,7 @@ type drive struct {
 	facts    policy.Facts
 	decision route.Decision
 	answer   collector
+	theirs   string // the provider's own id of what was made, where the caller is shown another
 	progress
 }
 

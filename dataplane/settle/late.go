@@ -121,7 +121,7 @@ func (d *Driver) watchOne(ctx context.Context, transaction, attempt string) (don
 		return false
 	}
 	c := svc.Candidates[who]
-	m := ledger.MeansOf(c.Contract, t.Operation)
+	m := ledger.MeansOf(c.Contract, c.OperationThere(t.Operation))
 	if !m.Lookup || a.Reference == "" || m.Horizon > 0 && d.cfg.Now().Sub(a.IntentAt) >= m.Horizon || d.cfg.Now().Sub(a.IntentAt) >= 35*24*time.Hour {
 		return true
 	}

@@ -125,7 +125,7 @@ func (w *drive) finish(ctx context.Context) End {
 		return End{Kind: ledger.Finish, Tx: w.tx, Answer: w.replayed()}
 	}
 	was := w.tx.State
-	switch err := w.final(ctx, !w.answer.over && w.answer.status != 0); {
+	switch err := w.final(ctx, w.answer.whole && !w.answer.over && w.answer.status != 0); {
 	case errors.Is(err, ErrHinted) && w.mayAnswer(was):
 		w.unknowns.add(w.tx, w.cfg.Now().Add(w.cfg.Fence)) // until the row says so
 		return End{Kind: ledger.Finish, Tx: w.tx, Answer: w.answer.answer()}
@@ -231,7 +231,11 @@ func (w *drive) prove(ctx context.Context) error {
 // stored is the answer as it is kept: sealed with its header, beside its hash, or the fact that it was too large.
 func (w *drive) stored(keep bool) (*ledger.StoredAnswer, error) {
 	s := &ledger.StoredAnswer{Status: w.answer.status, Kept: keep, Hash: sha256.Sum256(w.answer.body)}
-	if id, ok := policy.BodyField(w.answer.header.Get("Content-Type"), w.answer.body, w.who.Contract.ObjectID); ok {
+	names := w.who.Contract
+	if m := w.mapping(); m != nil { // the caller is told it in the words of the API that he speaks
+		names, s.Theirs = m.API, w.theirs
+	}
+	if id, ok := policy.BodyField(w.answer.header.Get("Content-Type"), w.answer.body, names.ObjectID); ok {
 		s.ObjectID = id
 	} else {
 		s.ObjectID = w.object // a lookup showed it
