@@ -24,6 +24,10 @@ const application = "default"
 
 // serveOwn answers what applications ask of the agent itself, on a service's listener.
 func (a *Agent) serveOwn(ctx context.Context, service string, r *message.Request, to message.Reply) bool {
+	if name, found := strings.CutPrefix(r.Path, hookPath); found && r.Method == http.MethodPost {
+		_ = a.hook(ctx, service, name, r).Send(to) // an error says only that the provider left
+		return true
+	}
 	if rest, ok := strings.CutPrefix(r.Path, fieldsPath); ok && slices.Contains([]string{http.MethodGet, http.MethodPut, http.MethodDelete}, r.Method) {
 		_ = a.field(ctx, service, rest, r).Send(to) // an error says only that the caller left
 		return true

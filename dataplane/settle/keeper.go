@@ -17,7 +17,7 @@ const (
 	checksAtOnce = 8
 	checkLimit   = 20 * time.Second // for one look at an outcome, its questions included
 	leftAtOnce   = 256              // rows of a dead run that are taken over in one go
-	scanEvery    = time.Minute      // for open rows whose run nobody knows
+	scanEvery    = 6                // times Config.Fence lie between two looks for open rows whose run nobody knows
 	soon         = 5 * time.Second  // a check that could not be made is tried again after
 )
 
@@ -114,7 +114,7 @@ func (d *Driver) observe(ctx context.Context) error {
 		return fmt.Errorf("settle: runs: %w", err)
 	}
 	k, now := &d.keeper, d.cfg.Boot()
-	for _, r := range k.peers.observe(runs, d.RunID(), now, d.cfg.Fence) {
+	for _, r := range k.peers.observe(runs, d.RunID(), clocks{now, d.cfg.Now()}, d.cfg.Fence) {
 		if err := d.fence(ctx, r); err != nil {
 			return err
 		}
@@ -153,7 +153,7 @@ func (d *Driver) fence(ctx context.Context, r ledger.Run) error {
 // strangers fences runs that have open transactions and no row: an older version wrote none, or it is gone.
 func (d *Driver) strangers(ctx context.Context, now time.Duration) error {
 	k := &d.keeper
-	if k.scanned != 0 && now-k.scanned < min(scanEvery, d.cfg.Fence) {
+	if k.scanned != 0 && now-k.scanned < scanEvery*d.cfg.Fence {
 		return nil
 	}
 	k.scanned = now

@@ -19,10 +19,18 @@ type peer struct {
 	left   time.Duration // Boot when its rows are looked for next
 	empty  time.Duration // Boot since when nothing was found; 0: never
 	done   bool          // nothing of it can come any more
+	old    bool          // it was fenced so long ago that one look is enough
+}
+
+// clocks are what a look is made at: boot measures how long a beat stands still; the store's time only spares looks.
+type clocks struct {
+	boot time.Duration
+	wall time.Time
 }
 
 // observe notes what the store says of the runs, and returns those that stood still for too long. Runs that are gone are forgotten.
-func (p peers) observe(runs []ledger.Run, own string, now, fence time.Duration) (dead []ledger.Run) {
+func (p peers) observe(runs []ledger.Run, own string, at clocks, fence time.Duration) (dead []ledger.Run) {
+	now := at.boot
 	known := make(map[string]bool, len(runs))
 	for _, r := range runs {
 		if known[r.ID] = true; r.ID == own {
@@ -35,7 +43,7 @@ func (p peers) observe(runs []ledger.Run, own string, now, fence time.Duration) 
 		}
 		switch {
 		case !r.Fenced.IsZero():
-			q.fenced = true
+			q.fenced, q.old = true, at.wall.Sub(r.Fenced) > 2*rescanFor
 		case now-q.since >= fence:
 			dead = append(dead, r)
 		}
@@ -68,6 +76,6 @@ func (p peers) scanned(id string, found int, now time.Duration) {
 		q.empty = now
 	}
 	quiet := now - q.empty
-	q.done = found == 0 && quiet >= rescanFor
+	q.done = found == 0 && (quiet >= rescanFor || q.old)
 	q.left = now + min(time.Minute, max(time.Second, quiet/4)) // often at first, later once a minute
 }
