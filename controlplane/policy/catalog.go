@@ -125,6 +125,9 @@ func overlay(under, over Contract) Contract {
 	set(&under.RateLimit.Remaining, over.RateLimit.Remaining)
 	set(&under.RateLimit.Reset, over.RateLimit.Reset)
 	set(&under.ObjectID, over.ObjectID)
+	if len(over.Codes) > 0 {
+		under.Codes = over.Codes
+	}
 	under.Recourse = under.Recourse.under(&over.Recourse)
 	if over.Webhooks.say() {
 		under.Webhooks = over.Webhooks
