@@ -183,12 +183,16 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 	}); err != nil {
 		return fmt.Errorf("dataplane: %w", err)
 	}
-	p.driver = settle.New(settle.Config{
+	sc := settle.Config{
 		Store: a.store.Ledger(), Board: p.board, Client: p.client, Vault: vault, Agent: cfg.ID, Run: a.run, Region: cfg.Region,
-		Now: cfg.Now, Boot: settle.Boot, Log: cfg.Log,
-	})
+		Now: cfg.Now, Boot: settle.Boot, Log: cfg.Log, Metrics: cfg.Metrics,
+	}
+	if s, ok := a.store.(runStore); ok {
+		sc.Runs, sc.Payloads = s.Runs(), s.Payloads()
+	}
+	p.driver = settle.New(sc)
 	if p.proxy, err = proxy.New(proxy.Config{
-		Region: cfg.Region, Run: a.run, Ledger: a.store.Ledger(), Sessions: a.store.Sessions(), Level: a.store.Level(), Board: p.board, Client: p.client,
+		Region: cfg.Region, Ledger: a.store.Ledger(), Sessions: a.store.Sessions(), Level: a.store.Level(), Board: p.board, Client: p.client,
 		Driver: p.driver, Vault: vault, Log: cfg.Log, Now: cfg.Now, Metrics: cfg.Metrics,
 	}); err != nil {
 		return fmt.Errorf("dataplane: %w", err)
@@ -239,6 +243,7 @@ func (a *Agent) Start(ctx context.Context) error {
 		return err
 	}
 	a.resume()
+	a.parts.driver.Start()
 	a.parts.keys.Start(a.cfg.Log)
 	a.idle.Go(func() {
 		if err := a.server.Serve(a.admin); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -276,6 +281,7 @@ func (a *Agent) Stop(ctx context.Context) error {
 	a.parts.prober.Stop()
 	a.parts.keys.Stop()
 	err := a.parts.edge.Drain(ctx)
+	a.parts.driver.Stop()
 	if waited := a.parts.driver.Wait(ctx); waited != nil {
 		// A driver still uses the store: it is left open, for the process's end to close.
 		return errors.Join(err, fmt.Errorf("dataplane: transactions are still under way: %w", waited), a.server.Close())

@@ -51,7 +51,7 @@ func (a *Agent) transactions(ctx context.Context, q query.Question) ([]query.Tra
 	if q.State != "" {
 		s, ok := ledger.ParseState(q.State)
 		if !ok {
-			return nil, fmt.Errorf("%q is no state of a transaction: intent, held, succeeded, declined or not_sent", q.State)
+			return nil, fmt.Errorf("%q is no state of a transaction: intent, held, cancelling, succeeded, declined or not_sent", q.State)
 		}
 		want.State = s
 	}

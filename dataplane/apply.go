@@ -65,12 +65,14 @@ func (a *Agent) swap(next *policy.Snapshot) error {
 	p, was := &a.parts, a.force.snapshot.Load()
 	p.board.Swap(next)
 	p.proxy.Swap(next)
+	p.driver.Swap(next)
 	if err := p.edge.Swap(next); err != nil {
 		if was == nil {
 			was = &policy.Snapshot{Region: a.cfg.Region}
 		}
 		p.board.Swap(was)
 		p.proxy.Swap(was)
+		p.driver.Swap(was)
 		return fmt.Errorf("dataplane: revision %d: %w", next.Revision, err)
 	}
 	p.prober.Swap(next)

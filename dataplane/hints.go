@@ -72,6 +72,9 @@ func (a *Agent) hint() error {
 		if a.cfg.Mirror != "" {
 			return errors.New("dataplane: a mirror is for a store that agents share: this one's is on its own disk, and it keeps no hints")
 		}
+		if err := a.cfg.Metrics.Register(repair.NewCollector(nil, a.cfg.Region)); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
+			return fmt.Errorf("dataplane: hints: %w", err)
+		}
 		return nil
 	}
 	key, err := hintKey(a.cfg.KeysDir)

@@ -54,6 +54,8 @@ func sentence(t *ledger.Transaction) string {
 		return "Not executed: " + strings.Join(append(before, what(last)), ", then ") + "."
 	case ledger.Held:
 		return "Nobody knows whether it was executed: " + what(last) + again + after(before) + ". It is not sent again on a guess."
+	case ledger.Cancelling:
+		return "Being cancelled at " + last.Provider + again + after(before) + ": whether it was executed is not known yet."
 	case ledger.Intent:
 		return "Under way at " + last.Provider + again + after(before) + ": it may have been sent."
 	default:

@@ -25,6 +25,12 @@ type Store interface {
 	Close() error
 }
 
+// runStore is a store that keeps runs and payloads. Without them nobody else may drive what is in the store, and no request is kept.
+type runStore interface {
+	Runs() ledger.Runs
+	Payloads() ledger.Payloads
+}
+
 // openStore opens the agent's own store, where it was not given one.
 func (a *Agent) openStore() error {
 	if a.store != nil {

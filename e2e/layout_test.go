@@ -24,11 +24,11 @@ type room struct {
 // foreign are the libraries that only one room may name, by the word in the table's last column.
 var foreign = map[string][]string{
 	"templ": {"github.com/a-h/templ"}, "yaml": {"go.yaml.in/yaml"}, "raft": {"github.com/hashicorp/raft"}, "raft-boltdb": {"github.com/hashicorp/raft-boltdb"},
-	"connect": {"connectrpc.com/connect"}, "pebble": {"github.com/cockroachdb/pebble"}, "gocql": {"github.com/gocql/gocql"}, "echo": {"github.com/labstack/echo"}, "cobra": {"github.com/spf13/cobra"},
+	"connect": {"connectrpc.com/connect"}, "pebble": {"github.com/cockroachdb/pebble"}, "gocql": {"github.com/gocql/gocql"}, "echo": {"github.com/labstack/echo"}, "cobra": {"github.com/spf13/cobra"}, "gojq": {"github.com/itchyny/gojq"},
 }
 
 // requestPath may not name an HTTP library: edge and provider alone do, so that either can be replaced.
-var requestPath = []string{"dataplane/message", "dataplane/breaker", "dataplane/ledger", "dataplane/session", "dataplane/route", "dataplane/standing", "dataplane/settle", "dataplane/proxy", "dataplane/embedded", "dataplane/cassandra", "dataplane/probe"}
+var requestPath = []string{"dataplane/message", "dataplane/breaker", "dataplane/ledger", "dataplane/session", "dataplane/route", "dataplane/standing", "dataplane/settle", "dataplane/proxy", "dataplane/embedded", "dataplane/cassandra", "dataplane/repair", "dataplane/probe"}
 
 // TestLayout holds every source file against the table of packages in the README.
 func TestLayout(t *testing.T) {

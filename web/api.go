@@ -72,7 +72,7 @@ func promises(doc *policy.Policy, p *policy.ProviderSpec) []policy.Promise {
 	}
 	for _, name := range servicesOf(doc, p.Name) {
 		if i := slices.IndexFunc(doc.Services, func(s policy.ServiceSpec) bool { return s.Name == name }); i >= 0 {
-			list = append(list, policy.Promises(doc.OperationsOf(&doc.Services[i]), &c)...)
+			list = append(list, doc.Promises(&doc.Services[i], &c)...)
 		}
 	}
 	return list

@@ -116,6 +116,9 @@ func (w *Web) putPolicy(c echo.Context) error {
 		return err
 	}
 	a.match = 0 // a stale base is merged, not refused
+	if _, refused := new(state.State).Plan(state.ApplyPolicy{Source: change.Source}); refused != nil {
+		return refused // before it stands in any log: what is no policy may hold a secret
+	}
 	result, err := w.propose(c.Request().Context(), a, state.Command{ApplyPolicy: &change})
 	if err != nil {
 		return err

@@ -19,13 +19,17 @@ type word struct {
 
 func stateWords() map[string]word {
 	return map[string]word{
-		"succeeded": {view.OK, "ok", "succeeded"},
-		"declined":  {view.Off, "off", "declined"},
-		"not_sent":  {view.Bad, "bad", "not executed"},
-		"held":      {view.Warn, "unknown", "unknown"},
-		"intent":    {view.Off, "under-way", "under way"},
+		"succeeded":  {view.OK, "ok", "succeeded"},
+		"declined":   {view.Off, "off", "declined"},
+		"not_sent":   {view.Bad, "bad", "not executed"},
+		"held":       {view.Warn, "unknown", "unknown"},
+		"cancelling": {view.Warn, "unknown", "being cancelled"},
+		"intent":     {view.Off, "under-way", "under way"},
 	}
 }
+
+// unknownState tells whether nobody knows a transaction's outcome now.
+func unknownState(state string) bool { return state == "held" || state == "cancelling" }
 
 // stateWord shows a state that this version does not know as unknown: never as done.
 func stateWord(state string) word {
@@ -57,7 +61,7 @@ func txRow(t query.Transaction, now time.Time) view.TxRow {
 	return view.TxRow{
 		ID: t.ID, Href: "/transactions/" + url.PathEscape(t.ID), Chain: chips(t.Attempts), Level: w.Level, Icon: w.Icon, Word: w.Word,
 		What: t.Service + " · " + t.Operation, Key: t.Key, Object: t.Object, Region: t.Region, At: t.Created,
-		Age: view.Span(now.Sub(t.Created)), Held: t.State == "held",
+		Age: view.Span(now.Sub(t.Created)), Held: unknownState(t.State),
 	}
 }
 
@@ -103,7 +107,7 @@ func (w *Web) transactionPage(c echo.Context, why query.Why, partial string) vie
 	}
 	page.Frame.Command = "segue tx why " + t.ID
 	page.Facts = txFacts(t, page.Frame.Prefs)
-	if t.State == "held" || t.State == "intent" {
+	if unknownState(t.State) || t.State == "intent" {
 		page.Holds = "The outcome is open. It is recorded, it is sent nowhere else, and it is not repeated on a guess; the caller may ask again with the same key only."
 	}
 	for _, m := range why.Timeline {

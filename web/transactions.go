@@ -45,7 +45,7 @@ func wishOf(c echo.Context) (wish, error) {
 		q.Limit = n
 	}
 	if _, ok := stateWords()[q.State]; !ok && q.State != "" {
-		return q, refusal(state.Invalid, fmt.Sprintf("state: %q is unknown; there are intent, held, succeeded, declined, not_sent", q.State))
+		return q, refusal(state.Invalid, fmt.Sprintf("state: %q is unknown; there are intent, held, cancelling, succeeded, declined, not_sent", q.State))
 	}
 	return q, nil
 }
@@ -166,7 +166,7 @@ func (w *Web) transactionsPage(c echo.Context, q wish, got found, err error) vie
 	for i := range doc.Providers {
 		f.Providers = append(f.Providers, option(doc.Providers[i].Name, doc.Providers[i].Name, q.Provider))
 	}
-	for _, s := range []string{"succeeded", "declined", "not_sent", "held", "intent"} {
+	for _, s := range []string{"succeeded", "declined", "not_sent", "held", "cancelling", "intent"} {
 		f.States = append(f.States, option(s, stateWords()[s].Word, q.State))
 	}
 	page.Filter = f

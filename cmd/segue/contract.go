@@ -191,7 +191,11 @@ func (s *settings) tellPromises(list []policy.Promise) {
 	rows := [][]string{{"OPERATION", "MATCH", "CLASS"}}
 	var sentences []string
 	for _, p := range list {
-		rows = append(rows, []string{p.Operation, p.Match, string(p.Class)})
+		match := p.Match
+		if p.To != "" {
+			match += " → " + p.To
+		}
+		rows = append(rows, []string{p.Operation, match, string(p.Class)})
 		if says := string(p.Class) + ": " + p.Why; !slices.Contains(sentences, says) {
 			sentences = append(sentences, says)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -59,19 +60,28 @@ func (d *doctor) wrong(check, fix, format string, args ...any) {
 }
 
 func newDoctor(s *settings) *cobra.Command {
-	var dir string
+	var dir, store string
 	c := &cobra.Command{
 		Use: "doctor", Short: "Check the installation, and say what to do about what is wrong", Args: cobra.NoArgs,
 		Long: `Checks, from this machine: the API, leader and quorum, clocks, agents and what they have
 acknowledged, the age of their reports, the policy, providers that no region reaches,
 listeners, the limit of open files. With --dir also the disk under that directory: free
-space, and what a durable write costs (each effect costs two).
+space, and what a durable write costs (each effect costs two). With --store, a Cassandra:
+versions, settings, clocks, tables, copies, repair, nodes and data centres out of reach, and
+what a claim costs there, measured with rows that go by themselves.
 
 Exits 1 if something is wrong.`,
-		Example: "  segue doctor\n  segue doctor --dir /var/lib/segue -o json",
+		Example: "  segue doctor\n  segue doctor --dir /var/lib/segue -o json\n  segue doctor --store cassandra://127.0.0.1,127.0.0.2?dc=eu-west",
 		RunE: func(c *cobra.Command, _ []string) error {
+			at, err := parseStore(store)
+			if err != nil {
+				return err
+			}
 			d := &doctor{settings: s, ctx: c.Context()}
-			d.examine(dir)
+			d.examine(cmp.Or(dir, at.dir))
+			if at.cluster != nil {
+				d.cassandra(*at.cluster)
+			}
 			if err := s.print(d.found, d.tell); err != nil {
 				return err
 			}
@@ -82,6 +92,7 @@ Exits 1 if something is wrong.`,
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "a node's or an agent's directory: its disk is looked at")
+	c.Flags().StringVar(&store, "store", "embedded", "an agent's store, as the agent is told it: a cluster is looked at")
 	return c
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -53,4 +54,24 @@ func openCluster(ctx context.Context, o cassandra.Options, region string, log *s
 		return nil, fmt.Errorf("--store: %w", err)
 	}
 	return s, nil
+}
+
+// examineWithin bounds a look at a cluster: nodes that hang cost their time-outs.
+const examineWithin = 2 * time.Minute
+
+// cassandra looks at a cluster.
+func (d *doctor) cassandra(o cassandra.Options) {
+	ctx, cancel := context.WithTimeout(d.ctx, examineWithin)
+	defer cancel()
+	survey, err := cassandra.Examine(ctx, o)
+	switch {
+	case errors.Is(err, cassandra.ErrUnreached):
+		d.wrong("store", "start a node, or name others in --store; look at name and password (credential=) and at TLS (ca=)", "%s", err)
+		return
+	case err != nil:
+		d.wrong("store", "", "%s", err)
+	}
+	for _, f := range survey.Findings() {
+		d.found = append(d.found, finding{f.Check, string(f.State), f.Says, f.Fix})
+	}
 }

@@ -54,14 +54,14 @@ func newTxList(s *settings) *cobra.Command {
 	c.Flags().StringVar(&q.Service, "service", "", "of one service")
 	c.Flags().StringVar(&q.Key, "key", "", "with this idempotency key")
 	c.Flags().StringVar(&q.Provider, "provider", "", "that were sent to this provider")
-	c.Flags().StringVar(&q.State, "state", "", "intent, held (outcome unknown), succeeded, declined or not_sent")
+	c.Flags().StringVar(&q.State, "state", "", "intent, held (outcome unknown), cancelling, succeeded, declined or not_sent")
 	c.Flags().StringVar(&since, "since", "", "that began in the last 15m (a length of time), or since a time (2026-11-21T14:02:31Z)")
 	c.Flags().IntVar(&q.Limit, "limit", 50, "at most so many, up to 500")
 	return c
 }
 
 // states are those of a transaction.
-var states = []string{"intent", "held", "succeeded", "declined", "not_sent"}
+var states = []string{"intent", "held", "cancelling", "succeeded", "declined", "not_sent"}
 
 // newer keeps the transactions that began since then; checkSince has passed it.
 func newer(list []query.Transaction, since string) []query.Transaction {

@@ -147,6 +147,7 @@ func (c *Contract) Digest() [32]byte {
 	for _, o := range c.Operations {
 		d.text("operation", fmt.Sprintf("%q %q %t %v %v", o.Name, o.Match, o.Read, o.Key, o.Follows))
 	}
+	c.digestSpoken(d)
 	return d.sum()
 }
 

@@ -37,9 +37,10 @@ type builder struct {
 
 type compiledContract struct {
 	Contract
-	digest [32]byte
-	chain  []string
-	users  *pattern // the paths that name the credential's user; nil: none do
+	digest   [32]byte
+	chain    []string
+	compiled map[string]*programs // of mappings
+	users    *pattern             // the paths that name the credential's user; nil: none do
 }
 
 func (b *builder) contract(name string) (*compiledContract, error) {
@@ -77,6 +78,9 @@ func (b *builder) service(s *ServiceSpec) (*Service, error) {
 	weights := s.WeightsIn(b.region)
 	for i, name := range s.ProvidersIn(b.region) {
 		c, err := b.candidate(b.policy.Provider(name), s.Speaks)
+		if err == nil && !c.SpeaksNative {
+			err = b.mapAll(c, i, b.contracts[c.Contract.Name], svc)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("provider %s: %w", name, err)
 		}

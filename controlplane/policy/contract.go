@@ -15,9 +15,9 @@ type Contract struct {
 	Codes      []string // where an answer's own code stands: the first that is there counts; none: where the dialect has it
 	ObjectID   string   // where the id of a created object stands in an answer: "id"
 	Statuses   []StatusRule
-	Recourse   Recourse
-	Webhooks   Webhooks
+	Recourse
 	Operations []OperationSpec // what a service that speaks this contract offers unless it lists its own
+	Speaks     []Spoken        // other APIs whose calls it can carry out
 	Sources    []Source        // where the vendor says so
 }
 

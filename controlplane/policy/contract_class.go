@@ -8,11 +8,12 @@ type Class string
 
 // The classes, the strongest first.
 const (
-	Guarded Class = "G"    // enforces keys: the same request again executes once
-	Fenced  Class = "F"    // a cancel can rule out that a request still executes
-	Traced  Class = "T"    // a lookup shows whether it executed
-	Nothing Class = "N"    // sent at most once; what is unknown waits for a person
-	Free    Class = "read" // no effect: nothing to promise, it may be sent again
+	Guarded  Class = "G"    // enforces keys: the same request again executes once
+	Fenced   Class = "F"    // a cancel can rule out that a request still executes
+	Traced   Class = "T"    // a lookup shows whether it executed
+	Nothing  Class = "N"    // sent at most once; what is unknown waits for a person
+	NotThere Class = "none" // the provider has another API, and its contract does not map the operation
+	Free     Class = "read" // no effect: nothing to promise, it may be sent again
 )
 
 // built are the classes that the data plane acts on. What a contract would allow beyond them is told, and not promised.

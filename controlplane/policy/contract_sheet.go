@@ -24,8 +24,9 @@ type Stated struct {
 // Promise is what holds for one operation.
 type Promise struct {
 	Operation string `json:"operation"`
-	Match     string `json:"match"` // method and path
-	Class     Class  `json:"class"` // G, N or read
+	Match     string `json:"match"`        // method and path
+	Class     Class  `json:"class"`        // G, N or read; none: it is not made there
+	To        string `json:"to,omitempty"` // the provider's own operation that carries it out, where it has another API
 	Why       string `json:"why"`
 }
 
@@ -57,6 +58,27 @@ func Promises(operations []OperationSpec, c *Contract) []Promise {
 	return list
 }
 
+// Promises are what holds for the operations of a service at one of its providers. Where that has another API, they are those of the
+// operations that carry them out there.
+func (p *Policy) Promises(s *ServiceSpec, c *Contract) []Promise {
+	operations := p.OperationsOf(s)
+	_, chain, err := newCatalog(p.Contracts).resolve(c.Name)
+	if err != nil || slices.Contains(chain, s.Speaks) {
+		return Promises(operations, c)
+	}
+	list := make([]Promise, len(operations))
+	for i := range operations {
+		o := operations[i]
+		list[i] = Promise{Operation: o.Name, Match: o.Match, Class: NotThere, Why: "Its contract does not map this operation: it is never sent there."}
+		if m := c.spoken(s.Speaks).mapping(o.Name); m != nil {
+			o.Name = m.To
+			list[i].Class, list[i].Why = ClassOf(&o, c)
+			list[i].To = m.To
+		}
+	}
+	return list
+}
+
 // facts are in the order in which one asks for them.
 func (c *Contract) facts() []Stated {
 	slot := c.Credential.Header + ": " + c.Credential.Value
@@ -68,6 +90,7 @@ func (c *Contract) facts() []Stated {
 		{"endpoint", c.Endpoint}, {"dialect", string(c.Dialect)}, {"credential", slot}, {"keys", c.Keys.text()}, {"statuses", c.statusLines()},
 		{"retry_after", c.RetryAfter}, {"rate_limit", c.RateLimit.text()}, {"object_id", c.ObjectID}, {"codes", strings.Join(c.Codes, ", ")}, {"lookup", c.Recourse.Lookup.text()},
 		{"cancel", c.Recourse.Cancel.text()}, {"refund", c.Recourse.Refund}, {"settle", spanText(c.Recourse.Settle)}, {"webhooks", c.Webhooks.text()},
+		{"speaks", spokenText(c.Speaks)},
 	} {
 		if f[1] != "" {
 			list = append(list, Stated{f[0], f[1], c.page(f[0])})

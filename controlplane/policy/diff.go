@@ -181,12 +181,29 @@ func operationFacts(path string, ops []OperationSpec) []fact {
 		if len(o.Follows) > 0 {
 			value += ", follows " + strings.Join(fieldTexts(o.Follows), ", ")
 		}
+		value += o.Leave.text()
 		if o.Value.Set() {
 			value += ", " + o.Value.String()
 		}
 		list = append(list, fact{path: path + ".operations." + o.Name, label: "operation " + o.Name, value: fmt.Sprintf("(%d. %s)", i+1, value)})
 	}
 	return list
+}
+
+func (l *Leave) text() string {
+	text := ""
+	for _, one := range []struct {
+		on   bool
+		says string
+	}{{l.Duplicates, "duplicates accepted"}, {l.Traced, "unknown traced"}, {l.Keep, "request kept"}} {
+		if one.on {
+			text += ", " + one.says
+		}
+	}
+	if l.ExecuteBy > 0 {
+		text += ", executed by " + span(l.ExecuteBy)
+	}
+	return text
 }
 
 func providerFacts(p *Policy, s *ProviderSpec) []fact {
@@ -254,6 +271,7 @@ func contractFacts(c *Contract) []fact {
 	} {
 		list = append(list, fact{path: join(path, f[0]), label: c.Name + " " + f[0], value: f[1]})
 	}
+	list = append(list, spokenFacts(path, c.Name, c.Speaks)...)
 	for _, o := range operationFacts(path, c.Operations) {
 		o.label = c.Name + " " + o.label
 		list = append(list, o)

@@ -18,6 +18,7 @@ type reader struct {
 	file     string
 	problems Problems
 	places   map[string]place
+	src      []byte
 }
 
 // place is where a value stands in the document; column and line begin at 1.

@@ -20,12 +20,12 @@ type spot struct {
 func namesBelow(path string) bool {
 	parts := strings.Split(path, ".")
 	switch last := parts[len(parts)-1]; last {
-	case "regions", "services", "providers", "contracts", "operations", "sources":
+	case "regions", "services", "providers", "contracts", "operations", "sources", "speaks", "tables":
 		return true
 	case "weights", "priority", "endpoint", "credential":
 		return len(parts) == 3 && (parts[0] != "contracts")
 	default:
-		return len(parts) > 3 && parts[2] == "weights"
+		return len(parts) > 3 && (parts[2] == "weights" || parts[len(parts)-2] == "tables")
 	}
 }
 
@@ -135,6 +135,9 @@ func TestEveryFieldSurvivesJunk(t *testing.T) {
 					t.Errorf("%s: %s: no such place: %s", s.path, name, p)
 				}
 			}
+			if name == "a map of maps" && strings.HasSuffix(s.path, ".tables") {
+				continue // that is what tables are
+			}
 			if problems == nil && slices.Contains([]string{"a long text", "control bytes", "a map of maps"}, name) {
 				t.Errorf("%s: %s is accepted", s.path, name)
 			}
@@ -175,7 +178,7 @@ func TestNothingOfALaterVersionIsAccepted(t *testing.T) {
 	}{
 		{"segue: v1\n", []string{"safety: []", "rollout: {}", "drills: {}"}},
 		{"    listen: {port: 7101}\n", []string{"apps: [shop]", "across_regions: active-active", "high_value: {}", "objectives: {}", "shift: {}",
-			"without_quorum: refuse", "session: {}", "rules: []", "balance: {}", "budget: {}", "providers: [main]"}},
+			"session: {}", "rules: []", "balance: {}", "budget: {}", "providers: [main]"}},
 		{"providers:\n", []string{"x: {contract: stripe/v1, credential: caller, cost: {}}", "x: {contract: stripe/v1, credential: caller, features: []}",
 			"x: {contract: stripe/v1, credential: caller, checks: {synthetic: a}}"}},
 	} {

@@ -148,6 +148,9 @@ func services(t *rapid.T, p *Policy, n int) ServiceSpec {
 	if rapid.Bool().Draw(t, "breaker") {
 		s.Breaker = Breaker{rapid.IntRange(1, 9).Draw(t, "failures"), rapid.IntRange(1, 9).Draw(t, "successes"), spans(t, "reset", maxReset)}
 	}
+	if rapid.Bool().Draw(t, "without quorum") {
+		s.NoQuorum = RefuseEffects
+	}
 	var names []string
 	for i := range rapid.IntRange(1, 4).Draw(t, "providers") {
 		p.Providers = append(p.Providers, providers(t, p, fmt.Sprintf("%d-%d", n, i)))
@@ -159,10 +162,10 @@ func services(t *rapid.T, p *Policy, n int) ServiceSpec {
 
 func operationLists(t *rapid.T) []OperationSpec {
 	all := []OperationSpec{
-		{Name: "charge", Match: "POST /v1/charges", Key: KeyRule{Required: true}},
-		{Name: "send", Match: "POST /**/Messages.json", Key: KeyRule{Derive: []Field{{"body", "a.b"}, {"header", "X-A"}}, Within: spans(t, "within", maxWithin)}},
+		{Name: "charge", Match: "POST /v1/charges", Key: KeyRule{Required: true}, Leave: Leave{Keep: true, ExecuteBy: spans(t, "execute_by", maxWithin)}},
+		{Name: "send", Match: "POST /**/Messages.json", Key: KeyRule{Derive: []Field{{"body", "a.b"}, {"header", "X-A"}}, Within: spans(t, "within", maxWithin)}, Leave: Leave{Duplicates: true}},
 		{Name: "search", Match: "POST /search", Read: true},
-		{Name: "take", Match: "GET /take/{id}", Key: KeyRule{Required: true}, Follows: []Field{{"path", "id"}, {"body", "x"}}},
+		{Name: "take", Match: "GET /take/{id}", Key: KeyRule{Required: true}, Follows: []Field{{"path", "id"}, {"body", "x"}}, Leave: Leave{Traced: true}},
 		{Name: "read", Match: "GET /v1/**", Read: true, Follows: []Field{{"path", "id"}}},
 		{Name: "head", Match: "HEAD /*", Read: true},
 	}

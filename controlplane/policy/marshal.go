@@ -124,6 +124,7 @@ func writeService(w writer, s *ServiceSpec) {
 		m.count("successes", b.Successes)
 		m.span("reset", b.Reset)
 	}
+	w.text("without_quorum", string(s.NoQuorum))
 }
 
 func writeOperations(w writer, ops []OperationSpec) {
@@ -155,6 +156,23 @@ func writeOperation(w writer, o *OperationSpec) {
 		w.texts("follows", fieldTexts(o.Follows))
 	}
 	writeValue(w, o.Value)
+	writeLeave(w, &o.Leave)
+}
+
+func writeLeave(w writer, l *Leave) {
+	if l.Duplicates {
+		w.text("duplicates", acceptWord)
+	}
+	switch {
+	case l.TracedValue:
+		w.text("unknown", traceValueWord)
+	case l.Traced:
+		w.text("unknown", traceWord)
+	}
+	if l.Keep {
+		w.text("keep", requestWord)
+	}
+	w.span("execute_by", l.ExecuteBy)
 }
 
 func fieldTexts(list []Field) []string {
@@ -276,6 +294,7 @@ func writeContract(w writer, c *Contract) {
 	writeRecourse(w, &c.Recourse)
 	writeWebhooks(w, &c.Webhooks)
 	writeOperations(w, c.Operations)
+	writeSpoken(w, c.Speaks)
 	if len(c.Sources) > 0 {
 		m := w.below("sources", 0)
 		for _, s := range c.Sources {

@@ -80,7 +80,7 @@ func spread(p *Policy) *Policy {
 	for i := range q.Services {
 		s, from := &q.Services[i], &p.Services[i]
 		s.Attempts, s.Breaker = s.Attempts.filled(), s.Breaker.filled()
-		s.Weights, s.Priority = nil, nil
+		s.Weights, s.Priority, s.NoQuorum = nil, nil, RefuseEffects
 		for _, r := range p.Regions {
 			if w := from.WeightsIn(r.Name); w != nil {
 				s.Weights = append(s.Weights, RegionWeights{r.Name, w})

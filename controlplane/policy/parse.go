@@ -46,6 +46,7 @@ func (r *reader) add(c *checker) {
 		}
 		at := r.locate(p.Path)
 		p.File, p.Line, p.Col = r.file, at.line, at.col
+		r.inProgram(&p, c.within[p.Path])
 		r.problems = append(r.problems, p)
 	}
 }
@@ -85,6 +86,7 @@ func (r *reader) root(src []byte) *yaml.Node {
 		r.problem(value{&yaml.Node{Line: at.line, Column: at.col}, ""}, "holds bytes that are not UTF-8 text", "save it as UTF-8")
 		return nil
 	}
+	r.src = src
 	d := yaml.NewDecoder(bytes.NewReader(src))
 	doc, err := decode(d)
 	if err != nil {

@@ -27,8 +27,11 @@ func (r *reader) service(name string, v value) ServiceSpec {
 			"priority":   func(v value) { s.Priority = r.priority(v) },
 			"attempts":   func(v value) { s.Attempts = r.attempts(v) },
 			"breaker":    func(v value) { s.Breaker = r.breaker(v) },
+			"without_quorum": func(v value) {
+				s.NoQuorum = NoQuorum(r.word(v, []string{string(RefuseEffects)}, []string{"offline_pin"}))
+			},
 		},
-		later: []string{"apps", "across_regions", "high_value", "objectives", "shift", "without_quorum", "session", "rules",
+		later: []string{"apps", "across_regions", "high_value", "objectives", "shift", "session", "rules",
 			"balance", "budget", "providers"},
 	})
 	return s
@@ -75,16 +78,33 @@ func (r *reader) operation(name string, v value) OperationSpec {
 	semantics := ""
 	r.object(v, fields{
 		known: map[string]func(value){
-			"match":     func(v value) { o.Match = r.text(v) },
-			"key":       func(v value) { o.Key = r.key(v) },
-			"semantics": func(v value) { semantics = r.word(v, []string{"read", "effect"}, nil) },
-			"follows":   func(v value) { o.Follows = r.fieldOrFields(v) },
-			"value":     func(v value) { o.Value = r.value(v) },
+			"match":      func(v value) { o.Match = r.text(v) },
+			"key":        func(v value) { o.Key = r.key(v) },
+			"semantics":  func(v value) { semantics = r.word(v, []string{"read", "effect"}, nil) },
+			"follows":    func(v value) { o.Follows = r.fieldOrFields(v) },
+			"duplicates": func(v value) { o.Leave.Duplicates = r.word(v, []string{acceptWord}, nil) != "" },
+			"unknown":    func(v value) { o.Leave.traced(r.word(v, []string{traceWord, traceValueWord}, nil)) },
+			"keep":       func(v value) { o.Leave.Keep = r.word(v, []string{requestWord}, nil) != "" },
+			"execute_by": func(v value) { o.Leave.ExecuteBy = r.duration(v) },
+			"value":      func(v value) { o.Value = r.value(v) },
 		},
 		later: []string{"session", "offline_pin", "class"},
 	})
 	o.Read = semantics == "read" || semantics == "" && readsByMethod(o.Match)
 	return o
+}
+
+// The words of an operation's leave.
+const (
+	acceptWord  = "accept"
+	traceWord   = "trace"
+	requestWord = "request"
+
+	traceValueWord = "trace-value" // where the call is worth something: it is not said by the way
+)
+
+func (l *Leave) traced(word string) {
+	l.Traced, l.TracedValue = word != "", word == traceValueWord
 }
 
 // readsByMethod tells whether an operation is a read unless the policy says otherwise.

@@ -26,7 +26,14 @@ type ServiceSpec struct {
 	Priority   []RegionPriority // strategy priority: per region; region "" is the default
 	Attempts   Attempts
 	Breaker    Breaker
+	NoQuorum   NoQuorum // without_quorum; empty is refuse
 }
+
+// NoQuorum is what becomes of effects while the ledger cannot be written.
+type NoQuorum string
+
+// RefuseEffects sends none: it could not be known whether another region sends the same.
+const RefuseEffects NoQuorum = "refuse"
 
 // Listen is where agents accept a service's calls: a port, and a host name where several services share one port.
 type Listen struct {
@@ -60,6 +67,16 @@ type OperationSpec struct {
 	Key     KeyRule
 	Follows []Field // where the id of the object stands that this call belongs to
 	Value   ValueRule
+	Leave   Leave
+}
+
+// Leave is what the policy allows for an effect whose outcome is not known. The zero value is nothing.
+type Leave struct {
+	Duplicates  bool          // duplicates: accept. It is sent again: it may execute twice
+	Traced      bool          // unknown: trace. A settle window and lookups count as proof that it was not executed
+	TracedValue bool          // unknown: trace-value. That for an operation which declares what it is worth
+	Keep        bool          // keep: request. Its bytes are kept, sealed, so that background work can send the same request again
+	ExecuteBy   time.Duration // how long after its arrival background work may send it; 0: until the call's deadline
 }
 
 // KeyRule says where an effect's idempotency key comes from: the caller (Required), or Derive'd from fields that are unique per

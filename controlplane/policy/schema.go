@@ -66,6 +66,7 @@ func serviceSchema() *jsonschema.Schema {
 			property{"failures", "in a row that open it", whole(maxBreakerRuns)},
 			property{"successes", "of probes in a row that close it", whole(maxBreakerRuns)},
 			property{"reset", "time until it is tried again", spanSchema()})},
+		property{"without_quorum", "what becomes of effects while the ledger cannot be written", oneWord(string(RefuseEffects))},
 	)
 }
 
@@ -80,6 +81,10 @@ func operationsSchema() *jsonschema.Schema {
 		property{"key", "where an effect's idempotency key comes from", anyOf(oneWord("required"), derived)},
 		property{"semantics", "GET and HEAD are reads unless said otherwise", oneWord("read", "effect")},
 		property{"follows", "where the id of the object stands that the call belongs to", fieldsSchema()},
+		property{"duplicates", "accept: what is unknown is sent again, and may execute twice", oneWord(acceptWord)},
+		property{"unknown", "trace: a settle window and lookups count as proof that it was not executed", oneWord(traceWord, traceValueWord)},
+		property{"keep", "request: its bytes are kept, sealed, to send the same request again in the background", oneWord(requestWord)},
+		property{"execute_by", "how long after its arrival the kept request may be sent; default: the call's deadline", spanSchema()},
 		property{"value", "where the amount and its currency stand", anyOf(oneWord("money(body)"), worth)},
 	), 1, maxOperations)
 }
@@ -138,6 +143,7 @@ func contractSchema() *jsonschema.Schema {
 		property{"settle", "the longest time after a send in which it may still begin to execute", spanSchema()},
 		property{"webhooks", "what the provider tells by itself", webhooksSchema()},
 		property{"operations", "as for services", operationsSchema()},
+		property{"speaks", "other APIs whose calls it can carry out, and how", spokenSchema()},
 		property{"sources", "fact → the page on which the vendor states it", sourcesSchema()},
 	)
 }

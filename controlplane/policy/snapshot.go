@@ -38,8 +38,9 @@ type Candidate struct {
 	Limits       Limits
 	Check        *Check
 	Weight       float64 // percent; strategy weighted
-	SpeaksNative bool    // its contract has the API that the service speaks (always, until mappings are built)
+	SpeaksNative bool    // its contract has the API that the service speaks; otherwise calls are mapped
 	users        *pattern
+	mapped       map[string]*Mapped // by operation; nil: nothing has to be mapped
 }
 
 // Credential says where the secret is: kind caller (the application's own header is passed on), env or file with Ref.
@@ -55,8 +56,10 @@ const (
 // Operation is a compiled operation.
 type Operation struct {
 	OperationSpec
-	Index   int
-	pattern pattern
+	Index    int
+	Maps     bool // at some candidate it is another API's: its body is looked into
+	Unmapped Set  // candidates that cannot carry it out
+	pattern  pattern
 }
 
 // Set is a set of candidates: bit i is candidate i.
@@ -74,6 +77,7 @@ type Facts struct {
 	Tried    Set    // candidates that this call must not be sent to any more
 	Pinned   int8   // the session's provider
 	Owner    int8   // the provider that owns the object that the call follows: no other is eligible
+	Unmapped Set    // candidates of another API than the spoken one, whose contract does not map the operation
 	Read     bool
 	Deadline time.Time
 }

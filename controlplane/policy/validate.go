@@ -20,11 +20,12 @@ type checker struct {
 	*Policy
 	catalog  catalog
 	problems Problems
-	missing  map[string]bool // paths of fields that should be there and are not
+	missing  map[string]bool  // paths of fields that should be there and are not
+	within   map[string]place // where in the program at a path its problem stands
 }
 
 func check(p *Policy) *checker {
-	c := &checker{Policy: p, catalog: newCatalog(p.Contracts), missing: map[string]bool{}}
+	c := &checker{Policy: p, catalog: newCatalog(p.Contracts), missing: map[string]bool{}, within: map[string]place{}}
 	c.counts()
 	c.regions()
 	c.contracts()

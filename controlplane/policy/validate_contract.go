@@ -44,6 +44,7 @@ func (c *checker) contract(own *Contract) {
 		return
 	}
 	c.resolved(path, own, &full)
+	c.speaks(path+".speaks", own, &full)
 }
 
 // texts checks the single values that must be headers or fields.
@@ -193,10 +194,32 @@ func (c *checker) operation(path string, o *OperationSpec, p *pattern) {
 	case len(o.Key.Derive) == 0 && o.Key.Within != 0:
 		c.problem(path+".key.within", "name the fields with derive", "does nothing without derive")
 	}
+	c.leave(path, o)
 	c.fields(path+".key.derive", o.Key.Derive, p, false)
 	c.fields(path+".follows", o.Follows, p, true)
 	if o.Value.Set() {
 		c.fields(path+".value", []Field{o.Value.Amount, o.Value.Currency}, p, false)
+	}
+}
+
+// leave checks what may be done with an unknown outcome.
+func (c *checker) leave(path string, o *OperationSpec) {
+	l := &o.Leave
+	switch {
+	case *l == (Leave{}):
+	case o.Read:
+		c.problem(path, "leave duplicates, unknown, keep and execute_by out", "is a read: it is sent again without leave")
+	case l.Duplicates && (l.Traced || l.Keep):
+		c.problem(path+".duplicates", "choose one", "is accept: what is unknown is sent again at once, nothing is traced and no request is kept for later")
+	case l.Traced && !l.TracedValue && o.Value.Set():
+		c.problem(path+".unknown", "write unknown: trace-value to take that risk, or leave it out: then a person decides",
+			"is trace, and the call is worth something: it would go elsewhere on the silence of a lookup")
+	case l.TracedValue && !o.Value.Set():
+		c.problem(path+".unknown", "write trace", "is trace-value, and the operation declares no value")
+	case l.ExecuteBy != 0 && !l.Keep:
+		c.problem(path+".execute_by", "write keep: request, or leave it out", "does nothing without keep: request")
+	case l.ExecuteBy < 0 || l.ExecuteBy > maxWithin:
+		c.problem(path+".execute_by", "", "%s is not between 0 and %s", span(l.ExecuteBy), span(maxWithin))
 	}
 }
 

@@ -38,6 +38,9 @@ func (c *checker) service(s *ServiceSpec) {
 	c.strategy(path, s)
 	c.attempts(path+".attempts", s.Attempts)
 	c.breaker(path+".breaker", s.Breaker)
+	if s.NoQuorum != "" && s.NoQuorum != RefuseEffects {
+		c.problem(path+".without_quorum", "write refuse, or leave it out", "%q is no way that is built", clip(string(s.NoQuorum)))
+	}
 }
 
 func (c *checker) listen(path string, l Listen) {
@@ -213,19 +216,9 @@ func (c *checker) candidates(path string, s *ServiceSpec, names []string, at fun
 		case p == nil:
 			c.problem(at(i), didYouMean(name, c.providerNames()), "there is no provider %q", clip(name))
 		default:
-			c.native(at(i), s, p)
+			c.spokenBy(at(i), s, p)
 		}
 	}
-}
-
-// native wants the provider to have the API that the service speaks, because mappings are not built.
-func (c *checker) native(path string, s *ServiceSpec, p *ProviderSpec) {
-	_, chain, err := c.catalog.resolve(p.Contract)
-	if _, _, unknown := c.catalog.resolve(s.Speaks); err != nil || unknown != nil || len(chain) == 0 || slices.Contains(chain, s.Speaks) {
-		return // a contract that is missing or unknown is told where it is named
-	}
-	c.problem(path, "choose a provider whose contract is (like) "+s.Speaks,
-		"provider %s has the API %s, the service speaks %s, and mappings are not built yet", p.Name, p.Contract, s.Speaks)
 }
 
 func (c *checker) attempts(path string, a Attempts) {

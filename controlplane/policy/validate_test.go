@@ -69,7 +69,7 @@ func TestValidateWithoutADocument(t *testing.T) {
 		{"check split", func(p *Policy) { p.Providers[0].Check.Path = "/x y" }, `is no path`},
 		{"credential nowhere", func(p *Policy) { p.Providers[0].Credential = []RegionValue{{"eu-west", "caller"}} }, "providers.stripe.credential: is missing for us-east, ap-south"},
 		{"endpoint nowhere", func(p *Policy) { p.Contracts[1].Endpoint = "" }, "providers.acme.endpoint: is missing for us-east, eu-west, ap-south"},
-		{"spoken by nobody", func(p *Policy) { p.Services[0].Speaks = "acme/v1.2" }, "mappings are not built yet"},
+		{"spoken by nobody", func(p *Policy) { p.Services[0].Speaks = "acme/v1.2" }, "does not say how acme/v1.2 is mapped to it"},
 		{"too many regions", func(p *Policy) { p.Regions = append(p.Regions, make(regions.Topology, 40)...) }, "regions: has 43 entries, more than 32"},
 		{"too many statuses", func(p *Policy) {
 			for range 60 {

@@ -13,7 +13,7 @@ type Question struct {
 	Service     string `json:",omitempty"`
 	Key         string `json:",omitempty"` // idempotency key
 	Provider    string `json:",omitempty"`
-	State       string `json:",omitempty"` // intent | held | succeeded | declined | not_sent
+	State       string `json:",omitempty"` // intent | held | cancelling | succeeded | declined | not_sent
 	Limit       int    `json:",omitempty"` // default 50, at most 500
 	Order       string `json:",omitempty"` // an id, for Probe and HintReplay
 	Which       *Which `json:",omitempty"` // for Hints
@@ -50,7 +50,7 @@ type Check struct {
 // Transaction is a row of the ledger, for people. Keys of providers and credentials are never shown whole.
 type Transaction struct {
 	ID, App, Service, Operation, Key, Session, Region string
-	State                                             string // intent | held | succeeded | declined | not_sent
+	State                                             string // intent | held | cancelling | succeeded | declined | not_sent
 	Created, Updated                                  time.Time
 	Attempts                                          []Attempt
 	Status                                            int    // of the stored answer

@@ -22,17 +22,28 @@ type identity struct {
 	ID          string
 	Incarnation string // "" where it knows no cluster
 	Servers     int    // in its list of the cluster; 0 while it waits to be added
+	Members     []string
+	Committed   uint64
 }
 
 func (r *Replica) identity() identity {
-	return identity{ID: r.cfg.ID, Incarnation: r.State().Incarnation, Servers: len(r.servers())}
+	servers := r.servers()
+	who := identity{ID: r.cfg.ID, Incarnation: r.State().Incarnation, Servers: len(servers)}
+	if node := r.raft.Load(); node != nil {
+		who.Committed = node.CommitIndex()
+	}
+	for _, sv := range servers {
+		who.Members = append(who.Members, string(sv.ID))
+	}
+	return who
 }
 
 // greeted is a connection that came in. The first byte tells Raft's messages from a question; raft is shown the end of the latter.
 type greeted struct {
 	net.Conn
-	who   func() identity
-	begun bool
+	who      func() identity
+	stranger bool // it may ask, and no more
+	begun    bool
 }
 
 // Read reads for raft, which is the only reader.
@@ -42,7 +53,10 @@ func (g *greeted) Read(p []byte) (int, error) {
 		return n, err
 	}
 	g.begun = true
-	if p[0] != hello {
+	switch {
+	case p[0] != hello && g.stranger:
+		return 0, io.EOF
+	case p[0] != hello:
 		return n, err
 	}
 	_ = g.Conn.SetWriteDeadline(time.Now().Add(helloFor)) // who does not read is not waited for

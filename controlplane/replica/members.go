@@ -109,9 +109,9 @@ func (r *Replica) Has(id string) bool {
 	return ok
 }
 
-// Member tells whether this node is in the newest list of the cluster that it has. A node that waits to be added is in none.
+// Member tells whether this node is in the newest list of the cluster that it has, or was told of. A node that waits to be added is in none.
 func (r *Replica) Member() bool {
-	return r.Has(r.cfg.ID)
+	return !r.out.Load() && r.Has(r.cfg.ID)
 }
 
 // reform changes the list of servers, once a term's barrier has passed.

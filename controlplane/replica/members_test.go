@@ -76,6 +76,29 @@ func TestANodeJoinsOverTLS(t *testing.T) {
 	c.must(j, weights("x", 2))
 }
 
+// A node that was cut off while it was taken out learns of it when it can ask, and one that is only cut off does not think so.
+func TestANodeLearnsThatItWasTakenOut(t *testing.T) {
+	ca := newAuthority(t)
+	c := start(t, 3, func(_ int, c *Config) { c.TLS = ca.config(c.ID) })
+	l := c.leader()
+	c.must(l, first())
+	gone := (l + 1) % 3
+	c.agree(c.must(l, weights("w", 1)).Index)
+	c.isolate(gone, true)
+	if err := c.nodes[l].Remove(within(t, 5*time.Second), c.peers[gone].ID); err != nil {
+		t.Fatal(err)
+	}
+	if !c.nodes[gone].Member() {
+		t.Fatal("it was told before it could be: the test proves nothing")
+	}
+	c.isolate(gone, false)
+	until(t, "it knows", func() bool { return !c.nodes[gone].Member() && !c.nodes[gone].Ready() })
+	if err := c.nodes[l].Add(within(t, 5*time.Second), c.peers[gone].ID, c.peers[gone].Addr); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is one of them again", func() bool { return c.nodes[gone].Member() && c.nodes[gone].Ready() })
+}
+
 // Whoever sends rubbish to a replica's listener, or a question and nothing more, disturbs nobody.
 func TestRubbishOnTheListener(t *testing.T) {
 	c := start(t, 1, nil)

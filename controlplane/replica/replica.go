@@ -31,6 +31,7 @@ type Replica struct {
 	gate     gate
 	contact  contacts
 	caughtUp atomic.Bool
+	out      atomic.Bool // it was taken out, and others had to say so
 	follower life
 	gauges   gauges
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -27,7 +26,7 @@ type stream struct {
 	servers func() []raft.Server // the cluster as this node knows it
 	who     func() identity
 
-	ready chan net.Conn // TLS only: connections whose peer is proven
+	ready chan *tls.Conn // TLS only: connections whose peer is proven
 	done  chan struct{}
 	work  sync.WaitGroup
 
@@ -38,7 +37,7 @@ type stream struct {
 func newStream(c *Config, ln net.Listener, servers func() []raft.Server) (*stream, error) {
 	s := &stream{
 		Listener: ln, dial: c.Dial, servers: servers,
-		ready: make(chan net.Conn), done: make(chan struct{}), conns: map[net.Conn]struct{}{},
+		ready: make(chan *tls.Conn), done: make(chan struct{}), conns: map[net.Conn]struct{}{},
 	}
 	if s.dial == nil {
 		s.dial = func(ctx context.Context, addr string) (net.Conn, error) {
@@ -51,7 +50,6 @@ func newStream(c *Config, ln net.Listener, servers func() []raft.Server) (*strea
 	s.tls = c.TLS.Clone()
 	s.tls.MinVersion = tls.VersionTLS13
 	s.tls.ClientAuth = tls.RequireAndVerifyClientCert
-	s.tls.VerifyConnection = s.member
 	s.work.Go(s.handshakes)
 	return s, nil
 }
@@ -64,19 +62,16 @@ func loopback(addr net.Addr) error {
 	return fmt.Errorf("replica: %s is not a loopback address: without certificates anybody there could change the cluster", addr)
 }
 
-// member refuses a peer whose certificate names no server of the cluster.
-func (s *stream) member(cs tls.ConnectionState) error {
+// stranger tells whether a peer's certificate names no server of the cluster. It may ask who is here, as one must that was taken out while it
+// was away; raft hears nothing of it.
+func (s *stream) stranger(cs tls.ConnectionState) bool {
 	if len(cs.PeerCertificates) == 0 {
-		return errors.New("replica: the peer shows no certificate")
+		return true
 	}
-	names := certNames(cs.PeerCertificates[0])
-	if len(s.servers()) == 0 {
-		return nil // this node waits to be added, and knows nobody: whoever has a certificate of ours may
-	}
-	if slices.ContainsFunc(s.servers(), func(sv raft.Server) bool { return slices.Contains(names, string(sv.ID)) }) {
-		return nil
-	}
-	return fmt.Errorf("replica: %v is not a server of this cluster", names)
+	names, servers := certNames(cs.PeerCertificates[0]), s.servers()
+	known := func(sv raft.Server) bool { return slices.Contains(names, string(sv.ID)) }
+	// A node that waits to be added knows nobody: whoever has a certificate of ours may talk to it.
+	return len(servers) > 0 && !slices.ContainsFunc(servers, known)
 }
 
 // certNames are the names that a certificate is good for: the DNS names, which verification checks, and no other field.
@@ -143,7 +138,7 @@ func (s *stream) Accept() (net.Conn, error) {
 	}
 	select {
 	case conn := <-s.ready:
-		return &greeted{Conn: conn, who: s.who}, nil
+		return &greeted{Conn: conn, who: s.who, stranger: s.stranger(conn.ConnectionState())}, nil
 	case <-s.done:
 		return nil, net.ErrClosed
 	}
@@ -166,8 +161,7 @@ func (s *stream) connect(ctx context.Context, address, id string) (net.Conn, err
 		return conn, nil
 	}
 	cfg := s.tls.Clone()
-	cfg.ServerName = id
-	cfg.VerifyConnection = nil // the name that is wanted is proven by that alone; one that waits to be added is in no list yet
+	cfg.ServerName = id // proven by that alone; one that waits to be added is in no list yet
 	proven := tls.Client(conn, cfg)
 	if err := proven.HandshakeContext(ctx); err != nil {
 		conn.Close()

@@ -36,6 +36,9 @@ func (r *Replica) follow() {
 	go func() {
 		defer close(r.follower.ended)
 		defer node.DeregisterObserver(watch)
+		var beside sync.WaitGroup
+		defer beside.Wait()
+		beside.Go(func() { r.wonder(ctx) })
 		r.run(ctx, seen)
 	}()
 }

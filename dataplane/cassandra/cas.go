@@ -25,22 +25,29 @@ func (s *Store) cas(ctx context.Context, statement string, values ...any) (appli
 func (s *Store) casAt(ctx context.Context, level gocql.Consistency, statement string, values ...any) (applied bool, row map[string]any, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Resolve)
 	defer cancel()
+	if s.opts.test.commit != 0 {
+		level = s.opts.test.commit
+	}
 	sent := false
+	var told error // what the server said last: a deadline of ours tells less
 	for attempt := 0; ; attempt++ {
 		applied, row, err = s.try(ctx, level, statement, values)
 		if err == nil {
 			return applied, row, nil
 		}
 		sent = sent || !unsent(err) && !hopeless(err)
+		if c := counted(err); c != err || told == nil {
+			told = c
+		}
 		if hopeless(err) || !pause(ctx, attempt) {
 			break
 		}
 		level = gocql.Quorum
 	}
 	if !sent {
-		return false, nil, fmt.Errorf("%w: %w", ErrNotWritten, err)
+		return false, nil, fmt.Errorf("%w: %w", ErrNotWritten, told)
 	}
-	return false, nil, fmt.Errorf("%w: %w", ErrUnknown, err)
+	return false, nil, fmt.Errorf("%w: %w", ErrUnknown, told)
 }
 
 // try sends a conditional write once. (The driver's MapScanCAS panics on an answer without [applied].)

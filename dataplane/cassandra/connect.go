@@ -129,10 +129,17 @@ func (s *Store) often(ctx context.Context, f func(context.Context) error) error 
 
 // patiently is often, for as long as ctx lasts.
 func patiently(ctx context.Context, f func(context.Context) error) error {
+	var told error // what the server said last of copies that are missing: a deadline of ours tells less
 	for attempt := 0; ; attempt++ {
 		err := f(ctx)
-		if err == nil || errors.Is(err, gocql.ErrNotFound) || hopeless(err) || !pause(ctx, attempt) {
+		if err == nil || errors.Is(err, gocql.ErrNotFound) || hopeless(err) {
 			return err
+		}
+		if c := counted(err); c != err || told == nil {
+			told = c
+		}
+		if !pause(ctx, attempt) {
+			return told
 		}
 	}
 }

@@ -146,7 +146,7 @@ func (s *Store) step(ctx context.Context, n int) (row step, err error) {
 }
 
 func (r step) half(n int) error {
-	return fmt.Errorf("%w: number %d was begun at %s and has not ended; when no process is at it any more, open the store once with Resume",
+	return fmt.Errorf("%w: number %d was begun at %s and has not ended; when no process is at it any more, open the store once with Migrate and Resume (migrate=true&resume=true in --store)",
 		ErrHalfMigrated, n, r.since.UTC().Format(time.RFC3339))
 }
 
@@ -175,7 +175,7 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	var name string
 	err := s.read(ctx, gocql.One, "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'migration'", s.opts.Ledger).Scan(&name)
 	if errors.Is(err, gocql.ErrNotFound) {
-		return fmt.Errorf("%w: there is no keyspace %s of Segue: open the store once with Migrate", ErrNoSchema, s.opts.Ledger)
+		return fmt.Errorf("%w: there is no keyspace %s of Segue: open the store once with Migrate (migrate=true in --store)", ErrNoSchema, s.opts.Ledger)
 	}
 	if err != nil {
 		return fmt.Errorf("cassandra: schema: %w", err)
@@ -184,7 +184,7 @@ func (s *Store) checkSchema(ctx context.Context) error {
 		row, err := s.step(ctx, n+1)
 		switch {
 		case errors.Is(err, gocql.ErrNotFound):
-			return fmt.Errorf("%w: migration %d (%s) is missing: open the store once with Migrate", ErrNoSchema, n+1, m.name)
+			return fmt.Errorf("%w: migration %d (%s) is missing: open the store once with Migrate (migrate=true in --store)", ErrNoSchema, n+1, m.name)
 		case err != nil:
 			return err
 		case row.state != done:

@@ -87,8 +87,9 @@ type Options struct {
 
 // hooks are for tests: they count what the server does, and lose its answers.
 type hooks struct {
-	trace gocql.Tracer
-	dial  gocql.Dialer
+	trace  gocql.Tracer
+	dial   gocql.Dialer
+	commit gocql.Consistency // of first tries; 0: as it should be
 }
 
 // Login is how one is let in. However it is printed, the password is not.

@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/gocql/gocql"
 
+	"segue/dataplane/ledger"
 	"segue/dataplane/ledger/ledgertest"
 	"segue/dataplane/session"
 )
@@ -207,3 +209,31 @@ func list(all []*gocql.HostInfo) gocql.NextHost {
 
 // fixedID was taken down when the table was first published.
 const fixedID = "ffe2f673-0190-57ce-a582-a10df7946a4d"
+
+// TestCounted: the server's word on how many copies answer comes with the error.
+func TestCounted(t *testing.T) {
+	for _, err := range []error{
+		&gocql.RequestErrUnavailable{Alive: 1, Required: 2}, &gocql.RequestErrWriteTimeout{Received: 1, BlockFor: 2},
+		&gocql.RequestErrReadTimeout{Received: 1, BlockFor: 2}, &gocql.RequestErrCASWriteUnknown{Received: 1, BlockFor: 2},
+	} {
+		var q *ledger.NoQuorum
+		if got := counted(err); !errors.As(got, &q) || q.Alive != 1 || q.Needed != 2 || !errors.Is(got, err) {
+			t.Errorf("%T: %v", err, got)
+		}
+	}
+	if err := errors.New("no route"); counted(err) != err {
+		t.Error("another error is counted")
+	}
+	calls := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	err := patiently(ctx, func(ctx context.Context) error {
+		if calls++; calls == 1 {
+			return &gocql.RequestErrUnavailable{Alive: 1, Required: 2}
+		}
+		cancel()
+		return ctx.Err()
+	})
+	if q := (*ledger.NoQuorum)(nil); !errors.As(err, &q) {
+		t.Errorf("the deadline hides what the server said: %v", err)
+	}
+}

@@ -226,7 +226,7 @@ func count(t *testing.T, table string) (n int) {
 
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); !f(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(4 * time.Minute); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not so in time: %s", what)
 		}
@@ -313,7 +313,7 @@ func TestSchema(t *testing.T) {
 		t.Helper()
 		must(t, patiently(t.Context(), func(ctx context.Context) error { return shared.store.query(ctx, gocql.Quorum, statement).Exec() }))
 	}
-	refused("nothing is there", ErrNoSchema, "open the store once with Migrate")
+	refused("nothing is there", ErrNoSchema, "migrate=true in --store")
 	o.Migrate = true
 	all := migrations
 	migrations = all[:1] // as the first version did
@@ -341,7 +341,8 @@ func TestSchema(t *testing.T) {
 	o.Migrate = false
 	shut(t, open(t, o))
 	exec("UPDATE ledger_b.migration SET state = 'begun' WHERE n = 1 IF EXISTS")
-	refused("half migrated", ErrHalfMigrated, "open the store once with Resume")
+	refused("half migrated", ErrHalfMigrated, "migrate=true&resume=true in --store")
+	shows(t, o, "tables", Wrong, "number 1 was begun at", "migrate=true&resume=true")
 	o.Migrate, o.Resume = true, true
 	shut(t, open(t, o))
 	o.Migrate, o.Resume = false, false
@@ -369,6 +370,8 @@ func TestRefusesPeriodic(t *testing.T) {
 		}
 	}()
 	s := open(t, Options{Hosts: c.Hosts(), Migrate: true})
+	shows(t, Options{Hosts: c.Hosts()}, "settings", Wrong, "commitlog_sync is periodic", "commitlog_sync: group")
+	shows(t, Options{Hosts: c.Hosts()}, "settings", Wrong, "paxos_variant is v1", "paxos_variant: v2")
 	tx := ledgertest.Sample(1)
 	_, _, err = s.Ledger().Claim(t.Context(), tx)
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "commitlog_sync is periodic") || !strings.Contains(err.Error(), "paxos_variant is v1") {
@@ -409,6 +412,46 @@ func TestLook(t *testing.T) {
 	if _, err := Open(t.Context(), Options{Hosts: []string{"127.0.250.1"}}); err == nil || !strings.Contains(err.Error(), "no node lets us in, of [127.0.250.1]") {
 		t.Errorf("nobody there: %v", err)
 	}
+}
+
+// TestExamine: what a survey of a real node shows, and that measuring it leaves nothing that anybody sees.
+func TestExamine(t *testing.T) {
+	o := Options{Hosts: one(t), Datacenter: "dc1"}
+	empty(t)
+	shows(t, o, "nodes", Fine, "1 nodes in 1 data centres answer", "")
+	shows(t, o, "tables", Fine, "2 migrations", "")
+	shows(t, o, "copies", Note, "ledger: 1 in all", "three data centres")
+	shows(t, o, "repair", Note, "no repair of the transactions is known", "nodetool repair")
+	shows(t, o, "claim", Fine, "a claim takes ", "")
+	must(t, shared.store.query(t.Context(), gocql.One, "INSERT INTO system_distributed.repair_history (keyspace_name, columnfamily_name, id, finished_at) VALUES ('ledger', 'tx', now(), ?)",
+		time.Now().Add(-50*time.Hour)).Exec())
+	shows(t, o, "repair", Fine, "ended 50h", "")
+	s := open(t, o)
+	if rows, err := s.Ledger().Recent(t.Context(), ledger.Query{}); err != nil || len(rows) > 0 {
+		t.Errorf("it left %d rows to be seen: %v", len(rows), err)
+	}
+	ahead := o
+	ahead.Now = func() time.Time { return time.Now().Add(-3 * time.Second) }
+	shows(t, ahead, "clock", Wrong, "its clock is 3", "NTP")
+	none := o
+	none.Ledger = "nobody"
+	shows(t, none, "tables", Wrong, "there is no keyspace nobody", "migrate=true")
+}
+
+// shows wants a finding of a survey.
+func shows(t *testing.T, o Options, check string, state State, says, fix string) {
+	t.Helper()
+	survey, err := Examine(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := survey.Findings()
+	for _, f := range found {
+		if f.Check == check && f.State == state && strings.Contains(f.Says, says) && strings.Contains(f.Fix, fix) {
+			return
+		}
+	}
+	t.Errorf("no %s %s %q → %q in %+v", state, check, says, fix, found)
 }
 
 // TestCost counts, by the server's own tracing, what the normal path costs: two lightweight transactions, one of them before the send.

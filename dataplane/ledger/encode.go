@@ -12,7 +12,7 @@ import (
 
 // rowVersion is the form in which rows are written. A reader refuses newer ones: it would drop what it does not know at the next write.
 // Older ones are read for ever.
-const rowVersion = 3 // 1 had neither Course nor Fence, 2 no Value
+const rowVersion = 4 // 1 had neither Course nor Fence, 2 no Value, 3 no ids of the provider's own
 
 // MaxRow bounds an encoded row: the largest answer that is kept, its headers and sixteen attempts fit in well.
 const MaxRow = 1 << 20
@@ -90,7 +90,7 @@ func Decode(b []byte) (*Transaction, error) {
 func EncodeObject(o Object) ([]byte, error) {
 	w := writer{b: make([]byte, 0, 128)}
 	w.byte(rowVersion)
-	w.texts(o.App, o.Service, o.ID, o.Provider, o.Account, o.Transaction)
+	w.texts(o.App, o.Service, o.ID, o.Provider, o.Account, o.Transaction, o.Theirs)
 	if len(w.b) > MaxRow {
 		return nil, ErrTooLarge
 	}
@@ -105,6 +105,7 @@ func DecodeObject(b []byte) (Object, error) {
 	}
 	var o Object
 	r.texts(&o.App, &o.Service, &o.ID, &o.Provider, &o.Account, &o.Transaction)
+	r.theirs(&o.Theirs)
 	if err := r.end(); err != nil {
 		return Object{}, err
 	}
@@ -196,7 +197,7 @@ func (w *writer) answer(a *StoredAnswer) {
 	w.texts(a.KeyID)
 	w.b = append(w.b, a.Hash[:]...)
 	w.flag(a.Kept)
-	w.texts(a.ObjectID)
+	w.texts(a.ObjectID, a.Theirs)
 }
 
 func (r *reader) attempt() Attempt {
@@ -262,5 +263,13 @@ func (r *reader) answer() *StoredAnswer {
 	copy(a.Hash[:], r.take(len(a.Hash)))
 	a.Kept = r.flag()
 	r.texts(&a.ObjectID)
+	r.theirs(&a.Theirs)
 	return a
+}
+
+// theirs reads an object's id as its provider knows it, which older rows did not tell apart.
+func (r *reader) theirs(id *string) {
+	if r.version > 3 {
+		r.texts(id)
+	}
 }

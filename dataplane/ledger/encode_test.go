@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -23,7 +24,7 @@ func full() *Transaction {
 		{ID: "at_1", Provider: "stripe", Account: "acct", Endpoint: "https://a", ProviderKey: "order-7", Reference: "tx_1-0", Contract: [32]byte{3}, IntentAt: noon, SendBy: 2 * time.Second, Outcome: NotSent, Sends: 1, Error: "connection_refused", Elapsed: time.Millisecond},
 		{ID: "at_2", Provider: "adyen", IntentAt: noon.Add(time.Second + 7), Outcome: Succeeded, Sends: 2, Status: 201, Elapsed: -1},
 	}
-	t.Answer = &StoredAnswer{Status: 201, Header: message.Header{{Name: "A", Value: "b"}, {Name: "A", Value: ""}}, Sealed: []byte{0, 1}, KeyID: "k", Hash: [32]byte{5}, Kept: true, ObjectID: "ch_1"}
+	t.Answer = &StoredAnswer{Status: 201, Header: message.Header{{Name: "A", Value: "b"}, {Name: "A", Value: ""}}, Sealed: []byte{0, 1}, KeyID: "k", Hash: [32]byte{5}, Kept: true, ObjectID: "ch_1", Theirs: "psp_1"}
 	t.Attempts[0].Fence = Fence{How: ByWindow, Cancel: true, Late: true, Quiet: noon.Add(3), Absent: noon.Add(time.Hour)}
 	t.Told, t.Kept, t.ExecuteBy, t.Adopted, t.Compensates = true, true, noon.Add(9), 1, "at_0"
 	t.Value = policy.Value{Minor: 1290, Currency: "EUR"}
@@ -54,7 +55,7 @@ func TestEncode(t *testing.T) {
 	if got, err := Decode(encoded(t, elsewhere)); err != nil || !got.Created.Equal(noon) {
 		t.Errorf("a time of another zone: %v %v", got.Created, err)
 	}
-	o := Object{"default", "payments", "ch_1", "stripe", "acct", "tx_1"}
+	o := Object{"default", "payments", "ch_1", "stripe", "acct", "tx_1", "psp_1"}
 	b, err := EncodeObject(o)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +67,7 @@ func TestEncode(t *testing.T) {
 
 // TestFormat holds the bytes of the present version.
 func TestFormat(t *testing.T) {
-	want, err := os.ReadFile("testdata/row-v3.hex")
+	want, err := os.ReadFile("testdata/row-v4.hex")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,18 +78,42 @@ func TestFormat(t *testing.T) {
 
 // TestOldRows reads what earlier versions wrote: rows that are on disks must be read for ever.
 func TestOldRows(t *testing.T) {
-	b, err := os.ReadFile("testdata/row-v1.hex")
+	third := full()
+	third.Answer.Theirs = ""
+	oldRow(t, 3, third)
+	second := full()
+	second.Answer.Theirs, second.Value = "", policy.Value{}
+	oldRow(t, 2, second)
+	first := full()
+	first.Answer.Theirs, first.Value = "", policy.Value{}
+	first.Course = Course{Epoch: first.Epoch}
+	for i := range first.Attempts {
+		first.Attempts[i].Fence = Fence{}
+	}
+	oldRow(t, 1, first)
+	o := Object{"default", "payments", "ch_1", "stripe", "acct", "tx_1", ""}
+	ob, err := EncodeObject(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ob = ob[:len(ob)-1] // they ended before Theirs, which is empty
+	for _, version := range []byte{1, 2, 3} {
+		ob[0] = version
+		if got, err := DecodeObject(ob); err != nil || got != o {
+			t.Errorf("an object of version %d: %+v %v", version, got, err)
+		}
+	}
+}
+
+// oldRow reads the stored row of a version.
+func oldRow(t *testing.T, version byte, want *Transaction) {
+	b, err := os.ReadFile(fmt.Sprintf("testdata/row-v%d.hex", version))
 	if err != nil {
 		t.Fatal(err)
 	}
 	old, err := hex.DecodeString(strings.TrimSpace(string(b)))
-	if err != nil || old[0] != 1 {
+	if err != nil || old[0] != version {
 		t.Fatalf("the stored row: %v", err)
-	}
-	want := full()
-	want.Course = Course{Epoch: want.Epoch}
-	for i := range want.Attempts {
-		want.Attempts[i].Fence = Fence{}
 	}
 	got, err := Decode(old)
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -105,15 +130,6 @@ func TestOldRows(t *testing.T) {
 		if err := errOf(Decode(old[:cut])); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("%d of %d bytes were read as a row", cut, len(old))
 		}
-	}
-	o := Object{"default", "payments", "ch_1", "stripe", "acct", "tx_1"}
-	ob, err := EncodeObject(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ob[0] = 1 // objects look the same in both
-	if got, err := DecodeObject(ob); err != nil || got != o {
-		t.Errorf("an old object: %+v %v", got, err)
 	}
 }
 

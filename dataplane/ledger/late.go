@@ -1,7 +1,7 @@
 package ledger
 
 // cameToLight tells whether e shows the execution of an attempt that is not the transaction's outcome and had been closed. What an
-// answer says of an attempt that its own answer closed, or a cancel, is no such thing: it is a late word.
+// answer says of an attempt that its own answer closed is no such thing: it is a late word.
 func (t *Transaction) cameToLight(e Evidence) bool {
 	if e.Outcome != Succeeded {
 		return false
@@ -12,14 +12,31 @@ func (t *Transaction) cameToLight(e Evidence) bool {
 	}
 	a := &t.Attempts[i]
 	switch {
-	case a.How == ByCancel && (e.Kind <= FromStaleSend || e.Kind == FromWebhook):
-		return false // what was executed before the cancel voided it is told late: a lookup says what became of it since
+	case a.How == ByCancel && !t.news(e, i):
+		return false
 	case i == len(t.Attempts)-1:
 		return t.State == DoneSucceeded || t.State == Refused && t.Told
 	case e.Kind == FromAnswer, e.Kind == FromTimeout, e.Kind == FromStaleSend:
 		return a.How == ByWindow || a.How == ByOperator || a.How == ByPolicy
 	default:
 		return true
+	}
+}
+
+// news tells whether e can speak of a time after a cancel had voided attempt i. What was executed and then voided is told late, too: by an
+// answer, by a webhook, by a lookup that was begun before.
+func (t *Transaction) news(e Evidence, i int) bool {
+	switch e.Kind {
+	case FromLookup:
+		closed := t.Updated
+		if i+1 < len(t.Attempts) {
+			closed = t.Attempts[i+1].IntentAt // it was closed by the write that began this one
+		}
+		return e.Begun.After(closed.Add(skew))
+	case FromStatement, FromOperator:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -33,6 +50,14 @@ func (t *Transaction) outcomeOf() int {
 	default:
 		return len(t.Attempts) - 1
 	}
+}
+
+// Settled is the attempt whose outcome is the transaction's: the current one, or an earlier one whose late execution was adopted.
+func (t *Transaction) Settled() *Attempt {
+	if i := t.outcomeOf(); i >= 0 {
+		return &t.Attempts[i]
+	}
+	return t.Current()
 }
 
 func (t *Transaction) index(attempt string) int {

@@ -52,4 +52,5 @@ type Object struct {
 	App, Service, ID  string
 	Provider, Account string
 	Transaction       string
+	Theirs            string // its id at the provider, where that is not ID
 }

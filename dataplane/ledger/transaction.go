@@ -132,6 +132,7 @@ type StoredAnswer struct {
 	Hash     [32]byte
 	Kept     bool
 	ObjectID string // the object that the effect created
+	Theirs   string // and its id at the provider, where the caller is shown another; else empty
 }
 
 // MaxAnswer is the largest answer body that is stored.

@@ -30,6 +30,19 @@ func Wait(prefer string) (time.Duration, bool) {
 	return 0, false
 }
 
+// RespondAsync tells whether a Prefer header has the preference respond-async (RFC 7240): a 202 is welcome.
+func RespondAsync(prefer string) bool {
+	for prefer != "" {
+		var one string
+		one, prefer = cutOutsideQuotes(prefer, ',')
+		one, _ = cutOutsideQuotes(one, ';')
+		if strings.EqualFold(strings.Trim(one, " \t"), "respond-async") {
+			return true
+		}
+	}
+	return false
+}
+
 // cutOutsideQuotes cuts s at the first sep that no quoted string holds.
 func cutOutsideQuotes(s string, sep byte) (before, after string) {
 	quoted := false

@@ -34,6 +34,7 @@ type delivery struct {
 	fault  policy.Fault
 	start  time.Time
 	result Result
+	heard  *policy.Heard // mapped calls: as the application made it
 }
 
 // deliver passes resp on. Its body may still be cut: until it ended by its framing, the outcome is unknown.
@@ -64,6 +65,9 @@ func (d *delivery) deliver(resp *http.Response) Result {
 	b := stream{from: resp, prefix: prefix, ended: ended || resp.Body == http.NoBody}
 	b.room, _ = d.client.buffers.Get().(*[bufferSize]byte)
 	defer d.giveBack(&b)
+	if d.call.Mapping != nil {
+		return d.translate(resp, &b, class, outcome)
+	}
 	if d.call.Read && !b.starts() {
 		return d.cut("http_response_incomplete", ErrCut)
 	}
@@ -133,11 +137,7 @@ func (d *delivery) classify(resp *http.Response, prefix []byte, now time.Time) (
 	c, o := d.call.Candidate.Classify(resp.StatusCode, code)
 	class, outcome := classOf(c), outcomeOf(o)
 	if class == health.Limited || resp.StatusCode == http.StatusServiceUnavailable {
-		name := contract.RetryAfter
-		if name == "" {
-			name = "Retry-After"
-		}
-		d.result.Sample.RetryAfter = message.RetryAfter(resp.Header.Get(name), now)
+		d.result.Sample.RetryAfter = message.RetryAfter(resp.Header.Get(retryHeader(contract)), now)
 	}
 	return class, outcome
 }

@@ -59,7 +59,7 @@ func (c *Client) LookUp(ctx context.Context, q *Question) Finding {
 	item := l.Read(a.Status, a.Body, q.Attempt.Reference, q.Candidate.Contract.ObjectID)
 	f.ObjectID = item.ID
 	q.show(&f, item.Shows)
-	if f.Evidence.Outcome == ledger.Succeeded && l.Answer != 0 {
+	if f.Evidence.Outcome == ledger.Succeeded && l.Answer != 0 && q.Candidate.Mapped(q.Operation) == nil { // in another API's words nobody can tell it without the call
 		f.Evidence.Status = l.Answer
 		f.Answer = &message.Answer{Status: l.Answer, Header: message.Header{{Name: "Content-Type", Value: "application/json"}}, Body: item.Body}
 	}
@@ -100,7 +100,7 @@ func (q *Question) cannot(match string, of []string) error {
 	why := ""
 	p, a := q.Candidate, q.Attempt
 	switch {
-	case match == "" || len(of) > 0 && !slices.Contains(of, q.Operation):
+	case match == "" || len(of) > 0 && !slices.Contains(of, q.Candidate.OperationThere(q.Operation)):
 		why = "its contract has no such question for " + q.Operation
 	case a.Reference == "":
 		why = "the request carried no reference of ours"

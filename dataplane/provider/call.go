@@ -16,9 +16,12 @@ type Call struct {
 	Operation string
 	Request   *message.Request
 	Read      bool
-	Key       string        // idempotency key for the provider; "": none is sent
-	Reference string        // our reference, put into the request where the contract has a place for it; "": the bytes are the caller's alone
-	PerTry    time.Duration // to the first byte of the answer; the context's deadline holds too
+	Key       string         // idempotency key for the provider; "": none is sent
+	Reference string         // our reference, put into the request where the contract has a place for it; "": the bytes are the caller's alone
+	Mapping   *policy.Mapped // how the operation is made there, where the provider has another API than the application speaks; nil: as it came
+	Object    string         // mapped: the provider's own id of the object that the call is about
+	Session   string         // mapped: the application's
+	PerTry    time.Duration  // to the first byte of the answer; the context's deadline holds too
 	RequestID string
 	// Guard is asked right before the first byte leaves, with the connection in hand; an error means that nothing is sent
 	// (the outcome is not_sent, error stale_send). nil: always.
@@ -32,6 +35,7 @@ type Result struct {
 	Sample  health.Sample
 	Error   string // RFC 9209 token: connection_refused, dns_error, tls_protocol_error, http_response_timeout, http_response_incomplete …; "" if answered
 	Status  int    // 0: no answer
+	Theirs  string // mapped: the provider's own id of what was made
 	Begun   bool   // reply.Begin was called: bytes may have reached the caller
 	Elapsed time.Duration
 	Err     error // for the log; never shown to callers

@@ -37,7 +37,7 @@ const (
 	holdFor        = 250 * time.Millisecond // that the header of a read's answer waits for the body's first bytes
 	bufferSize     = 32 << 10               // read from a provider at once
 	defaultPerTry  = 30 * time.Second
-	userTimeout    = 20 * time.Second // TCP gives up on bytes that the provider did not acknowledge
+	UserTimeout    = 20 * time.Second // TCP gives up on bytes that the provider did not acknowledge
 )
 
 // Client sends calls to providers. It is safe for use by many goroutines.

@@ -13,17 +13,22 @@ import (
 // Refers tells whether a request of an operation can carry our reference to a candidate: the contract says where, it is a request that
 // can be read, and the caller does not use the field himself (unless the contract says that ours wins). Only then can it be looked up.
 func Refers(p *policy.Candidate, operation string, r *message.Request) bool {
-	_, _, ok := refer(p, operation, r, "x")
+	if m := p.Mapped(operation); m != nil { // what its program makes has a place for it, or is not sent
+		_, _, ok := p.Contract.Carrier(m.To.Name)
+		return ok && !onBehalf(r.Header)
+	}
+	_, _, ok := refer(p, operation, r, "x", false)
 	return ok
 }
 
-// refer is what a request becomes with our reference in it: another body, or another header line.
-func refer(p *policy.Candidate, operation string, r *message.Request, reference string) (body []byte, line message.Field, ok bool) {
+// refer is what a request becomes with our reference in it: another body, or another header line. ours: the request is of our making, and
+// nothing of the caller's stands there.
+func refer(p *policy.Candidate, operation string, r *message.Request, reference string, ours bool) (body []byte, line message.Field, ok bool) {
 	by, wins, ok := p.Contract.Carrier(operation)
 	if !ok || reference == "" || onBehalf(r.Header) {
 		return nil, message.Field{}, false
 	}
-	over := wins == policy.OursWins
+	over := ours || wins == policy.OursWins
 	if by.In == "header" {
 		return nil, message.Field{Name: http.CanonicalHeaderKey(by.Name), Value: reference}, over || !r.Header.Has(by.Name)
 	}
@@ -43,7 +48,7 @@ func referred(call *Call) (*Call, error) {
 	if call.Reference == "" {
 		return call, nil
 	}
-	body, line, ok := refer(call.Candidate, call.Operation, call.Request, call.Reference)
+	body, line, ok := refer(call.Candidate, call.Operation, call.Request, call.Reference, call.Mapping != nil)
 	if !ok {
 		return nil, fmt.Errorf("provider %s: the request cannot carry our reference", call.Candidate.Provider)
 	}

@@ -45,9 +45,17 @@ func (c *Client) send(ctx context.Context, call *Call, to message.Reply, start t
 	f := newFlight(ctx, call, c.idle)
 	defer f.end()
 	d := delivery{client: c, call: call, to: to, flight: f, start: start, fault: c.drills.draw(call.Candidate.Provider, start)}
+	if call.Mapping != nil {
+		d.heard = heard(call)
+	}
 	switch d.fault.Kind {
 	case policy.FaultRefuse, policy.FaultStatus, policy.FaultHang:
 		return d.feign()
+	}
+	if call.Mapping != nil {
+		if call, d.result = d.speak(ctx); call == nil {
+			return d.result
+		}
 	}
 	req, token, err := c.request(f, call, start)
 	if err != nil { // it is ours, but the provider is of no use until it is mended

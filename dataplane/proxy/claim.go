@@ -49,8 +49,11 @@ func (x *Exchange) load(ctx context.Context) (*ledger.Transaction, error) {
 
 // known says what a call under a key that has a row may do: nothing but what rule 11 of the ledger allows.
 func (x *Exchange) known(t *ledger.Transaction, mine bool) error {
+	if t.Planted() { // it only kept a claim from coming late
+		t.Operation, t.Print = x.op.Name, ledger.Print{Fingerprint: x.work.fingerprint, FingerprintV: ledger.FingerprintVersion}
+	}
 	if t.FingerprintV != ledger.FingerprintVersion {
-		return unknown(t) // made by other rules: whether it is the same request cannot be told
+		return x.unknown(t) // made by other rules: whether it is the same request cannot be told
 	}
 	if t.Fingerprint != x.work.fingerprint {
 		return keyReused(t)
@@ -63,20 +66,20 @@ func (x *Exchange) known(t *ledger.Transaction, mine bool) error {
 			return inProgress(t)
 		}
 		return x.reopen(t)
-	case ledger.Intent, ledger.Held:
+	case ledger.Intent, ledger.Held, ledger.Cancelling:
 		if !mine || x.elsewhereLive(t) {
 			return inProgress(t)
 		}
 		return x.takeOver(t)
 	default:
-		return unknown(t)
+		return x.unknown(t)
 	}
 }
 
 // elsewhereLive tells whether another agent that shares the store may have an exchange under this key right now: the row is in Intent
 // by its run, and young enough.
 func (x *Exchange) elsewhereLive(t *ledger.Transaction) bool {
-	return t.State == ledger.Intent && t.Run != x.proxy.cfg.Run &&
+	return t.State != ledger.Held && t.Run != x.proxy.cfg.Driver.RunID() &&
 		x.call.Arrived.Before(t.Updated.Add(settle.SendBy+x.svc.Attempts.Deadline))
 }
 
@@ -85,6 +88,9 @@ func (x *Exchange) replay(t *ledger.Transaction) error {
 	x.work.tx = t
 	x.told.outcome = t.Current().Outcome
 	if t.Answer == nil || !t.Answer.Kept {
+		if t.Answer == nil || t.Answer.Status == 0 {
+			return notKept(t, noAnswer)
+		}
 		return notKept(t, "it was larger than what is stored")
 	}
 	header, body, err := x.proxy.cfg.Vault.Answer(t)
@@ -110,38 +116,42 @@ func (x *Exchange) hops(t *ledger.Transaction) {
 // reopen lets a new request try again what was proven not executed.
 func (x *Exchange) reopen(t *ledger.Transaction) error {
 	if len(t.Attempts) >= ledger.MaxAttempts {
-		return keyExhausted(t)
+		return x.tellUnsent(t, keyExhausted(t))
 	}
 	x.work.tx, x.work.old = t, true
 	return nil
 }
 
-// takeOver lets the caller's retry send an open row's request once more: only where the ledger says so (the provider enforces keys and
-// remembers this one), and only as the very same request.
+// takeOver lets the caller's retry go on with an open row, as the ledger says: send the very same request once more where the provider
+// enforces keys and remembers this one; else look, wait or cancel as far as the contract goes.
 func (x *Exchange) takeOver(t *ledger.Transaction) error {
 	i := x.same(t)
 	if i < 0 {
-		return unknown(t)
+		return x.unknown(t)
 	}
-	a, keys := t.Current(), x.svc.Candidates[i].Contract.Keys
-	step := ledger.Next(t, ledger.Evidence{Attempt: a.ID, Kind: ledger.FromTimeout, Outcome: ledger.Unknown, Error: a.Error, Redrive: a.Sends > 1},
-		ledger.Circumstances{
-			Now: x.call.Arrived, Live: true, Deadline: x.clock.deadline, Enforced: keys.Enforced, KeyLife: keys.Life,
-			MaxTries: x.svc.Attempts.Max, MaxSends: a.Sends + 1, Run: t.Run,
-		})
-	if step.Kind != ledger.Redrive {
-		return unknown(t)
+	a := t.Current()
+	c := x.proxy.cfg.Driver.For(t, x.svc.Candidates[i], x.op, x.call.Request.Header)
+	c.Now, c.Live, c.Deadline, c.MaxTries, c.MaxSends = x.call.Arrived, true, x.clock.deadline, x.svc.Attempts.Max, a.Sends+1
+	c.Before, c.Run = len(t.Attempts), t.Run
+	e := ledger.Evidence{Attempt: a.ID, Kind: ledger.FromTimer, Outcome: ledger.Unknown}
+	switch step := ledger.Next(t, e, c); step.Kind {
+	case ledger.Redrive:
+		x.work.redrive = true
+	case ledger.Hold:
+		return x.unknown(t)
+	default:
+		x.work.resume, x.work.candidate = true, i
 	}
-	x.work.tx, x.work.old, x.work.redrive = t, true, true
+	x.work.tx, x.work.old = t, true
 	x.facts.Owner, x.talk.owned = int8(i), len(x.op.Follows) > 0 // nobody else is eligible
 	return nil
 }
 
-// same returns the candidate that is what the open attempt was sent to, or -1.
+// same returns the candidate in whose account the open attempt was sent, or -1.
 func (x *Exchange) same(t *ledger.Transaction) int {
 	a := t.Current()
 	for i, c := range x.svc.Candidates {
-		if c.Provider == a.Provider && ledger.Account(c, x.call.Request.Header) == a.Account && c.Endpoint == a.Endpoint && c.Digest == a.Contract {
+		if c.Provider == a.Provider && ledger.Account(c, x.call.Request.Header) == a.Account {
 			return i
 		}
 	}
@@ -154,6 +164,9 @@ func (p *Proxy) claim(ctx context.Context, x *Exchange) error {
 		return nil
 	}
 	before := x.now()
+	if err := p.cfg.Driver.Lease(); err != nil {
+		return unwritable(err)
+	}
 	if err := x.intend(before); err != nil {
 		return err
 	}
@@ -164,27 +177,50 @@ func (p *Proxy) claim(ctx context.Context, x *Exchange) error {
 		return err
 	}
 	x.work.entry = p.log.open(x)
-	x.work.entry.decided(x, &x.decision)
+	if !x.work.resume {
+		x.work.entry.decided(x, &x.decision)
+	}
 	return nil
 }
 
 // intend makes the row that says: this may have been sent.
 func (x *Exchange) intend(now time.Time) error {
-	d, w := x.proxy.cfg.Driver, x.winner()
-	if x.work.redrive {
+	d := x.proxy.cfg.Driver
+	switch {
+	case x.work.resume:
+		d.Resume(x.work.tx, now)
+		return nil
+	case x.work.redrive:
 		x.work.begun = d.Resend(x.work.tx, now)
 		return nil
 	}
+	w := x.winner()
 	if !x.work.old {
 		x.work.tx = ledger.New(d.NewID(now), x.work.keys[0], x.op.Name, x.work.fingerprint, now)
 		x.work.tx.Value = x.work.value
 	}
 	x.work.tx.Session = x.talk.key.ID
+	if x.op.Leave.Keep && !x.work.old && d.Keeps(x.op, w, x.call.Request) {
+		x.work.tx.Kept, x.work.tx.ExecuteBy = true, x.clock.deadline
+		if x.op.Leave.ExecuteBy > 0 {
+			x.work.tx.ExecuteBy = now.Add(x.op.Leave.ExecuteBy)
+		}
+	}
 	var err error
 	if x.work.begun, err = d.Intend(x.work.tx, w, x.call.Request, now); err != nil {
-		return unknown(x.work.tx) // the row is not what recall took it for: nothing is sent on a guess
+		return x.unknown(x.work.tx) // the row is not what recall took it for: nothing is sent on a guess
 	}
 	return nil
+}
+
+// keep writes the request beside the claim, where the policy says so: both are durable before the send, by one group commit.
+func (x *Exchange) keep(ctx context.Context) <-chan error {
+	if !x.work.tx.Kept {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- x.proxy.cfg.Driver.Keep(context.WithoutCancel(ctx), x.work.tx, x.call.Request) }() // awaited by write
+	return done
 }
 
 // write makes the row durable, whatever the caller does meanwhile.
@@ -199,7 +235,11 @@ func (x *Exchange) write(ctx context.Context) error {
 		// killpoint: retry.taken
 		return nil
 	}
+	kept := x.keep(ctx)
 	current, err := x.proxy.cfg.Driver.Claim(ctx, x.work.tx)
+	if kept != nil {
+		err = errors.Join(err, <-kept)
+	}
 	switch {
 	case err != nil:
 		x.work.tx = nil // it is nowhere: the problem names no transaction

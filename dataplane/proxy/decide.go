@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"segue/controlplane/health"
+	"segue/dataplane/ledger"
 	"segue/dataplane/message"
 	"segue/dataplane/route"
 )
@@ -17,13 +18,46 @@ func (p *Proxy) decide(_ context.Context, x *Exchange) error {
 		p.cfg.Board.Preview(&x.decision, x.svc.Service, &x.facts, x.call.Arrived)
 		return x.send(dryRun(x))
 	}
+	if x.work.resume { // it is about an attempt that was made: its provider is chosen already
+		return nil
+	}
 	permit, ok := p.cfg.Board.Choose(&x.decision, x.svc.Service, &x.facts, x.call.Arrived)
 	if !ok {
-		return refused(&x.decision, x.svc.Service)
+		return x.unchosen(refused(&x.decision, x.svc.Service))
 	}
 	x.permit = permit
 	x.talk.now = x.winner().Provider
 	return nil
+}
+
+// unchosen tells a caller that nobody is eligible. What his key's row says is told with it: that nothing was executed only once the row says
+// that it was told; of an open one nothing is denied.
+func (x *Exchange) unchosen(p *Problem) *Problem {
+	t := x.work.tx
+	if t == nil {
+		return p
+	}
+	p.Transaction = t.ID
+	if x.work.redrive {
+		p.Open = true
+		return p
+	}
+	return x.tellUnsent(t, p)
+}
+
+// tellUnsent writes that the caller is told not_sent, before he is.
+func (x *Exchange) tellUnsent(t *ledger.Transaction, p *Problem) *Problem {
+	if t.Told || len(t.Attempts) == 0 {
+		return p
+	}
+	d := x.proxy.cfg.Driver
+	err := t.Tell()
+	if err == nil {
+		d.Stamp(t, x.now())
+		err = d.Put(context.Background(), t)
+	}
+	p.Open = err != nil
+	return p
 }
 
 // dry is the answer to a call that only asks what would be decided.

@@ -34,9 +34,10 @@ type Exchange struct {
 // conversation is the session that a call belongs to.
 type conversation struct {
 	key    session.Key
-	made   bool // the caller sent no Session-Id: the session begins here
-	owned  bool // the call is about an object that a provider owns: it moves no session
-	blind  bool // the store did not say where it is pinned: nothing is concluded from that, nor written
+	made   bool   // the caller sent no Session-Id: the session begins here
+	theirs string // the id of that object at its provider, where the caller knows it by another
+	owned  bool   // the call is about an object that a provider owns: it moves no session
+	blind  bool   // the store did not say where it is pinned: nothing is concluded from that, nor written
 	pinned string
 	now    string // the provider that it is with after this call
 }
@@ -52,6 +53,8 @@ type work struct {
 	tx          *ledger.Transaction
 	old         bool // the row was there before this exchange: it is advanced, not claimed
 	redrive     bool // the caller's retry takes an open row over, to send the same request again
+	resume      bool // or to look, wait or cancel: nothing is sent before the ledger says so
+	candidate   int  // resume: whom the open attempt went to
 	begun       time.Duration
 	end         settle.End
 	entry       *entry // its place in the log of decisions

@@ -22,7 +22,7 @@ func (p *Proxy) match(_ context.Context, x *Exchange) error {
 	if !ok {
 		return noOperation(x.svc.Service, c.Request.Method, c.Request.Path)
 	}
-	x.op, x.facts.Read = op, op.Read
+	x.op, x.facts.Read, x.facts.Unmapped = op, op.Read, op.Unmapped
 	if err := x.limit(); err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (x *Exchange) worth() error {
 // looksInside tells whether a field of the body decides anything: then the body is held in memory.
 func (x *Exchange) looksInside() bool {
 	inBody := func(f policy.Field) bool { return f.In == "body" }
-	return slices.ContainsFunc(x.op.Follows, inBody) || x.work.n == 0 && slices.ContainsFunc(x.op.Key.Derive, inBody)
+	return x.op.Maps || slices.ContainsFunc(x.op.Follows, inBody) || x.work.n == 0 && slices.ContainsFunc(x.op.Key.Derive, inBody)
 }
 
 // arrived begins the call's time anew: the policy's whole, and what is left of the caller's.

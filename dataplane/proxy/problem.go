@@ -85,12 +85,14 @@ type Problem struct {
 	Service     string
 	Region      string
 	RetryAfter  time.Duration // 0: not told
+	Accepted    bool          // outcome-unknown: the caller asked not to wait, and the unknown outcome is on record: 202
 	Open        bool          // an earlier call under the key may have been executed: then no type says "no"
 	Extra       Extra
 }
 
 // Extra are the members that only some types have.
 type Extra struct {
+	NextCheck  *time.Time      `json:"next_check,omitempty"`
 	Attempts   []TriedProvider `json:"attempts,omitempty"`
 	Candidates []GatedProvider `json:"candidates,omitempty"`
 	Alive      *int            `json:"alive,omitempty"`
@@ -120,7 +122,12 @@ type GatedProvider struct {
 func (p *Problem) Error() string { return string(p.Type) + ": " + p.Detail }
 
 // Status is the HTTP status that the problem is told with.
-func (p *Problem) Status() int { return p.Type.says().status }
+func (p *Problem) Status() int {
+	if p.Accepted {
+		return http.StatusAccepted
+	}
+	return p.Type.says().status
+}
 
 // document is a problem as RFC 9457 writes it, with the members of ours that every problem has.
 type document struct {
@@ -156,6 +163,9 @@ func (p *Problem) Answer(dialect policy.Dialect) *message.Answer {
 	if p.Open {
 		k.executed, k.retry = "unknown", "same-key"
 	}
+	if p.Accepted {
+		k.status = http.StatusAccepted
+	}
 	d := document{
 		Type: "/problems/" + string(p.Type), Title: k.title, Status: k.status, Detail: p.Detail, Transaction: p.Transaction,
 		Service: p.Service, Region: p.Region, Executed: k.executed, Retry: k.retry, Extra: p.Extra,
@@ -184,6 +194,10 @@ func (p *Problem) header(k kind) message.Header {
 		{Name: "Cache-Control", Value: "no-store"},
 		{Name: "Stripe-Should-Retry", Value: again},
 		{Name: "X-Should-Retry", Value: again},
+	}
+	if p.Accepted {
+		h.Add("Location", TransactionPath+p.Transaction)
+		h.Add("Preference-Applied", "respond-async")
 	}
 	if p.RetryAfter > 0 {
 		h.Add("Retry-After", strconv.FormatInt(int64((p.RetryAfter+time.Second-1)/time.Second), 10))

@@ -24,6 +24,11 @@ func row(attempts ...ledger.Attempt) *ledger.Transaction {
 	return &ledger.Transaction{ID: "tx_1", Created: time.Unix(1700000000, 0), Attempts: attempts}
 }
 
+func accepted(p *Problem) *Problem {
+	p.Accepted = true
+	return p
+}
+
 // The table of interfaces.md, row by row.
 func TestProblemsSayWhatTheTableSays(t *testing.T) {
 	svc := &policy.Service{Name: "payments", Candidates: []*policy.Candidate{{Provider: "main"}, {Provider: "backup"}}}
@@ -43,7 +48,9 @@ func TestProblemsSayWhatTheTableSays(t *testing.T) {
 		wait            string
 		members         []string
 	}{
-		{unknown(row(ledger.Attempt{Provider: "main", Outcome: ledger.Unknown, Error: "http_response_timeout", Sends: 2})), OutcomeUnknown, 504, "unknown", "same-key", false, "", []string{"attempts", "transaction", "instance"}},
+		{unknown(row(ledger.Attempt{Provider: "main", Outcome: ledger.Unknown, Error: "http_response_timeout", Sends: 2}), time.Time{}), OutcomeUnknown, 504, "unknown", "same-key", false, "", []string{"attempts", "transaction", "instance"}},
+		{unknown(row(ledger.Attempt{Provider: "main", Outcome: ledger.Unknown, Sends: 1}), time.Unix(1, 0)), OutcomeUnknown, 504, "unknown", "same-key", false, "", []string{"attempts", "next_check"}},
+		{accepted(unknown(row(ledger.Attempt{Provider: "main", Outcome: ledger.Unknown, Sends: 1}), time.Unix(1, 0))), OutcomeUnknown, 202, "unknown", "same-key", false, "", []string{"attempts", "next_check"}},
 		{inProgress(row()), InProgress, 409, "unknown", "same-key", true, "1", []string{"transaction"}},
 		{inProgress(nil), InProgress, 409, "unknown", "same-key", true, "1", nil},
 		{unwritable(errors.New("full")), NoQuorum, 503, "no", "same-key", false, "1", []string{"alive", "needed"}},

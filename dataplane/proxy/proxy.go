@@ -26,7 +26,6 @@ const minimum = 10 * time.Millisecond
 // Config is what a Proxy is made of.
 type Config struct {
 	Region   string
-	Run      string // of this agent; the rows of its live exchanges carry it
 	Ledger   ledger.Store
 	Sessions session.Store
 	Level    string // how the ledger acknowledges a write, for metrics; "": fsync

@@ -70,6 +70,7 @@ func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
 	r := x.proxy.cfg.Client.Send(ctx, &provider.Call{
 		Candidate: who, Service: x.svc.Name, Operation: x.op.Name, Request: x.call.Request, Read: true,
 		PerTry: x.perTry(try), RequestID: x.call.RequestID,
+		Mapping: who.Mapped(x.op.Name), Object: x.talk.theirs, Session: x.talk.key.ID,
 	}, &x.gate)
 	now := x.now()
 	x.proxy.cfg.Board.Done(x.permit, r.Sample, health.Outcome(r.Outcome), now)

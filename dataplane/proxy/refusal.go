@@ -86,13 +86,24 @@ func inProgress(t *ledger.Transaction) *Problem {
 	return p
 }
 
-// unknown says that nobody knows whether the call was executed. There is no next check: nothing looks for the outcome in the
-// background, so that none is promised.
-func unknown(t *ledger.Transaction) *Problem {
+// noAnswer is why an outcome has no answer.
+const noAnswer = "the outcome was proven without it, or it cannot be told in the API that this service speaks"
+
+// unknown is the problem of a row whose outcome nobody knows.
+func (x *Exchange) unknown(t *ledger.Transaction) *Problem {
+	return unknown(t, x.proxy.cfg.Driver.NextCheck(t))
+}
+
+// unknown says that nobody knows whether the call was executed, and when somebody looks again; no time: an operator decides.
+func unknown(t *ledger.Transaction, next time.Time) *Problem {
 	p := &Problem{
 		Type: OutcomeUnknown, Transaction: t.ID,
 		Detail: "It is not known whether the call was executed. Retry only with the same key: it is not sent again on a guess.",
 		Extra:  Extra{Attempts: tried(t)},
+	}
+	if !next.IsZero() {
+		next = next.UTC().Truncate(time.Second).Add(time.Second)
+		p.Extra.NextCheck = &next
 	}
 	if len(t.Attempts) > 0 {
 		a := t.Current()
@@ -208,7 +219,7 @@ func gatedOnlyBy(d *route.Decision) (full, late bool) {
 			asked, times = asked+1, times+1
 		case route.Drained, route.CircuitOpen, route.CircuitProbing, route.NoWeight, route.Passed, route.Absent:
 			asked++
-		case route.Tried, route.NotOwner:
+		case route.Tried, route.NotOwner, route.Unmapped:
 		default:
 			asked++
 		}

@@ -17,10 +17,16 @@ func (p *Proxy) restore(ctx context.Context, x *Exchange) error {
 	if !x.talk.made {
 		x.pinned(ctx)
 	}
-	if x.work.redrive {
+	if !x.work.redrive {
+		return x.owned(ctx)
+	}
+	if !x.op.Maps || len(x.op.Follows) == 0 {
 		return nil // it goes where the row says
 	}
-	return x.owned(ctx)
+	there := x.facts.Owner // and as the same request: with the object's id there
+	err := x.owned(ctx)
+	x.facts.Owner = there
+	return err
 }
 
 // pinned asks where the session is. A store that does not answer does not stop a call: an effect will not get past its claim,
@@ -78,7 +84,7 @@ func (x *Exchange) owner(ctx context.Context, id string) (bool, error) {
 	case err != nil: // an effect that went to the wrong provider would be worse than one that was refused
 		return false, unwritable(err)
 	}
-	x.talk.owned = true
+	x.talk.owned, x.talk.theirs = true, o.Theirs
 	if x.facts.Owner = x.candidate(o.Provider); x.facts.Owner < 0 {
 		return false, ownerGone(o)
 	}
@@ -88,6 +94,9 @@ func (x *Exchange) owner(ctx context.Context, id string) (bool, error) {
 // remember writes the session's new pin. A session that was made up for a read is not written: nobody talks in it yet, and its name
 // draws the same provider again. A call about an owned object moves no session.
 func (x *Exchange) remember(ctx context.Context, at time.Time) error {
+	if i := x.facts.Pinned; i >= 0 && x.facts.Unmapped.Has(int(i)) {
+		return nil // the session stays where it is: only this operation is not made there
+	}
 	if x.talk.blind || x.talk.now == "" || x.talk.now == x.talk.pinned || x.talk.owned || x.op.Read && x.talk.made {
 		return nil
 	}

@@ -19,9 +19,13 @@ func (p *Proxy) settle(ctx context.Context, x *Exchange) error {
 	}
 	permit := x.permit
 	x.permit = route.Permit{} // the driver's now
+	to := int(x.decision.Winner)
+	if x.work.resume {
+		to = x.work.candidate
+	}
 	x.work.end = p.cfg.Driver.Run(ctx, &settle.Job{
-		Tx: x.work.tx, Service: x.svc.Service, Operation: x.op.Name, Request: x.call.Request, RequestID: x.call.RequestID,
-		Facts: x.facts, Candidate: int(x.decision.Winner), Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline, Caller: x,
+		Tx: x.work.tx, Service: x.svc.Service, Operation: x.op.Name, Leave: x.op.Leave, Request: x.call.Request, Object: x.talk.theirs, RequestID: x.call.RequestID,
+		Facts: x.facts, Candidate: to, Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline, Resume: x.work.resume, Caller: x,
 	})
 	return nil
 }
@@ -51,9 +55,9 @@ func (x *Exchange) Beside(ctx context.Context, t *ledger.Transaction) error {
 }
 
 func (x *Exchange) own(ctx context.Context, t *ledger.Transaction) error {
-	a := t.Current()
+	a := t.Settled()
 	return x.proxy.cfg.Ledger.Own(ctx, ledger.Object{
-		App: t.Key.App, Service: t.Key.Service, ID: t.Answer.ObjectID, Provider: a.Provider, Account: a.Account, Transaction: t.ID,
+		App: t.Key.App, Service: t.Key.Service, ID: t.Answer.ObjectID, Provider: a.Provider, Account: a.Account, Transaction: t.ID, Theirs: t.Answer.Theirs,
 	})
 }
 
@@ -98,6 +102,8 @@ func (x *Exchange) finished(end *settle.End) error {
 	switch {
 	case end.Streamed:
 		return errAnswered
+	case end.Answer == nil && end.Tx.Answer != nil && end.Tx.Answer.Status == 0:
+		return notKept(end.Tx, noAnswer)
 	case end.Answer == nil:
 		return notKept(end.Tx, "it did not come whole")
 	}
@@ -132,5 +138,7 @@ func (x *Exchange) held(end *settle.End) error {
 	x.proxy.cfg.Board.Note(health.Event{
 		At: x.now(), Kind: "unknown", Service: x.svc.Name, Provider: t.Current().Provider, Transaction: t.ID, Level: "bad", Text: text,
 	})
-	return unknown(t)
+	p := x.unknown(t)
+	p.Accepted = end.Err == nil && t.State == ledger.Held && message.RespondAsync(x.call.Prefer)
+	return p
 }

@@ -12,7 +12,8 @@ type Collector struct {
 	hints, oldest, bytes, limit, left, expires, rate, ended, missing *prometheus.Desc
 }
 
-// NewCollector makes the collector of a region's agent.
+// NewCollector makes the collector of a region's agent. Without a Repair it has nothing that waits, and says so: an alert on a figure that is not
+// there is silent.
 func NewCollector(r *Repair, region string) *Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, prometheus.Labels{"region": region})
@@ -40,7 +41,10 @@ func (c *Collector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect sends the figures.
 func (c *Collector) Collect(to chan<- prometheus.Metric) {
-	s, n := c.repair.Stats(), &c.repair.counts
+	s, n, now := Stats{}, &counts{}, time.Now
+	if r := c.repair; r != nil {
+		s, n, now = r.Stats(), &r.counts, r.opts.Now
+	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
@@ -49,7 +53,7 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	gauge(c.hints, float64(s.Journal), "journal")
 	age := time.Duration(0)
 	if !s.Oldest.IsZero() {
-		age = max(0, c.repair.opts.Now().Sub(s.Oldest))
+		age = max(0, now().Sub(s.Oldest))
 	}
 	gauge(c.oldest, age.Seconds())
 	gauge(c.bytes, float64(s.Bytes))

@@ -77,7 +77,7 @@ func (d *Decision) choose(svc *policy.Service) {
 	if d.Winner >= 0 {
 		d.Probe = d.Seen[d.Winner].Circuit.Probe
 		pin := d.Facts.Pinned
-		d.Moved = pin >= 0 && pin != d.Winner && d.Facts.Owner < 0
+		d.Moved = pin >= 0 && pin != d.Winner && d.Facts.Owner < 0 && !d.Facts.Unmapped.Has(int(pin))
 	}
 }
 
@@ -102,6 +102,8 @@ func (d *Decision) gate(i int, svc *policy.Service) (Gate, time.Duration) {
 	f, seen := &d.Facts, &d.Seen[i]
 	owner := int(f.Owner) == i
 	switch {
+	case f.Unmapped.Has(i):
+		return Unmapped, 0
 	case f.Tried.Has(i):
 		return Tried, 0
 	case f.Owner >= 0 && !owner:

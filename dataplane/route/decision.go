@@ -23,6 +23,7 @@ const (
 	AtCapacity     // in flight at its limit
 	AtRate         // its rate is used up, or Retry-After has not passed
 	NoTime         // no time left for an attempt
+	Unmapped       // its contract does not say how the operation is made there
 )
 
 // Score is what the choice knew of one candidate.

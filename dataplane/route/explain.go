@@ -140,6 +140,8 @@ func (d *Decision) lost(i int8, svc *policy.Service) string {
 		return d.atRate(i, svc)
 	case NoTime:
 		return "no time left for an attempt"
+	case Unmapped:
+		return "its contract does not map this operation"
 	case Absent:
 		return "no such candidate"
 	default:

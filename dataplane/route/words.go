@@ -5,6 +5,7 @@ import "fmt"
 var gates = [...]string{
 	Absent: "absent", Passed: "passed", Tried: "tried", NotOwner: "not-owner", Drained: "drained", NoWeight: "no-weight",
 	CircuitOpen: "circuit-open", CircuitProbing: "circuit-probing", AtCapacity: "at-capacity", AtRate: "at-rate", NoTime: "no-time",
+	Unmapped: "unmapped",
 }
 
 // String is the word in problem documents and records.

@@ -19,25 +19,32 @@ var errStale = errors.New("settle: the sender was paused for longer than its lea
 // ErrLost is returned by Put when somebody else moved the row on.
 var ErrLost = errors.New("settle: the row was moved on by somebody else")
 
-// attempt sends once and takes the step that the evidence asks for.
-func (w *drive) attempt(ctx context.Context) (End, bool) {
-	e := w.send(ctx)
+// follow takes the step that the last evidence asks for. Done: the drive is over.
+func (w *drive) follow(ctx context.Context) (End, bool) {
 	switch {
 	case w.answer.passed:
 		return End{Kind: ledger.Finish, Tx: w.tx, Streamed: true}, true
 	case w.lost != nil:
-		w.unknowns.add(w.tx)
+		w.open()
 		return End{Kind: ledger.Hold, Tx: w.tx, Err: w.lost}, true
 	}
-	switch step := ledger.Next(w.tx, e, w.circumstances()); step.Kind {
+	switch w.step.Kind {
 	case ledger.Finish:
 		return w.finish(ctx), true
 	case ledger.Elsewhere:
-		return w.elsewhere(ctx, e)
+		return w.elsewhere(ctx)
 	case ledger.Redrive:
 		return w.again(ctx)
+	case ledger.LookUp:
+		return w.lookUp(ctx)
+	case ledger.Cancel:
+		return w.cancel(ctx)
+	case ledger.Wait:
+		return w.wait(ctx)
 	case ledger.Refuse:
 		return w.refuse(ctx, nil), true
+	case ledger.Compensate: // the row has its outcome: it is told, and what was executed beside it is taken back
+		return w.surplus(ctx), true
 	case ledger.Hold:
 		return w.hold(ctx), true
 	default: // a step that nobody knows: nothing is sent on a guess
@@ -45,75 +52,113 @@ func (w *drive) attempt(ctx context.Context) (End, bool) {
 	}
 }
 
-// send makes one send and notes in the attempt what it showed.
-func (w *drive) send(ctx context.Context) ledger.Evidence {
+// weigh asks the ledger what e means, and notes it.
+func (w *drive) weigh(e ledger.Evidence) {
+	if e.Kind == ledger.FromTimer {
+		w.answer.reset() // what an earlier send answered is not this evidence's
+	}
+	c := w.circumstances()
+	w.e, w.step = e, ledger.Next(w.tx, e, c)
+	w.news = w.tx.Note(e, c) || w.news
+}
+
+// timer is the evidence of a driver that looks at the row anew.
+func (w *drive) timer() ledger.Evidence {
+	return ledger.Evidence{Attempt: w.tx.Current().ID, Kind: ledger.FromTimer, Outcome: ledger.Unknown}
+}
+
+// send makes one send and weighs what it showed.
+func (w *drive) send(ctx context.Context) {
 	a := w.tx.Current()
 	w.answer.reset()
 	r := w.cfg.Client.Send(ctx, &provider.Call{
 		Candidate: w.who, Service: w.job.Service.Name, Operation: w.job.Operation, Request: w.job.Request, Key: a.ProviderKey, Reference: a.Reference,
 		PerTry: w.job.Service.Attempts.PerTry, RequestID: w.job.RequestID, Guard: w.guard,
+		Mapping: w.mapping(), Object: w.job.Object, Session: w.tx.Session,
 	}, &w.answer)
+	w.theirs = r.Theirs
 	if r.Err != nil {
 		w.cfg.Log.Debug("a send gave no whole answer", "transaction", w.tx.ID, "provider", a.Provider, "error", r.Err)
 	}
 	w.done(r)
-	return w.note(a, r)
-}
-
-// note takes down what a send showed.
-func (w *drive) note(a *ledger.Attempt, r provider.Result) ledger.Evidence {
-	e := ledger.Evidence{
-		Attempt: a.ID, Kind: r.Kind, Outcome: r.Outcome, Error: r.Error, Status: r.Status, Redrive: a.Sends > 1,
-	}
 	a.Elapsed += r.Elapsed
-	w.tx.Settle(e) // where the answer was passed on, the outcome is written already: a cut of the rest does not take it back
-	w.job.Caller.Ended(a, r.Elapsed, w.cfg.Now())
-	return e
+	// where the answer was passed on, the outcome is written already: a cut of the rest does not take it back
+	w.weigh(ledger.Evidence{Attempt: a.ID, Kind: r.Kind, Outcome: r.Outcome, Error: r.Error, Status: r.Status, Redrive: a.Sends > 1})
+	w.caller.Ended(a, r.Elapsed, w.cfg.Now())
 }
 
-// guard is asked right before the first byte. The lease is measured on a clock that goes on while the machine sleeps.
+// guard is asked right before the first byte. Both times are measured on a clock that goes on while the machine sleeps.
 func (w *drive) guard() error {
-	if age := w.cfg.Boot() - w.begun; !ledger.MaySend(age, SendBy, false) {
+	now := w.cfg.Boot()
+	if age := now - w.begun; !ledger.MaySend(age, SendBy, !w.leased(w.run, w.leaseTime(), now)) {
 		return fmt.Errorf("%w: %v after its intent", errStale, age)
 	}
 	return nil
 }
 
+// circumstances are what the ledger must know beside the row. Who lost his lease is not the row's driver any more.
 func (w *drive) circumstances() ledger.Circumstances {
-	keys := w.who.Contract.Keys
-	return ledger.Circumstances{
-		Now: w.cfg.Now(), Live: true, Deadline: w.job.Deadline, Enforced: keys.Enforced, KeyLife: keys.Life,
-		MaxTries: w.job.Service.Attempts.Max, Before: w.before, MaxSends: w.sends + maxSends, Run: w.cfg.Run,
+	c := w.plainly(w.tx, w.who, w.job.Operation, w.job.Leave)
+	c.Live, c.Deadline, c.Before, c.MaxSends = w.live(), w.job.Deadline, w.before, w.sends+maxSends
+	c.MaxTries = w.job.Service.Attempts.Max
+	if c.Run = w.run; !w.leased(w.run, w.leaseTime(), w.cfg.Boot()) {
+		c.Run = ""
 	}
+	if (w.job.Resume || !w.live()) && (w.job.Request == nil || ledger.Account(w.who, w.header()) != w.tx.Current().Account) {
+		c.Changed = true
+	}
+	return c
 }
 
-// elsewhere goes to another provider: the attempt is proven not executed. The row says so before anything is sent.
-func (w *drive) elsewhere(ctx context.Context, e ledger.Evidence) (End, bool) {
-	if e.Kind != ledger.FromStaleSend { // a paused sender accuses no provider
+// live tells whether somebody waits for the answer: then the request is here.
+func (w *drive) live() bool { return w.job.Caller != nil }
+
+// elsewhere goes to another provider: the attempt is proven not executed, or the policy accepts duplicates. The row says so before anything is
+// sent.
+func (w *drive) elsewhere(ctx context.Context) (End, bool) {
+	if w.e.Kind != ledger.FromStaleSend { // a paused sender accuses no provider
 		w.facts.Tried = w.facts.Tried.With(w.index())
 	}
 	now := w.cfg.Now()
 	permit, ok := w.cfg.Board.Choose(&w.decision, w.job.Service, &w.facts, now)
-	w.job.Caller.Decided(&w.decision)
+	w.caller.Decided(&w.decision)
 	if !ok {
-		return w.refuse(ctx, &w.decision), true
+		return w.nowhere(ctx), true
+	}
+	if w.tx.Accept(); w.exposed() {
+		w.metrics.exposed(w.tx.Key.Service)
 	}
 	w.permit = permit
 	w.who = w.job.Service.Candidates[w.decision.Winner]
 	var err error
 	// killpoint: elsewhere.before
 	if w.begun, err = w.Intend(w.tx, w.who, w.job.Request, now); err == nil {
-		err = w.Put(ctx, w.tx)
+		err = w.write(ctx)
 	}
 	if err != nil {
 		w.release()
 		return w.unwritten(ctx, err), true
 	}
 	// killpoint: elsewhere.written
+	w.send(ctx)
 	return End{}, false
 }
 
-// again sends the same request to the same provider: it enforces keys, so that it executes once.
+// exposed tells whether the current attempt is left without proof by the provider that it was not executed.
+func (w *drive) exposed() bool {
+	how := w.tx.Current().How
+	return how == ledger.ByPolicy || how == ledger.ByWindow
+}
+
+// nowhere ends a call that nobody else can take. What is not proven unexecuted is not told to be.
+func (w *drive) nowhere(ctx context.Context) End {
+	if w.tx.Current().Outcome == ledger.NotSent {
+		return w.refuse(ctx, &w.decision)
+	}
+	return w.hold(ctx)
+}
+
+// again sends the same request to the same provider: it enforces keys, so that it executes once. A row that was held says so first.
 func (w *drive) again(ctx context.Context) (End, bool) {
 	a := w.tx.Current()
 	facts := w.facts
@@ -123,12 +168,23 @@ func (w *drive) again(ctx context.Context) (End, bool) {
 			return w.hold(ctx), true
 		}
 		now := w.cfg.Now()
-		if permit, ok := w.cfg.Board.Choose(&w.decision, w.job.Service, &facts, now); ok {
-			w.permit, w.begun = permit, w.cfg.Boot()
-			a.Sends++
-			// killpoint: redrive.before
-			return End{}, false
+		permit, ok := w.cfg.Board.Choose(&w.decision, w.job.Service, &facts, now)
+		if !ok {
+			continue
 		}
+		w.permit, w.begun = permit, w.cfg.Boot()
+		w.tx.Again(now)
+		if w.tx.State == ledger.Held {
+			w.tx.State = ledger.Intent
+			w.Stamp(w.tx, now)
+			if err := w.write(ctx); err != nil {
+				w.release()
+				return w.unsure(ctx, err), true
+			}
+		}
+		// killpoint: redrive.before
+		w.send(ctx)
+		return End{}, false
 	}
 }
 
@@ -173,7 +229,7 @@ func (d *Driver) Intend(t *ledger.Transaction, to *policy.Candidate, r *message.
 		ID: ledger.NewAttemptID(now, random()), Provider: c.Provider, Account: c.Account, Endpoint: c.Endpoint,
 		ProviderKey: ledger.ProviderKeyFor(d.cfg.Vault.Secret(), t, &c), Reference: reference,
 		Contract: c.Digest, IntentAt: now, SendBy: SendBy,
-	}, d.cfg.Run)
+	}, d.RunID())
 	if err != nil {
 		return 0, fmt.Errorf("settle: %w", err)
 	}
@@ -185,11 +241,17 @@ func (d *Driver) Intend(t *ledger.Transaction, to *policy.Candidate, r *message.
 // Resend makes an open row this run's, for the same request once more. It returns when the lease of that send began.
 func (d *Driver) Resend(t *ledger.Transaction, now time.Time) (begun time.Duration) {
 	begun = d.cfg.Boot()
-	t.TakeOver(d.cfg.Run, now)
+	t.TakeOver(d.RunID(), now)
 	t.State = ledger.Intent
-	t.Current().Sends++
+	t.Again(now)
 	d.Stamp(t, now)
 	return begun
+}
+
+// Resume makes an open row this run's, as it is: what is to be done with it, the ledger says.
+func (d *Driver) Resume(t *ledger.Transaction, now time.Time) {
+	t.TakeOver(d.RunID(), now)
+	d.Stamp(t, now)
 }
 
 // NewID makes the id of a transaction.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
@@ -21,6 +24,7 @@ const (
 	// then somebody else may have concluded that nothing comes any more.
 	SendBy     = 2 * time.Second
 	maxSends   = 4 // of one attempt: the first and three re-drives, which a call's deadline hardly holds anyway
+	maxAsks    = 8 // lookups and cancels of one drive
 	firstPause = 50 * time.Millisecond
 	lastPause  = time.Second
 	lookedAt   = 16 // rows of unknown outcome that are looked at when they are counted
@@ -30,16 +34,20 @@ const (
 
 // Config is what a Driver is made of.
 type Config struct {
-	Store  ledger.Store
-	Board  *standing.Board
-	Client *provider.Client
-	Vault  *Vault
-	Agent  string // the runs of this agent begin with it and a slash
-	Run    string // this life of the agent
-	Region string
-	Now    func() time.Time
-	Boot   func() time.Duration // settle.Boot
-	Log    *slog.Logger
+	Store    ledger.Store
+	Runs     ledger.Runs     // nil: nobody else drives what is in the store, and this run needs no lease
+	Payloads ledger.Payloads // nil: no request is kept
+	Board    *standing.Board
+	Client   *provider.Client
+	Vault    *Vault
+	Agent    string // the runs of this agent begin with it and a slash
+	Run      string // this life of the agent
+	Region   string
+	Fence    time.Duration // a run whose beat stands still for so long is taken for dead; default DefaultFence
+	Now      func() time.Time
+	Boot     func() time.Duration // settle.Boot
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer // nil: not registered
 }
 
 // Driver drives transactions to their outcomes.
@@ -47,10 +55,25 @@ type Driver struct {
 	cfg      Config
 	crowd    crowd
 	unknowns unknowns
+	lease    lease
+	keeper   keeper
+	metrics  *metrics
+	policy   atomic.Pointer[policy.Snapshot]
 }
 
-// New makes a driver.
-func New(cfg Config) *Driver { return &Driver{cfg: cfg} }
+// New makes a driver. Start begins its work in the background.
+func New(cfg Config) *Driver {
+	if cfg.Fence <= 0 {
+		cfg.Fence = DefaultFence
+	}
+	d := &Driver{cfg: cfg, metrics: newMetrics(cfg.Metrics)}
+	d.lease.run.Store(&cfg.Run)
+	d.policy.Store(&policy.Snapshot{Region: cfg.Region})
+	return d
+}
+
+// Swap takes a new policy.
+func (d *Driver) Swap(snap *policy.Snapshot) { d.policy.Store(snap) }
 
 // Caller is the exchange that a drive is made for.
 type Caller interface {
@@ -63,19 +86,23 @@ type Caller interface {
 	Beside(ctx context.Context, t *ledger.Transaction) error
 }
 
-// Job is one exchange's wish. Tx is in Intent, claimed by this run, and durable; Permit is its right to send.
+// Job is one exchange's wish. Tx is claimed by this run, and durable: in Intent, with Permit as its right to send; or taken over as it was
+// found (Resume), where nothing may be sent before the ledger says so.
 type Job struct {
 	Tx        *ledger.Transaction
 	Service   *policy.Service
 	Operation string
-	Request   *message.Request
+	Leave     policy.Leave
+	Request   *message.Request // nil: nothing can be sent
 	RequestID string
+	Object    string // the provider's own id of the object that the call is about, where calls are mapped
 	Facts     policy.Facts
 	Candidate int
 	Permit    route.Permit
 	Begun     time.Duration // Boot when the INTENT was made
 	Deadline  time.Time
-	Caller    Caller
+	Resume    bool
+	Caller    Caller // nil: nobody waits
 }
 
 // End is how a drive ended.
@@ -92,31 +119,56 @@ type End struct {
 type drive struct {
 	*Driver
 	job      *Job
+	caller   Caller
 	tx       *ledger.Transaction
 	who      *policy.Candidate
 	permit   route.Permit
-	begun    time.Duration
 	facts    policy.Facts
 	decision route.Decision
 	answer   collector
-	before   int   // attempts that were there before this call's first
-	sends    int   // sends of the first attempt before this call
-	lost     error // the final write failed while the answer was coming
+	theirs   string // the provider's own id of what was made, where the caller is shown another
+	progress
 }
 
-// Run drives a job to its end and returns what the caller is to be told. It does not heed ctx's end, only its values: the caller's
+// progress is how far a drive came.
+type progress struct {
+	run    string // who drives; another run of this agent may have come since
+	begun  time.Duration
+	before int             // attempts that were there before this call's first
+	sends  int             // sends of the first attempt before this call
+	asks   int             // lookups and cancels
+	e      ledger.Evidence // the last
+	step   ledger.Step     // what it asks for
+	news   bool            // the row in hand says more than the one that is stored
+	object string          // the id of what a lookup found
+	lost   error           // the final write failed while the answer was coming
+}
+
+// Run drives a job to its end and returns what the caller is to be told. For a caller it does not heed ctx's end, only its values: his
 // leaving stops nothing that began. The deadline does.
 func (d *Driver) Run(ctx context.Context, j *Job) End {
 	d.crowd.enter()
 	defer d.crowd.leave()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), j.Deadline.Sub(d.cfg.Now()))
+	if j.Caller != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, j.Deadline.Sub(d.cfg.Now()))
 	defer cancel()
-	w := &drive{Driver: d, job: j, tx: j.Tx, who: j.Service.Candidates[j.Candidate], permit: j.Permit, begun: j.Begun, facts: j.Facts}
+	w := &drive{Driver: d, job: j, caller: j.Caller, tx: j.Tx, who: j.Service.Candidates[j.Candidate], permit: j.Permit, facts: j.Facts}
 	defer w.abandon()
-	w.before, w.sends = len(j.Tx.Attempts)-1, j.Tx.Current().Sends-1
-	w.answer.overflows, w.answer.to = func() (bool, error) { return w.pass(ctx) }, j.Caller
+	w.run, w.begun, w.before, w.sends = j.Tx.Run, j.Begun, len(j.Tx.Attempts)-1, j.Tx.Current().Sends-1
+	if w.caller == nil {
+		w.caller = &background{d: d}
+	}
+	w.answer.overflows, w.answer.to = func() (bool, error) { return w.pass(ctx) }, w.caller
+	if j.Resume {
+		w.before, w.sends = w.before+1, w.sends+1
+		w.weigh(w.timer())
+	} else {
+		w.send(ctx)
+	}
 	for {
-		if end, done := w.attempt(ctx); done {
+		if end, done := w.follow(ctx); done {
 			return end
 		}
 	}
@@ -144,13 +196,45 @@ func (d *Driver) Unknowns() map[string]Unknown {
 	return d.unknowns.byService()
 }
 
+// background is the caller of a drive for which nobody waits.
+type background struct{ d *Driver }
+
+// Begin, Write and End take an answer that is too large to be kept.
+func (*background) Begin(int, message.Header) error { return nil }
+
+// Write drops bytes.
+func (*background) Write([]byte) error { return nil }
+
+// End drops the end.
+func (*background) End(error) error { return nil }
+
+// Decided is told a choice.
+func (*background) Decided(*route.Decision) {}
+
+// Ended is told a send that ended.
+func (*background) Ended(*ledger.Attempt, time.Duration, time.Time) {}
+
+// Beside records who owns what was made.
+func (b *background) Beside(ctx context.Context, t *ledger.Transaction) error { return b.d.own(ctx, t) }
+
+// own records the owner of the object that t made.
+func (d *Driver) own(ctx context.Context, t *ledger.Transaction) error {
+	if t.Answer == nil || t.Answer.ObjectID == "" || t.State != ledger.DoneSucceeded {
+		return nil
+	}
+	a := t.Settled()
+	return d.cfg.Store.Own(ctx, ledger.Object{
+		App: t.Key.App, Service: t.Key.Service, ID: t.Answer.ObjectID, Provider: a.Provider, Account: a.Account, Transaction: t.ID,
+	})
+}
+
 // mine tells whether a run of this agent drives t.
 func (d *Driver) mine(t *ledger.Transaction) bool { return strings.HasPrefix(t.Run, d.cfg.Agent+"/") }
 
 // abandon gives back what a drive still holds: after a panic the row stays open, and the permit must not stay away for ever.
 func (w *drive) abandon() {
 	if w.permit.Valid() {
-		w.unknowns.add(w.tx)
+		w.open()
 		w.done(provider.Result{Outcome: ledger.Unknown})
 	}
 }

@@ -60,7 +60,7 @@ func TestUnknownsCountAndForget(t *testing.T) {
 	var u unknowns
 	base := time.Unix(1000, 0)
 	for i, key := range []string{"a", "b", "a"} {
-		u.add(&ledger.Transaction{Key: ledger.Key{Service: "s", Key: key}, Created: base.Add(time.Duration(i) * time.Second)})
+		u.add(&ledger.Transaction{Key: ledger.Key{Service: "s", Key: key}, Created: base.Add(time.Duration(i) * time.Second)}, time.Time{})
 	}
 	if got := u.byService()["s"]; got.Open != 2 || !got.Oldest.Equal(base) {
 		t.Errorf("%+v", got)
@@ -70,7 +70,7 @@ func TestUnknownsCountAndForget(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for i := range maxUnknowns + 5 {
-		u.add(&ledger.Transaction{Key: ledger.Key{Service: "s", Key: strconv.Itoa(i)}, Created: base})
+		u.add(&ledger.Transaction{Key: ledger.Key{Service: "s", Key: strconv.Itoa(i)}, Created: base}, time.Time{})
 	}
 	if len(u.open) > maxUnknowns || u.byService()["s"].Open <= maxUnknowns {
 		t.Errorf("%d are remembered, %d counted", len(u.open), u.byService()["s"].Open)

@@ -216,6 +216,18 @@ func held(p route.Permit) *row {
 	return r
 }
 
+// Closed tells whether a provider's circuit is closed.
+func (b *Board) Closed(service, provider string) bool {
+	s := (*b.services.Load())[service]
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.row(provider)
+	return r != nil && r.Circuit.State() == breaker.Closed
+}
+
 // Call counts one call that ended for its caller. A service that is gone counts no more.
 func (b *Board) Call(service string, e health.CallEnd) {
 	s := (*b.services.Load())[service]

@@ -77,6 +77,7 @@ func everyPage(transaction string) []shown {
 		{name: "Routing", path: "/routing/payments"}, {name: "weights reviewed", path: "/routing/payments?" + threeShares.Encode()},
 		{name: "Changes", path: "/changes"}, {name: "a revision", path: "/changes/1"}, {name: "a rollback reviewed", path: "/changes/1?rollback=1"},
 		{name: "Transactions", path: "/transactions"}, {name: "a transaction", path: "/transactions/" + transaction},
+		{name: "Hints and repair", path: "/hints"},
 		{name: "Cluster", path: "/cluster"}, {name: "a removal reviewed", path: "/cluster?remove=c3"},
 		{name: "API", path: "/api"}, {name: "the palette as a page", path: "/go?q=main"},
 	}
@@ -189,7 +190,7 @@ func TestPagesEmpty(t *testing.T) {
 	b.tolerate("404")
 	pages := []shown{
 		{name: "Overview", path: "/"}, {name: "Regions", path: "/regions"}, {name: "Providers", path: "/providers"}, {name: "Routing", path: "/routing"},
-		{name: "Changes", path: "/changes"}, {name: "Transactions", path: "/transactions"}, {name: "Cluster", path: "/cluster"}, {name: "API", path: "/api"},
+		{name: "Changes", path: "/changes"}, {name: "Transactions", path: "/transactions"}, {name: "Hints and repair", path: "/hints"}, {name: "Cluster", path: "/cluster"}, {name: "API", path: "/api"},
 		{name: "the palette as a page", path: "/go"}, {name: "no such region", path: "/regions/eu-west"}, {name: "no such provider", path: "/providers/main"},
 		{name: "no such revision", path: "/changes/1"},
 	}

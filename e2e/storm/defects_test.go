@@ -20,10 +20,10 @@ var defects = []defect{
 		{"dataplane/ledger/next.go", "	default:\n		return Unknown\n	}\n}\n\n// once", "	default:\n		return NotSent\n	}\n}\n\n// once"},
 	}, []string{"TWICE", "GUESSED"}},
 	{"the final write is left out", []change{
-		{"dataplane/settle/write.go", "	err = w.Put(ctx, w.tx)\n", "	err = error(nil)\n"},
+		{"dataplane/settle/write.go", "	// killpoint: final.before\n	err = w.write(ctx)\n", "	err = error(nil)\n"},
 	}, []string{"LOST"}},
 	{"a restart takes what was under way for not sent", []change{
-		{"dataplane/settle/write.go", "	t.TakeOver(d.cfg.Run, d.cfg.Now())\n", "	t.TakeOver(d.cfg.Run, d.cfg.Now())\n	t.State, t.Current().Outcome = ledger.Refused, ledger.NotSent\n"},
+		{"dataplane/settle/keeper.go", "	t.TakeOver(d.RunID(), now)\n", "	t.TakeOver(d.RunID(), now)\n	t.State, t.Current().Outcome = ledger.Refused, ledger.NotSent\n"},
 	}, []string{"GUESSED", "TWICE"}},
 }
 
@@ -33,12 +33,12 @@ func TestDefects(t *testing.T) {
 		t.Skip("takes minutes: make mutants")
 	}
 	for i, d := range defects {
-		bin, points, err := buildWith(fmt.Sprintf("segue-defect-%d", i+1), d.changes...)
+		made, err := buildWith(fmt.Sprintf("segue-defect-%d", i+1), d.changes...)
 		if err != nil {
 			t.Errorf("%s: %v", d.name, err)
 			continue
 		}
-		r, err := run(t, product{bin, points}, seed(t), plan{length: 20 * time.Second, agents: 3, customers: 12, pause: time.Second, gap: 2 * time.Second})
+		r, err := run(t, made, seed(t), plan{quiet: true, length: 20 * time.Second, agents: 3, customers: 12, pause: time.Second, gap: 2 * time.Second})
 		if err != nil {
 			t.Errorf("%s: %v", d.name, err)
 			continue

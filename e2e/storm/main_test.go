@@ -35,15 +35,13 @@ func TestMain(m *testing.M) {
 
 // product is a binary with points, and their names.
 type product struct {
-	bin    string
-	points []string
+	bin      string
+	embedded []string
+	cluster  []string // more: those of the hints
 }
 
 // build makes it, once.
-var build = sync.OnceValues(func() (product, error) {
-	bin, points, err := buildWith("segue")
-	return product{bin, points}, err
-})
+var build = sync.OnceValues(func() (product, error) { return buildWith("segue") })
 
 // seed is SEGUE_SEED, or a new one; it is printed.
 func seed(t testing.TB) uint64 {

@@ -22,6 +22,12 @@ import (
 // binary knows nothing of it; the storm's is built with an overlay, in which each comment is a call.
 var marker = regexp.MustCompile(`(?m)^(\s*)// killpoint: ([a-z]+\.[a-z-]+)$`)
 
+// known are places that the product's own tests of the hint log name already, by a call.
+var known = regexp.MustCompile(`(?m)^(\s*)(\w+\.opts\.at\("((?:append|replay|mark)\.[a-z-]+)"\))$`)
+
+// shared are the rooms that agents with a store of their own do not pass.
+const shared = "dataplane/repair/"
+
 // killpoint is the source of that call: whoever finds the order of SIGKILL or SIGSTOP for this place, for the nth time, takes the file away and
 // sends itself the signal.
 const killpoint = `package %s
@@ -76,7 +82,7 @@ const ordersVariable = "SEGUE_KILLPOINT_ORDERS"
 const fewest = 12
 
 // starting are the points that an agent passes only while it starts.
-var starting = []string{"start.opened", "adopt.before", "adopt.written"}
+var starting = []string{"start.opened", "fence.earlier", "adopt.before", "adopt.written"}
 
 // change is one edit of a source, beside the points: a defect.
 type change struct{ file, old, new string }
@@ -92,7 +98,7 @@ func sources(root string) (map[string]string, error) {
 		if err != nil {
 			return err
 		}
-		if marker.Match(text) {
+		if marker.Match(text) || known.Match(text) {
 			name, err := filepath.Rel(root, path)
 			if err != nil {
 				return err
@@ -104,12 +110,18 @@ func sources(root string) (map[string]string, error) {
 	return found, err
 }
 
-// names are the points of the sources.
-func names(sources map[string]string) []string {
+// names are the points of the sources, with those that only agents with a shared store pass, or without.
+func names(sources map[string]string, all bool) []string {
 	var list []string
-	for _, text := range sources {
+	for file, text := range sources {
+		if strings.HasPrefix(file, shared) && !all {
+			continue
+		}
 		for _, m := range marker.FindAllStringSubmatch(text, -1) {
 			list = append(list, m[2])
+		}
+		for _, m := range known.FindAllStringSubmatch(text, -1) {
+			list = append(list, m[3])
 		}
 	}
 	slices.Sort(list)
@@ -117,41 +129,40 @@ func names(sources map[string]string) []string {
 }
 
 // buildWith makes a binary with points, and with defects if any are given.
-func buildWith(name string, defects ...change) (bin string, points []string, err error) {
+func buildWith(name string, defects ...change) (product, error) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
-		return "", nil, err
+		return product{}, err
 	}
 	files, err := sources(root)
 	if err != nil {
-		return "", nil, err
+		return product{}, err
 	}
-	points = names(files)
+	made := product{filepath.Join(workshop, name), names(files, false), names(files, true)}
 	for _, c := range defects {
 		text, ok := files[c.file]
 		if !ok {
 			b, err := os.ReadFile(filepath.Join(root, c.file))
 			if err != nil {
-				return "", nil, err
+				return product{}, err
 			}
 			text = string(b)
 		}
 		if n := strings.Count(text, c.old); n != 1 {
-			return "", nil, fmt.Errorf("%s: the place of the defect is there %d times", c.file, n)
+			return product{}, fmt.Errorf("%s: the place of the defect is there %d times", c.file, n)
 		}
 		files[c.file] = strings.Replace(text, c.old, c.new, 1)
 	}
 	list, err := overlay(root, filepath.Join(workshop, name+".sources"), files)
 	if err != nil {
-		return "", nil, err
+		return product{}, err
 	}
-	bin = filepath.Join(workshop, name)
-	cmd := exec.Command("go", "build", "-overlay", list, "-o", bin, "segue/cmd/segue")
+	cmd := exec.Command("go", "build", "-overlay", list, "-o", made.bin, "segue/cmd/segue")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", nil, fmt.Errorf("go build: %w\n%s", err, out)
+		return product{}, fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return bin, points, nil
+	return made, nil
 }
 
 // overlay writes the changed sources beside the tree, with a file that defines the call in each of their packages.
@@ -169,14 +180,15 @@ func overlay(root, dir string, files map[string]string) (string, error) {
 	var errs []error
 	for name, text := range files {
 		path := filepath.Join(root, name)
-		if marker.MatchString(text) {
+		if marker.MatchString(text) || known.MatchString(text) {
 			f, err := parser.ParseFile(token.NewFileSet(), path, text, parser.PackageClauseOnly)
 			if err != nil {
 				return "", err
 			}
 			errs = append(errs, put(filepath.Join(filepath.Dir(path), "killpoint.go"), fmt.Sprintf(killpoint, f.Name.Name)))
 		}
-		errs = append(errs, put(path, marker.ReplaceAllString(text, `${1}killpoint("${2}")`)))
+		text = marker.ReplaceAllString(text, `${1}killpoint("${2}")`)
+		errs = append(errs, put(path, known.ReplaceAllString(text, "${1}${2}\n${1}killpoint(\"${3}\")")))
 	}
 	list := filepath.Join(dir, "overlay.json")
 	b, err := json.Marshal(map[string]any{"Replace": replace})
@@ -251,7 +263,8 @@ func TestPoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := names(files)
+	list := names(files, false)
+	t.Logf("with a cluster: %s", strings.Join(names(files, true), ", "))
 	t.Logf("%d points: %s", len(list), strings.Join(list, ", "))
 	if len(list) < fewest {
 		t.Errorf("%d points, at least %d are wanted", len(list), fewest)

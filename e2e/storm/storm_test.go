@@ -75,6 +75,7 @@ type plan struct {
 	gap       time.Duration // between two acts on one agent, in the mean
 	long      int           // SIGSTOPs of a minute
 	cluster   bool          // the store is Cassandra
+	quiet     bool          // nobody reads why it failed
 }
 
 // blow runs a storm and fails the test for whatever the judge finds.
@@ -120,7 +121,11 @@ func run(t *testing.T, made product, seed uint64, p plan) (r *record, err error)
 	if err != nil {
 		return nil, err
 	}
-	s := newStorm(w, p, made.points)
+	points := made.embedded
+	if p.cluster {
+		points = made.cluster
+	}
+	s := newStorm(w, p, points)
 	t.Logf("%d acts: %s", len(s.acts), digest(s.acts))
 	journal := &journal{}
 	buying, stopBuying := context.WithCancel(context.Background())
@@ -141,7 +146,7 @@ func run(t *testing.T, made product, seed uint64, p plan) (r *record, err error)
 		return nil, err
 	}
 	s.tell(r)
-	if len(r.wrongs)+len(r.verdict.wrongs()) > 0 {
+	if len(r.wrongs)+len(r.verdict.wrongs()) > 0 && !p.quiet {
 		keep(t, w, s)
 	}
 	return r, nil

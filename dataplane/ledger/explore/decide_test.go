@@ -15,11 +15,16 @@ func (x *explorer) circumstances(a *agent, i int) ledger.Circumstances {
 	}
 }
 
-func (e evidence) shipped() ledger.Evidence {
+// shipped is evidence as the shipped rules take it. A provider that shows an attempt cancelled shows it so ever after: what shows it
+// executed was asked before that.
+func (e evidence) shipped(r *row) ledger.Evidence {
 	out := ledger.Evidence{
 		Attempt: ids[e.att], Kind: ledger.EvidenceKind(e.kind), Outcome: ledger.Outcome(e.outcome), Finding: ledger.Finding(e.finding), Redrive: e.redrive,
 	}
-	if out.Begun = base; e.before {
+	switch out.Begun = base; {
+	case ledger.Closed(r.a[e.att].parts().how) == ledger.ByCancel:
+		out.Begun = base.Add(-24 * time.Hour)
+	case e.before:
 		out.Begun = base.Add(-90 * time.Second)
 	}
 	return out
@@ -33,7 +38,7 @@ func (x *explorer) decide(s state, i int, label string) {
 	if x.kept {
 		t.Kept, t.ExecuteBy = true, base.Add(time.Hour)
 	}
-	e, c := a.ev.shipped(), x.circumstances(a, i)
+	e, c := a.ev.shipped(&a.local), x.circumstances(a, i)
 	step := ledger.Next(t, e, c)
 	early := step.Kind == ledger.Finish && a.live && a.hint == 0 && a.ev.kind == uint8(ledger.FromAnswer) &&
 		ledger.MayAnswer(t, e, c, ledger.Early{Kept: true, Lease: !a.lapsed})

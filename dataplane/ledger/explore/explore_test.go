@@ -37,9 +37,9 @@ var (
 	oneF        = class{name: "F without a retry", states: 607_852, kinds: both(fences), attempts: 2, sends: 1}
 	oneGCancel  = class{name: "G with a cancel, without a retry", states: 6_300_541, kinds: both(keysFenced), attempts: 2, sends: 2}
 	forgetful   = class{name: "G that forgets declines and keeps bodies, without a retry", states: 180_088, kinds: both(forgetting), attempts: 2, sends: 2, kept: true}
-	longG       = class{name: "G", kinds: both(keys), attempts: 2, sends: 2, retries: true}
-	longF       = class{name: "F", kinds: both(fences), attempts: 2, sends: 1, retries: true}
-	nonBlocking = class{name: "F without blocking", kinds: both(kind{means: unfenced}), leave: moves, attempts: 2, sends: 1, retries: true}
+	longG       = class{name: "G", states: 2_441_532, kinds: both(keys), attempts: 2, sends: 2, retries: true}
+	longF       = class{name: "F", states: 6_336_294, kinds: both(fences), attempts: 2, sends: 1, retries: true}
+	nonBlocking = class{name: "F without blocking", states: 1_413_620, kinds: both(kind{means: unfenced}), leave: moves, attempts: 2, sends: 1, retries: true}
 )
 
 func both(k kind) [2]kind { return [2]kind{k, k} }

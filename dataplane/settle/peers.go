@@ -1,0 +1,73 @@
+package settle
+
+import (
+	"time"
+
+	"segue/dataplane/ledger"
+)
+
+// rescanFor is how long what a fenced run left is looked for: a claim or an advance that it had under way may arrive late.
+const rescanFor = time.Hour
+
+// peers are the other runs, as this agent observes them: on its own clock, because nobody else's is asked.
+type peers map[string]*peer
+
+type peer struct {
+	beat   uint64
+	since  time.Duration // Boot when this beat was first seen
+	fenced bool
+	left   time.Duration // Boot when its rows are looked for next
+	empty  time.Duration // Boot since when nothing was found; 0: never
+	done   bool          // nothing of it can come any more
+}
+
+// observe notes what the store says of the runs, and returns those that stood still for too long. Runs that are gone are forgotten.
+func (p peers) observe(runs []ledger.Run, own string, now, fence time.Duration) (dead []ledger.Run) {
+	known := make(map[string]bool, len(runs))
+	for _, r := range runs {
+		if known[r.ID] = true; r.ID == own {
+			continue
+		}
+		q := p[r.ID]
+		if q == nil || !q.fenced && q.beat != r.Beat {
+			q = &peer{beat: r.Beat, since: now}
+			p[r.ID] = q
+		}
+		switch {
+		case !r.Fenced.IsZero():
+			q.fenced = true
+		case now-q.since >= fence:
+			dead = append(dead, r)
+		}
+	}
+	for id := range p {
+		if !known[id] {
+			delete(p, id)
+		}
+	}
+	return dead
+}
+
+// due returns the fenced runs whose rows are to be looked for now.
+func (p peers) due(now time.Duration) (ids []string) {
+	for id, q := range p {
+		if q.fenced && !q.done && now >= q.left {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// scanned notes what a look for a run's rows came to.
+func (p peers) scanned(id string, found int, now time.Duration) {
+	q := p[id]
+	if q == nil {
+		return
+	}
+	if found > 0 || q.empty == 0 {
+		q.empty = now
+	}
+	quiet := now - q.empty
+	q.done = found == 0 && quiet >= rescanFor
+	q.left = now + min(time.Minute, max(time.Second, quiet/4)) // often at first, later once a minute
+}
