@@ -5,7 +5,7 @@ GO ?= go
 BIN := bin/segue
 PKGS := $$($(GO) list ./... | grep -v -e /e2e)
 
-.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants storm
+.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants proofs storm
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -53,6 +53,11 @@ explore: ## every state of the ledger's larger worlds, by its shipped rules (min
 mutants: ## the ledger's rules broken one by one: each must turn its test red, beside a clean control
 	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestMutants' -v ./dataplane/ledger/explore
 	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestDefects' -v ./e2e/storm
+
+proofs: ## the long runs beside explore, mutants and storm: claims and advances under faults, power cuts, random walks, each decoder fuzzed for a minute
+	SEGUE_PROOFS=1 $(GO) test -count=1 -run 'TestLinearizable|TestPowerCut' -v ./dataplane/embedded ./dataplane/repair
+	SEGUE_WALK=60s $(GO) test -count=1 -run 'TestWalk' -v ./dataplane/ledger/explore
+	./.ci/fuzz 60s
 
 storm: ## everything fails at random for SEGUE_STORM_MINUTES (10), with SEGUE_STORM_LONG (0) SIGSTOPs of a minute, on SEGUE_STORM_STORE (embedded, or cassandra); one line more in docs/storms.md
 	SEGUE_STORM_MINUTES=$${SEGUE_STORM_MINUTES:-10} $(GO) test -count=1 -timeout 6h -run 'TestLongStorm' -v ./e2e/storm

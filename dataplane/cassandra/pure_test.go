@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"reflect"
 	"strings"
@@ -235,5 +236,22 @@ func TestCounted(t *testing.T) {
 	})
 	if q := (*ledger.NoQuorum)(nil); !errors.As(err, &q) {
 		t.Errorf("the deadline hides what the server said: %v", err)
+	}
+}
+
+// TestAway: what passes by itself is waited for; what somebody must mend is said at once.
+func TestAway(t *testing.T) {
+	for _, err := range []error{
+		fmt.Errorf("migration 1: %w", &gocql.RequestErrUnavailable{Alive: 1, Required: 2}), &gocql.RequestErrReadTimeout{Received: 1, BlockFor: 2},
+		fmt.Errorf("migration 3: %w", context.DeadlineExceeded), gocql.ErrTimeoutNoResponse, fmt.Errorf("%w, of %v", ErrUnreached, "a"),
+	} {
+		if !away(err) {
+			t.Errorf("%v is taken for lasting", err)
+		}
+	}
+	for _, err := range []error{ErrNoSchema, ErrHalfMigrated, errors.New("the name or password is wrong")} {
+		if away(err) {
+			t.Errorf("%v is waited for", err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package cassandra
 
 import (
+	"context"
 	"errors"
 
 	"github.com/gocql/gocql"
@@ -26,4 +27,15 @@ func counted(err error) error {
 	default:
 		return err
 	}
+}
+
+// away tells a cluster that cannot be used now, and may be later, from one that somebody must mend.
+func away(err error) bool {
+	var few *ledger.NoQuorum
+	for _, passing := range []error{ErrUnreached, context.DeadlineExceeded, gocql.ErrTimeoutNoResponse, gocql.ErrConnectionClosed, gocql.ErrNoConnections, gocql.ErrUnavailable} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return errors.As(counted(err), &few)
 }

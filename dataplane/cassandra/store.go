@@ -2,7 +2,6 @@ package cassandra
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -36,7 +35,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	switch err := s.reach(ctx); {
-	case errors.Is(err, ErrUnreached) && o.Patient:
+	case away(err) && o.Patient && ctx.Err() == nil:
 		s.opts.Log.Warn("Cassandra cannot be used yet: effects are refused", "error", err)
 		s.refuse(err)
 	case err != nil:

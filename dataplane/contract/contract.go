@@ -87,7 +87,7 @@ func Drive(ctx context.Context, p Plan, run string) ([]Check, error) {
 		return d.checks, nil // nothing that follows would mean anything
 	}
 	for _, check := range []func(context.Context){
-		d.operations, d.statuses, d.told, d.retryAfter, d.rateLimit, d.refund, d.keys, d.lookup, d.cancel, d.webhooks, d.idle,
+		d.operations, d.statuses, d.told, d.retryAfter, d.rateLimit, d.refund, d.keys, d.lookup, d.cancel, d.webhooks, d.rounds, d.idle,
 	} {
 		if check(ctx); ctx.Err() != nil {
 			return d.checks, fmt.Errorf("contract: %w", context.Cause(ctx))
@@ -146,12 +146,13 @@ func (d *driver) compile() error {
 // got is an answer, and what the client made of it.
 type got struct {
 	provider.Result
+	status int // that the application would be told
 	header message.Header
 	body   []byte
 }
 
-func (g *got) Begin(_ int, h message.Header) error {
-	g.header = slices.Clone(h)
+func (g *got) Begin(status int, h message.Header) error {
+	g.status, g.header = status, slices.Clone(h)
 	return nil
 }
 

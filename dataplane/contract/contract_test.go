@@ -105,7 +105,7 @@ func mutants(of policy.Contract) []mutant {
 	for i, o := range of.Operations {
 		list = append(list, operationMutants(i, o)...)
 	}
-	return list
+	return append(list, mappingMutants(of)...)
 }
 
 func keyMutants(k policy.Keys) []mutant {

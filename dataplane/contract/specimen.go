@@ -21,7 +21,8 @@ type Specimen struct {
 	Known    []Request // one for each operation that an application calls
 	Cases    []Case
 	Told     []Told
-	NoCodes  bool // the errors are in no dialect, so that no code is read from them
+	Rounds   []Round // what applications say to it, for providers of another API that stand in
+	NoCodes  bool    // the errors are in no dialect, so that no code is read from them
 
 	KeyHeader string                    // where it takes keys, if not in the usual header
 	ComesBack bool                      // a 429 says when to come back

@@ -61,7 +61,7 @@ func chat() Specimen {
 			Body: `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"contract ` + n + `"}]}`}
 	}
 	return Specimen{
-		Contract: "openai/v1", API: sandbox.Chat, Secret: "sk-contract", Effect: complete, ComesBack: true,
+		Contract: "openai/v1", API: sandbox.Chat, Rounds: chatRounds(), Secret: "sk-contract", Effect: complete, ComesBack: true,
 		Known: []Request{complete("known"), get("/v1/models"), get("/v1/models/gpt-4o")},
 		Cases: append([]Case{
 			declined("an unknown model", 404, "model_not_found", replaced("gpt-4o-mini", "gpt-0")),

@@ -135,9 +135,13 @@ func indexed(t *testing.T, s *Store, row *ledger.Transaction) bool {
 	return ok
 }
 
-// TestPowerCut pulls the plug under load: the disk keeps what was synced and, block by block, some of the rest.
+// TestPowerCut pulls the plug under load: the disk keeps what was synced and, block by block, some of the rest. A hundred times.
 func TestPowerCut(t *testing.T) {
-	for seed := range uint64(8) {
+	cuts, writes := uint64(100), 0
+	if testing.Short() {
+		cuts = 8
+	}
+	for seed := range cuts {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			after, known := powerCut(t, seed, nil)
 			s := onMem(t, after, nil)
@@ -145,8 +149,10 @@ func TestPowerCut(t *testing.T) {
 			if n := known.lost(t, s); n > 0 {
 				t.Errorf("%d acknowledged writes are lost", n)
 			}
+			writes += len(known.rows) + len(known.sessions)
 		})
 	}
+	t.Logf("%d power cuts, %d acknowledged rows and sessions", cuts, writes)
 }
 
 // TestPowerCutNoSync shows that the test above would notice: without a sync, acknowledged writes are lost.

@@ -86,7 +86,7 @@ func schedule(seed uint64, s scope) []act {
 	acts = append(acts, walk(r, s.length, 8*time.Second, func() act { return onControl(r) })...)
 	if s.cluster {
 		r := rand.New(rand.NewPCG(seed, 350))
-		acts = append(acts, walk(r, s.length, 12*time.Second, func() act { return onCluster(r) })...)
+		acts = append(acts, walk(r, s.length, 15*time.Second, func() act { return onCluster(r) })...)
 	}
 	acts = append(acts, s.longFreezes(rand.New(rand.NewPCG(seed, 400)))...)
 	slices.SortStableFunc(acts, func(a, b act) int { return int(a.At - b.At) })
@@ -170,7 +170,7 @@ func onControl(r *rand.Rand) act {
 }
 
 func onCluster(r *rand.Rand) act {
-	what := []deed{killReplica, killReplica, frozeReplica, frozeReplica, killQuorum, frozeQuorum}[r.IntN(6)]
+	what := []deed{killReplica, killReplica, frozeReplica, frozeReplica, frozeReplica, killQuorum, frozeQuorum, frozeQuorum}[r.IntN(8)]
 	return act{Who: cluster, What: what, For: between(r, time.Second, 8*time.Second), Visit: 1 + r.IntN(3)}
 }
 
