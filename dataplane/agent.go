@@ -91,6 +91,7 @@ type Agent struct {
 	generations *generations
 	metrics     *metrics
 	force       force
+	decided     decisions
 	stopping    atomic.Bool
 	admin       net.Listener
 	server      *http.Server

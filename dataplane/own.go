@@ -52,10 +52,16 @@ func (a *Agent) transaction(ctx context.Context, service, id string) *message.An
 		a.cfg.Log.Error("a transaction could not be read", "transaction", id, "error", err)
 		return plain(http.StatusServiceUnavailable, map[string]string{"error": "the ledger cannot be read"})
 	}
+	row := a.shown(t)
+	var next time.Time
+	if n := len(row.Attempts); n > 0 {
+		next = row.Attempts[n-1].NextCheck
+	}
 	return plain(http.StatusOK, struct {
-		Sentence    string `json:"sentence"`
-		Transaction any    `json:"transaction"`
-	}{sentence(t), shown(t)})
+		Sentence    string    `json:"sentence"`
+		NextCheck   time.Time `json:"next_check,omitzero"`
+		Transaction any       `json:"transaction"`
+	}{sentence(t), next, row})
 }
 
 // region tells load balancers, DNS and hosts whether this region's agent serves, and where its callers go when it does not.
