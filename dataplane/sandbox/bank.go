@@ -27,6 +27,7 @@ type bank struct {
 	refunds  *shelf[*refund]
 	messages *shelf[*sms]
 	payments *shelf[*payment]
+	vault    *shelf[*vaulted]
 	minute   minute
 }
 
@@ -35,6 +36,7 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 		books: newBooks(c.Name, keep), speaks: dialectOf(c.API), ids: newIDs(c.Name, now()), now: now,
 		charges: newShelf[*charge](keep), intents: newShelf[*intent](keep), refunds: newShelf[*refund](keep),
 		messages: newShelf[*sms](keep), payments: newShelf[*payment](keep),
+		vault: newShelf[*vaulted](keep),
 	}
 	if c.keyed() {
 		b.keys = newKeyring(b.speaks.keys, keep, now)
