@@ -125,6 +125,9 @@ func overlay(under, over Contract) Contract {
 	set(&under.RateLimit.Remaining, over.RateLimit.Remaining)
 	set(&under.RateLimit.Reset, over.RateLimit.Reset)
 	set(&under.ObjectID, over.ObjectID)
+	if len(over.Codes) > 0 {
+		under.Codes = over.Codes
+	}
 	under.Recourse = under.Recourse.under(&over.Recourse)
 	under.Session = importsOver(under.Session, over.Session)
 	under.Speaks = spokenOver(under.Speaks, over.Speaks)

@@ -49,6 +49,9 @@ func (c *Candidate) Classify(status int, code string) (class, outcome string) {
 // ErrorCode finds the error code in an answer's body, in the contract's dialect. Bodies of Stripe's and OpenAI's hold both a code and a
 // type: the one that a rule of the contract names is told, the code first. Twilio's codes are numbers.
 func (c *Contract) ErrorCode(body []byte) string {
+	if len(c.Codes) > 0 {
+		return c.codeIn(body)
+	}
 	switch c.Dialect {
 	case Stripe, OpenAI:
 		return c.nestedCode(body)
@@ -61,6 +64,30 @@ func (c *Contract) ErrorCode(body []byte) string {
 	default:
 		return ""
 	}
+}
+
+// codeIn is the first code that stands where the contract says.
+func (c *Contract) codeIn(body []byte) string {
+	doc, ok := oneValue(body)
+	if !ok {
+		return ""
+	}
+	for _, f := range c.Codes {
+		if code := word(doc, f); code != "" {
+			return code
+		}
+	}
+	return ""
+}
+
+// ReadsSuccesses tells whether a code in the body of a 2xx decides what it proves: such an answer is read before it is passed on.
+func (c *Contract) ReadsSuccesses() bool {
+	for i := range c.Statuses {
+		if r := &c.Statuses[i]; r.Code != "" && r.From < 300 && r.To >= 200 {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Contract) nestedCode(body []byte) string {
@@ -107,6 +134,9 @@ func (c *Contract) Digest() [32]byte {
 	d.text("keys.replay", string(c.Keys.Replay))
 	d.text("retry_after", c.RetryAfter)
 	d.text("object_id", c.ObjectID)
+	for i, f := range c.Codes {
+		d.text(fmt.Sprintf("codes[%d]", i), f)
+	}
 	d.text("rate_limit", c.RateLimit.text())
 	c.Recourse.digest(d)
 	d.text("session", importsText(c.Session))

@@ -260,6 +260,7 @@ func TestDigestSeesEveryField(t *testing.T) {
 		},
 		"Session":    func(c *Contract) { c.Session = []Import{{Map: "a", Match: "POST /x"}} },
 		"RetryAfter": func(c *Contract) { c.RetryAfter += "x" },
+		"Codes":      func(c *Contract) { c.Codes = []string{"x"} },
 		"ObjectID":   func(c *Contract) { c.ObjectID += "x" },
 		"Statuses":   func(c *Contract) { c.Statuses = slices.Clone(c.Statuses); c.Statuses[3].To = 500 },
 		"Speaks":     func(c *Contract) { c.Speaks = []Spoken{{API: "acme/v1"}} },
@@ -286,7 +287,7 @@ func TestDigestSeesEveryField(t *testing.T) {
 	for _, of := range []struct {
 		of   reflect.Type
 		want int
-	}{{reflect.TypeFor[Contract](), 15}, {reflect.TypeFor[Webhooks](), 9}, {reflect.TypeFor[Signature](), 9}, {reflect.TypeFor[Keys](), 8}, {reflect.TypeFor[Recourse](), 4}, {reflect.TypeFor[Lookup](), 7},
+	}{{reflect.TypeFor[Contract](), 15}, {reflect.TypeFor[Webhooks](), 9}, {reflect.TypeFor[Signature](), 9}, {reflect.TypeFor[Keys](), 8}, {reflect.TypeFor[Recourse](), 5}, {reflect.TypeFor[Lookup](), 7},
 		{reflect.TypeFor[Cancel](), 6}, {reflect.TypeFor[Found](), 6}, {reflect.TypeFor[States](), 5}, {reflect.TypeFor[CancelRule](), 5}, {reflect.TypeFor[RateHeaders](), 3}} {
 		if n := of.of.NumField(); n != of.want {
 			t.Errorf("%s has %d fields, this test and the digest know %d", of.of, n, of.want)

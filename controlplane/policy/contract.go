@@ -12,10 +12,10 @@ type Contract struct {
 	Keys       Keys
 	RetryAfter string // header that says when to come back; default Retry-After
 	RateLimit  RateHeaders
-	ObjectID   string // where the id of a created object stands in an answer: "id"
+	Codes      []string // where an answer's own code stands: the first that is there counts; none: where the dialect has it
+	ObjectID   string   // where the id of a created object stands in an answer: "id"
 	Statuses   []StatusRule
-	Recourse   Recourse
-	Webhooks   Webhooks
+	Recourse
 	Operations []OperationSpec // what a service that speaks this contract offers unless it lists its own
 	Bridge
 	Sources []Source // where the vendor says so

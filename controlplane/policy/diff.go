@@ -261,6 +261,7 @@ func contractFacts(c *Contract) []fact {
 		{"retry_after", c.RetryAfter},
 		{"rate_limit", c.RateLimit.text()},
 		{"object_id", c.ObjectID},
+		{"codes", strings.Join(c.Codes, ", ")},
 		{"statuses", statusesText(c.Statuses)},
 		{"lookup", c.Recourse.Lookup.text()},
 		{"cancel", c.Recourse.Cancel.text()},

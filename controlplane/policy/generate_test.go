@@ -50,7 +50,8 @@ func contracts(t *rapid.T, name string) Contract {
 	c := Contract{Name: name, Like: "stripe/v1", Dialect: Dialect(text("dialect", "plain", "stripe", "twilio", "openai")),
 		Endpoint:   text("endpoint", "https://x.example/a", "http://localhost:1", "http://[::1]:7"),
 		Credential: rapid.SampledFrom([]Slot{{}, {"X-Key", "{credential}", ""}, {"Authorization", `Basic "{credential}": #`, "/a/{user}/**"}}).Draw(t, "slot"),
-		RetryAfter: text("retry after", "X-Retry"), ObjectID: text("object id", "data.id", "id")}
+		RetryAfter: text("retry after", "X-Retry"), ObjectID: text("object id", "data.id", "id"),
+		Codes: rapid.SampledFrom([][]string{nil, {"code"}, {"a.b", "c"}}).Draw(t, "codes")}
 	c.Keys.Header = text("key header", "X-Idem", "Idempotency-Key")
 	switch rapid.IntRange(0, 2).Draw(t, "enforced") {
 	case 0:

@@ -286,7 +286,11 @@ func writeContract(w writer, c *Contract) {
 		m.text("remaining", h.Remaining)
 		m.text("reset", h.Reset)
 	}
-	w.text("object_id", c.ObjectID)
+	if w.text("object_id", c.ObjectID); len(c.Codes) == 1 {
+		w.text("codes", c.Codes[0])
+	} else {
+		w.texts("codes", c.Codes)
+	}
 	writeStatuses(w, c.Statuses)
 	writeRecourse(w, &c.Recourse)
 	writeWebhooks(w, &c.Webhooks)

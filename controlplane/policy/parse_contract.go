@@ -25,6 +25,7 @@ func (r *reader) contract(name string, v value) Contract {
 			"retry_after": func(v value) { c.RetryAfter = r.text(v) },
 			"rate_limit":  func(v value) { c.RateLimit = r.rateHeaders(v) },
 			"object_id":   func(v value) { c.ObjectID = r.text(v) },
+			"codes":       func(v value) { c.Codes = r.textOrTexts(v, maxStateFields) },
 			"statuses":    func(v value) { c.Statuses = r.statuses(v) },
 			"lookup":      func(v value) { c.Recourse.Lookup = r.lookup(v) },
 			"cancel":      func(v value) { c.Recourse.Cancel = r.cancel(v) },

@@ -9,10 +9,11 @@ import (
 
 // Recourse is what a provider offers after an outcome that is not known. What is not stated counts as not there.
 type Recourse struct {
-	Lookup Lookup
-	Cancel Cancel
-	Refund string        // the operation that gives back what was executed
-	Settle time.Duration // the longest time after a send in which it may still begin to execute
+	Lookup   Lookup
+	Cancel   Cancel
+	Refund   string        // the operation that gives back what was executed
+	Settle   time.Duration // the longest time after a send in which it may still begin to execute
+	Webhooks Webhooks
 }
 
 // Lookup is a read that finds a request by our reference.

@@ -136,6 +136,7 @@ func contractSchema() *jsonschema.Schema {
 		property{"rate_limit", "the headers that tell of its limits", object(nil,
 			property{"limit", "", text()}, property{"remaining", "", text()}, property{"reset", "", text()})},
 		property{"object_id", "where a created object's id stands in the body", text()},
+		property{"codes", "where answers' own codes stand; left out: where the dialect has them", anyOf(text(), listOf(text(), maxStateFields))},
 		property{"statuses", "what answers mean; the first match counts, what nothing matches is unknown", listOf(status, maxStatuses)},
 		property{"lookup", "a read that finds a request by our reference", lookupSchema()},
 		property{"cancel", "a call that ends a request by our reference", cancelSchema()},

@@ -56,6 +56,15 @@ func (c *checker) texts(path string, own *Contract) {
 	if own.ObjectID != "" && (Field{In: "body", Name: own.ObjectID}).problem() != "" {
 		c.problem(path+".object_id", "write where the id stands, like id", "%q is no field of a body", clip(own.ObjectID))
 	}
+	for i, f := range own.Codes {
+		at := path + ".codes"
+		if len(own.Codes) > 1 {
+			at = fmt.Sprintf("%s[%d]", at, i)
+		}
+		if (Field{In: "body", Name: f}).problem() != "" {
+			c.problem(at, "write where the code stands, like error_code", "%q is no field of a body", clip(f))
+		}
+	}
 	if own.Keys.Header != "" && !putHeader(own.Keys.Header) {
 		c.problem(path+".keys.header", "write one, like Idempotency-Key", "%q is no header that can be set", clip(own.Keys.Header))
 	}

@@ -194,15 +194,15 @@ func (d *driver) refund(ctx context.Context) {
 	d.say("refund", name, g.told() == policy.OutcomeSucceeded && g.field(d.Specimen.Refunded) == made, "%s of %s", g, made)
 }
 
-// idle are the facts that no simulator drives yet.
+// idle are the facts that no request shows.
 func (d *driver) idle(context.Context) {
 	r := &d.contract.Recourse
 	for _, f := range []struct {
 		fact   string
 		stated bool
-	}{{"lookup", r.Lookup.Match != ""}, {"cancel", r.Cancel.Match != ""}, {"settle", r.Settle > 0}, {"keys.scope", d.contract.Keys.Scope != ""}} {
+	}{{"settle", r.Settle > 0}} {
 		if f.stated {
-			d.leave(f.fact, "is stated", "no simulator drives it yet")
+			d.leave(f.fact, "is stated", "how long a call may take to begin cannot be asked for")
 		}
 	}
 }

@@ -32,6 +32,7 @@ type World interface {
 	Let() error                           // ends what was asked for
 	Advance(d time.Duration)              // the API's clock
 	Executed() int                        // effects, so far
+	Elsewhere() string                    // another endpoint of the same provider
 }
 
 // State is what became of a check.
@@ -76,7 +77,7 @@ func Drive(ctx context.Context, p Plan, run string) ([]Check, error) {
 	}
 	var err error
 	d.client, err = provider.New(provider.Config{Env: func(name string) (string, bool) {
-		return map[string]string{"RIGHT": p.Secret, "WRONG": "nobody:nobody"}[name], true
+		return map[string]string{"RIGHT": p.Secret, "WRONG": "nobody:nobody", "HOOK": p.Specimen.HookSecret}[name], true
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
@@ -86,7 +87,7 @@ func Drive(ctx context.Context, p Plan, run string) ([]Check, error) {
 		return d.checks, nil // nothing that follows would mean anything
 	}
 	for _, check := range []func(context.Context){
-		d.operations, d.statuses, d.told, d.retryAfter, d.rateLimit, d.refund, d.keys, d.rounds, d.idle,
+		d.operations, d.statuses, d.told, d.retryAfter, d.rateLimit, d.refund, d.keys, d.lookup, d.cancel, d.webhooks, d.rounds, d.idle,
 	} {
 		if check(ctx); ctx.Err() != nil {
 			return d.checks, fmt.Errorf("contract: %w", context.Cause(ctx))
@@ -108,9 +109,17 @@ func Failed(checks []Check) int {
 
 // compile makes candidates of the contract, as agents do.
 func (d *driver) compile() error {
+	known, err := d.Policy.Contract(d.Contract)
+	if err != nil {
+		return err
+	}
 	name := func(s string) policy.ProviderSpec {
-		return policy.ProviderSpec{Name: s, Contract: d.Contract, Endpoint: []policy.RegionValue{{Value: d.URL}},
+		p := policy.ProviderSpec{Name: s, Contract: d.Contract, Endpoint: []policy.RegionValue{{Value: d.URL}},
 			Credential: []policy.RegionValue{{Value: "env:" + map[string]string{"right": "RIGHT", "wrong": "WRONG"}[s]}}}
+		if known.Webhooks.Signature.Scheme != "" {
+			p.HookSecret = []policy.RegionValue{{Value: "env:HOOK"}}
+		}
+		return p
 	}
 	doc := &policy.Policy{
 		Contracts: d.Policy.Contracts, Providers: []policy.ProviderSpec{name("right"), name("wrong")},

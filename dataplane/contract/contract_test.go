@@ -95,7 +95,10 @@ func mutants(of policy.Contract) []mutant {
 	add(of.RateLimit.Remaining != "", "rate_limit.remaining", func(c *policy.Contract) { c.RateLimit.Remaining = c.RateLimit.Limit + "-remaining" })
 	add(of.RateLimit.Reset != "", "rate_limit.reset", func(c *policy.Contract) { c.RateLimit.Reset = "X-Reset" })
 	add(of.Recourse.Refund != "", "refund", func(c *policy.Contract) { c.Recourse.Refund = "charge-capture" })
+	add(len(of.Codes) > 0, "codes", func(c *policy.Contract) { c.Codes = nil })
 	list = append(list, keyMutants(of.Keys)...)
+	list = append(list, recourseMutants(of)...)
+	list = append(list, webhookMutants(of)...)
 	for i, r := range of.Statuses {
 		list = append(list, statusMutants(i, r)...)
 	}
@@ -118,10 +121,18 @@ func keyMutants(k policy.Keys) []mutant {
 		{"keys.life, longer", func(c *policy.Contract) { c.Keys.Life *= 2 }},
 		{"keys.life, shorter", func(c *policy.Contract) { c.Keys.Life /= 2 }},
 		{"keys.in_use", func(c *policy.Contract) { c.Keys.InUse = 423 }},
-		{"keys.max, longer", func(c *policy.Contract) { c.Keys.Max++ }},
-		{"keys.max, shorter", func(c *policy.Contract) { c.Keys.Max-- }},
-		{"keys.replay 2xx", func(c *policy.Contract) { c.Keys.Replay = policy.Stored2xx }},
-		{"keys.replay none", func(c *policy.Contract) { c.Keys.Replay = policy.StoredNone }},
+		{"keys.max, stated otherwise", func(c *policy.Contract) { c.Keys.Max = 50 }},
+	}
+	if k.Max > 0 {
+		list = append(list, mutant{"keys.max, longer", func(c *policy.Contract) { c.Keys.Max++ }}, mutant{"keys.max, shorter", func(c *policy.Contract) { c.Keys.Max-- }})
+	}
+	if k.Scope == policy.PerEndpoint {
+		list = append(list, mutant{"keys.scope", func(c *policy.Contract) { c.Keys.Scope = policy.PerAccount }})
+	}
+	for _, r := range []policy.Stored{policy.StoredAll, policy.Stored2xx, policy.StoredNone} {
+		if k.Replay != "" && r != k.Replay {
+			list = append(list, mutant{"keys.replay " + string(r), func(c *policy.Contract) { c.Keys.Replay = r }})
+		}
 	}
 	return list
 }

@@ -20,6 +20,7 @@ func (d *driver) keys(ctx context.Context) {
 	d.inUse(ctx)
 	d.stored(ctx)
 	d.longest(ctx)
+	d.scope(ctx)
 	d.life(ctx)
 }
 
@@ -42,7 +43,9 @@ func (d *driver) count() int {
 func (d *driver) unheeded(ctx context.Context) {
 	keyed, full := *d.right, *d.contract
 	if full.Keys.Header == "" {
-		full.Keys.Header = "Idempotency-Key"
+		if full.Keys.Header = d.Specimen.KeyHeader; full.Keys.Header == "" {
+			full.Keys.Header = "Idempotency-Key"
+		}
 	}
 	keyed.Contract = &full
 	r, key, before := d.next(), d.key(), d.count()
@@ -85,11 +88,12 @@ func (d *driver) once(ctx context.Context) {
 // otherBody checks that another request under a key that is taken decides nothing about the first.
 func (d *driver) otherBody(ctx context.Context) {
 	key := d.key()
-	d.send(ctx, d.right, d.next(), key)
+	first := d.send(ctx, d.right, d.next(), key)
 	before := d.count()
 	g := d.send(ctx, d.right, d.next(), key)
 	n := d.executed(before)
-	d.say("keys", "another request under it is unknown", g.told() == policy.OutcomeUnknown && n <= 0, "%s", g)
+	told := g.told() == policy.OutcomeUnknown || d.contract.ObjectID != "" && g.field(d.contract.ObjectID) == first.field(d.contract.ObjectID) // some tell the first answer again
+	d.say("keys", "another request under it executes nothing", told && n <= 0, "%s", g)
 }
 
 // inUse checks what is told while the first request under a key is in progress.
@@ -122,8 +126,10 @@ func (d *driver) inUse(ctx context.Context) {
 const soon = 2 * time.Second
 
 // until waits for what happens elsewhere, for a while.
-func until(ctx context.Context, happened func() bool) bool {
-	end := time.Now().Add(soon)
+func until(ctx context.Context, happened func() bool) bool { return within(ctx, soon, happened) }
+
+func within(ctx context.Context, span time.Duration, happened func() bool) bool {
+	end := time.Now().Add(span)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !happened() {
@@ -163,6 +169,25 @@ func (d *driver) stored(ctx context.Context) {
 		return
 	}
 	d.say("keys.replay", "an error is not stored", second.told() == policy.OutcomeSucceeded, "%s, then %s", first, second)
+}
+
+// scope checks whether another endpoint of the provider knows the key.
+func (d *driver) scope(ctx context.Context) {
+	const check = "another endpoint executes it again"
+	scope := d.contract.Keys.Scope
+	switch {
+	case scope == "":
+		return
+	case d.World == nil:
+		d.leave("keys.scope", check, simulatorOnly)
+		return
+	}
+	elsewhere := *d.right
+	elsewhere.Endpoint = d.World.Elsewhere()
+	r, key := d.next(), d.key()
+	first, second := d.send(ctx, d.right, r, key), d.send(ctx, &elsewhere, r, key)
+	again := second.told() == policy.OutcomeSucceeded && first.field(d.contract.ObjectID) != second.field(d.contract.ObjectID)
+	d.say("keys.scope", check, again == (scope == policy.PerEndpoint), "%s there, then %s elsewhere; a key is one for each %s", first, second, scope)
 }
 
 // longest checks the longest key, and one that is longer by a byte.

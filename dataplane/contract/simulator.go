@@ -13,6 +13,7 @@ import (
 type Simulator struct {
 	box      *sandbox.Sandbox
 	provider *sandbox.Provider
+	other    *sandbox.Provider
 	ahead    atomic.Int64 // of the wall clock
 }
 
@@ -20,16 +21,17 @@ type Simulator struct {
 func Simulate(s Specimen) (*Simulator, error) {
 	sim := &Simulator{}
 	now := func() time.Time { return time.Now().Add(time.Duration(sim.ahead.Load())) }
-	box, err := sandbox.New(sandbox.Config{Now: now, Providers: []sandbox.ProviderConfig{{
-		Name: "driven", API: s.API, Credential: s.Secret, Latency: sandbox.Latency{Median: -1},
-	}}})
+	one := func(name string) sandbox.ProviderConfig {
+		return sandbox.ProviderConfig{Name: name, API: s.API, Credential: s.Secret, Latency: sandbox.Latency{Median: -1}}
+	}
+	box, err := sandbox.New(sandbox.Config{Now: now, Providers: []sandbox.ProviderConfig{one("driven"), one("elsewhere")}})
 	if err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
 	if err := box.Start(); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
-	sim.box, sim.provider = box, box.Provider("driven")
+	sim.box, sim.provider, sim.other = box, box.Provider("driven"), box.Provider("elsewhere")
 	return sim, nil
 }
 
@@ -38,6 +40,9 @@ func (s *Simulator) Stop(ctx context.Context) error { return s.box.Stop(ctx) }
 
 // URL is where it listens.
 func (s *Simulator) URL() string { return s.provider.URL() }
+
+// Elsewhere is another endpoint of the provider: it has the account, and its own keys.
+func (s *Simulator) Elsewhere() string { return s.other.URL() }
 
 // Fail has the next effect answered with a status.
 func (s *Simulator) Fail(status int, executed bool) error {

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"segue/controlplane/policy"
 	"segue/dataplane/message"
@@ -23,9 +24,11 @@ type Specimen struct {
 	Rounds   []Round // what applications say to it, for providers of another API that stand in
 	NoCodes  bool    // the errors are in no dialect, so that no code is read from them
 
+	KeyHeader string                    // where it takes keys, if not in the usual header
 	ComesBack bool                      // a 429 says when to come back
 	Refund    func(made string) Request // its body; nil: there is none
 	Refunded  string                    // where the answer of a refund names what was given back
+	Recourse
 }
 
 // Request is a request as an application writes it, without credential and key.
@@ -63,6 +66,30 @@ type Case struct {
 // Request is the case's request, made from one that would succeed.
 func (c Case) Request(r Request) Request { return c.Change(r) }
 
+// Recourse is what has to be known of an API to drive its lookup, its cancel and its webhooks.
+type Recourse struct {
+	Anonymous  func(Request) Request // takes the application's own reference out of an effect
+	Declines   func(Request) Request // makes an effect one that is declined
+	Cancelled  policy.CancelState    // what an answered cancel means
+	TooLate    func(made string) Request
+	Item       func(reference, word string) string                 // a lookup's answer, by the vendor's pages
+	Words      []Event                                             // what an item can say there
+	Carries    string                                              // where a request carries what webhooks name
+	Hook       func(secret string, n Notice, at time.Time) Request // a webhook as the vendor sends it; nil: none that are taken
+	HookSecret string
+	Dated      bool // its signature has a time
+	Events     []Event
+}
+
+// Event is one that webhooks tell of, and what it shows of the request.
+type Event struct {
+	Event string
+	Shows policy.Shown
+}
+
+// Notice is what a webhook is to say.
+type Notice struct{ Reference, ID, Event string }
+
 // Told is an answer that only the vendor's pages tell of.
 type Told struct {
 	Name           string
@@ -73,7 +100,7 @@ type Told struct {
 
 // Specimens are the APIs that can be driven.
 func Specimens() []Specimen {
-	return []Specimen{payments(), messages(), chat(), claude(), mail(), mailgun()}
+	return []Specimen{payments(), messages(), chat(), claude(), mail(), mailgun(), adyen(), checkout(), paypal(), vonage()}
 }
 
 // SpecimenFor finds the API that a contract speaks of: that of the contract which it is like, or of its dialect.

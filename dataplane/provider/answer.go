@@ -89,10 +89,10 @@ func (d *delivery) deliver(resp *http.Response) Result {
 	return d.result
 }
 
-// prefix reads the beginning of an answer that is no success: the error code in it decides what the answer proves. It is nil for
-// successes, which need not wait for it.
+// prefix reads the beginning of an answer whose code decides what it proves. It is nil for those that need not wait for it: reads'
+// successes, and others' where the contract reads no code in them.
 func (d *delivery) prefix(resp *http.Response) (prefix []byte, ended bool, err error) {
-	if resp.StatusCode < 300 {
+	if resp.StatusCode < 300 && (d.call.Read || !d.call.Candidate.Contract.ReadsSuccesses()) {
 		return nil, false, nil
 	}
 	room, _ := d.client.prefixes.Get().(*[maxPrefix]byte)

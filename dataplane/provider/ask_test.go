@@ -311,3 +311,19 @@ type inFile string
 func (f inFile) Size() int64              { return int64(len(f)) }
 func (f inFile) Sum() [32]byte            { return [32]byte{} }
 func (f inFile) Open() (io.Reader, error) { return bytes.NewReader([]byte(f)), nil }
+
+// Where the contract reads a code in successes, it decides, and the answer passes whole.
+func TestACodeInASuccessDecides(t *testing.T) {
+	a := newAsked(t, spoken("200 OK", `{"result":"Refused"}`), spoken("200 OK", `{"result":"Fine"}`), spoken("200 OK", strings.Repeat(" ", maxPrefix)+`{"result":"Refused"}`))
+	w := newWorld(t, nil)
+	for i, want := range []ledger.Outcome{ledger.Declined, ledger.Succeeded, ledger.Succeeded} {
+		call := post(a.url, "x")
+		call.Candidate.Contract.Codes = []string{"result"}
+		call.Candidate.Contract.Statuses = append([]policy.StatusRule{{From: 200, To: 299, Code: "Refused", Class: policy.ClassOK, Outcome: policy.OutcomeDeclined}}, call.Candidate.Contract.Statuses...)
+		to := &taker{}
+		r := w.Send(t.Context(), call, to)
+		if r.Outcome != want || !to.clean() || !strings.Contains(to.body.String(), `"result"`) {
+			t.Errorf("%d: %s, %d bytes, ended %v", i, r.Outcome, to.body.Len(), to.ends)
+		}
+	}
+}

@@ -16,10 +16,19 @@ const (
 	Claude   API = "claude"   // Anthropic's, v1
 	Mail     API = "mail"     // SendGrid's, v3
 	Mailgun  API = "mailgun"  // Mailgun's, v3
+	Adyen    API = "adyen"    // Adyen's Checkout, v71
+	Checkout API = "checkout" // Checkout.com's payments
+	PayPal   API = "paypal"   // PayPal's orders and payments, v2
+	Vonage   API = "vonage"   // Vonage's messages, v1
 )
+
+func apis() []API {
+	return []API{Payments, Messages, Chat, Claude, Mail, Mailgun, Adyen, Checkout, PayPal, Vonage}
+}
 
 // dialect is what differs between the APIs. Faults, books, lives and connections are one for all of them.
 type dialect struct {
+	keys    *keyRules // nil: it knows no idempotency keys
 	routes  []*route
 	secret  func(*http.Request) string                            // the credential as shown; "" if none is
 	read    func(c *call, r *http.Request, body []byte) *apiError // the call's parameters
@@ -40,6 +49,14 @@ func dialectOf(api API) *dialect {
 		return mailAPI()
 	case Mailgun:
 		return mailgunAPI()
+	case Adyen:
+		return adyenAPI()
+	case Checkout:
+		return checkoutAPI()
+	case PayPal:
+		return paypalAPI()
+	case Vonage:
+		return vonageAPI()
 	default:
 		return paymentsAPI()
 	}
@@ -61,7 +78,7 @@ func (d *dialect) answer(object any, failed *apiError) answer {
 
 func paymentsAPI() *dialect {
 	return &dialect{
-		routes: routes(), secret: secretOf,
+		keys: stripeKeys(), routes: routes(), secret: secretOf,
 		read: func(c *call, r *http.Request, body []byte) (bad *apiError) {
 			encoded := string(body)
 			if !c.effect {
@@ -109,3 +126,11 @@ func bearer(r *http.Request) string {
 
 // called names a request in an error.
 func called(r *http.Request) string { return fmt.Sprintf("%s: %s", r.Method, r.URL.Path) }
+
+// keyHeader is where a key is sent; who knows none is shown the usual header, and ignores it.
+func (d *dialect) keyHeader() string {
+	if d.keys == nil {
+		return "Idempotency-Key"
+	}
+	return d.keys.header
+}

@@ -26,6 +26,7 @@ type bank struct {
 	intents  *shelf[*intent]
 	refunds  *shelf[*refund]
 	messages *shelf[*sms]
+	payments *shelf[*payment]
 	vault    *shelf[*vaulted]
 	minute   minute
 }
@@ -34,10 +35,11 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 	b := &bank{
 		books: newBooks(c.Name, keep), speaks: dialectOf(c.API), ids: newIDs(c.Name, now()), now: now,
 		charges: newShelf[*charge](keep), intents: newShelf[*intent](keep), refunds: newShelf[*refund](keep),
-		messages: newShelf[*sms](keep), vault: newShelf[*vaulted](keep),
+		messages: newShelf[*sms](keep), payments: newShelf[*payment](keep),
+		vault: newShelf[*vaulted](keep),
 	}
 	if c.keyed() {
-		b.keys = newKeyring(keep, now)
+		b.keys = newKeyring(b.speaks.keys, keep, now)
 	}
 	return b
 }
@@ -51,6 +53,7 @@ type call struct {
 	form   form
 	chat   chatRequest
 	mail   mailRequest
+	doc    document
 	room   allowance // what the provider says is left of its limits
 	key    string    // Idempotency-Key as received
 	secret string    // a fingerprint of the API key
@@ -120,7 +123,7 @@ func (b *bank) execute(c *call, instead *answer) (a answer, alive bool) {
 	if instead != nil {
 		a = *instead
 	}
-	if b.keys != nil && c.effect && (failed == nil || failed.Status == 402) {
+	if b.keys != nil && c.effect && b.keys.stores(failed, a.status) {
 		b.keys.store(c, a)
 	}
 	return a, true

@@ -127,14 +127,14 @@ func TestKeysAreForgottenAfterADay(t *testing.T) {
 	c := dial(t, p.URL())
 	first := c.charge("k", "o-1")
 	now := p.now
-	p.bank.keys.now = func() time.Time { return now().Add(keyLife - time.Minute) }
+	p.bank.keys.now = func() time.Time { return now().Add(stripeKeys().life - time.Minute) }
 	equal(t, "before", c.charge("k", "o-1").id(), first.id())
-	p.bank.keys.now = func() time.Time { return now().Add(keyLife + time.Minute) }
+	p.bank.keys.now = func() time.Time { return now().Add(stripeKeys().life + time.Minute) }
 	if c.charge("k", "o-1").id() == first.id() {
 		t.Error("the key is remembered for longer than Stripe says")
 	}
-	c.want(200, "POST", "/v1/charges", strings.Repeat("k", longestKey), pay("o-2")...)
-	c.want(400, "POST", "/v1/charges", strings.Repeat("k", longestKey+1), pay("o-3")...)
+	c.want(200, "POST", "/v1/charges", strings.Repeat("k", stripeKeys().longest), pay("o-2")...)
+	c.want(400, "POST", "/v1/charges", strings.Repeat("k", stripeKeys().longest+1), pay("o-3")...)
 }
 
 func TestMailgun(t *testing.T) {

@@ -69,7 +69,7 @@ func (x *exchange) understand() *answer {
 		rt = &route{method: x.r.Method, pattern: "other", effect: x.r.Method != http.MethodGet}
 	}
 	secret := speaks.secret(x.r)
-	x.call = &call{route: rt, path: x.r.URL.Path, names: names, id: names["id"], key: x.r.Header.Get("Idempotency-Key"),
+	x.call = &call{route: rt, path: x.r.URL.Path, names: names, id: names["id"], key: x.r.Header.Get(speaks.keyHeader()),
 		secret: fingerprint(secret), life: x.conn.life, room: x.bank.spend()}
 	bad := speaks.read(x.call, x.r, body)
 	switch {

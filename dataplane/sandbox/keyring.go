@@ -5,16 +5,39 @@ import (
 	"time"
 )
 
-// Stripe's own bounds of keys: https://docs.stripe.com/api/idempotent_requests.
-const (
-	keyLife    = 24 * time.Hour
-	longestKey = 255
-)
+// keyRules are what a vendor says of its keys.
+type keyRules struct {
+	header  string
+	life    time.Duration
+	longest int                                   // 0: nobody says
+	stores  func(failed *apiError, told int) bool // is this answer told again?
+	long    func() answer
+	other   func() answer // the same key with other parameters; nil: the first answer is told again
+	busy    func() answer // the first is in progress
+}
+
+// stripeKeys are Stripe's: https://docs.stripe.com/api/idempotent_requests.
+func stripeKeys() *keyRules {
+	return &keyRules{
+		header: "Idempotency-Key", life: 24 * time.Hour, longest: 255,
+		stores: func(failed *apiError, _ int) bool { return failed == nil || failed.Status == 402 },
+		long: func() answer {
+			return refuseKey(400, "invalid_request_error", "", "Idempotency keys can be at most 255 characters long.")
+		},
+		other: func() answer {
+			return refuseKey(400, "idempotency_error", "", "Keys for idempotent requests can only be used with the same parameters they were first used with.")
+		},
+		busy: func() answer {
+			return refuseKey(409, "idempotency_error", "idempotency_key_in_use", "There is currently another in-progress request using this Idempotent Key.")
+		},
+	}
+}
 
 // keyring holds, per account and idempotency key, the answer that was given, or the call that is in progress.
 type keyring struct {
 	uses *shelf[*use]
 	now  func() time.Time
+	*keyRules
 }
 
 type use struct {
@@ -24,45 +47,47 @@ type use struct {
 	answer *answer // stored, if not nil
 }
 
-func newKeyring(keep int, now func() time.Time) *keyring { return &keyring{newShelf[*use](keep), now} }
+func newKeyring(rules *keyRules, keep int, now func() time.Time) *keyring {
+	return &keyring{newShelf[*use](keep), now, rules}
+}
 
 func keyOf(c *call) string { return c.secret + "\x00" + c.key }
 
 func paramsOf(c *call) [sha256.Size]byte {
-	return sha256.Sum256([]byte(c.method + " " + c.path + "\n" + c.form.Encode()))
+	return sha256.Sum256([]byte(c.method + " " + c.path + "\n" + c.form.Encode() + c.doc.text))
 }
 
 // admit takes the key for c, or answers.
 func (k *keyring) admit(c *call) *answer {
-	if len(c.key) > longestKey {
-		return refuseKey(400, "invalid_request_error", "", "Idempotency keys can be at most 255 characters long.")
+	if k.longest > 0 && len(c.key) > k.longest {
+		a := k.long()
+		return &a
 	}
 	u, known := k.uses.byID[keyOf(c)]
 	switch {
 	case !known:
 		k.uses.put(keyOf(c), &use{since: k.now(), params: paramsOf(c), by: c})
 		return nil
-	case u.by == nil && k.now().Sub(u.since) >= keyLife:
+	case u.by == nil && k.now().Sub(u.since) >= k.life:
 		*u = use{since: k.now(), params: paramsOf(c), by: c} // it was removed: a request like any other
 		return nil
 	case u.answer == nil && (u.by == nil || u.by.life.Err() != nil):
 		u.by, u.params = c, paramsOf(c) // nothing came of the earlier use: the key is as good as new
 		return nil
-	case u.params != paramsOf(c):
-		return refuseKey(400, "idempotency_error", "",
-			"Keys for idempotent requests can only be used with the same parameters they were first used with.")
+	case u.params != paramsOf(c) && k.other != nil:
+		a := k.other()
+		return &a
 	case u.answer == nil:
-		return refuseKey(409, "idempotency_error", "idempotency_key_in_use",
-			"There is currently another in-progress request using this Idempotent Key.")
+		a := k.busy()
+		return &a
 	}
 	a := *u.answer
 	a.replayed = true
 	return &a
 }
 
-func refuseKey(status int, kind, code, message string) *answer {
-	a := jsonAnswer(status, stripeError(&apiError{Status: status, Type: kind, Code: code, Message: message}))
-	return &a
+func refuseKey(status int, kind, code, message string) answer {
+	return jsonAnswer(status, stripeError(&apiError{Status: status, Type: kind, Code: code, Message: message}))
 }
 
 // inUse counts the calls that are in progress under a key.

@@ -35,7 +35,7 @@ type ProviderConfig struct {
 }
 
 // keyed tells whether the provider knows idempotency keys.
-func (c ProviderConfig) keyed() bool { return c.speaks() == Payments && c.Keys != Ignored }
+func (c ProviderConfig) keyed() bool { return dialectOf(c.API).keys != nil && c.Keys != Ignored }
 
 func (c ProviderConfig) speaks() API {
 	if c.API == "" {
@@ -89,9 +89,9 @@ func (c Config) check() (netip.Addr, error) {
 			return host, fmt.Errorf("sandbox: provider %q is there twice", p.Name)
 		case p.Keys != "" && p.Keys != Enforced && p.Keys != Ignored:
 			return host, fmt.Errorf("sandbox: provider %q: keys are enforced or ignored, not %q", p.Name, p.Keys)
-		case !slices.Contains([]API{Payments, Messages, Chat, Claude, Mail, Mailgun}, p.speaks()):
-			return host, fmt.Errorf("sandbox: provider %q: an API is payments, messages, chat, claude, mail or mailgun, not %q", p.Name, p.API)
-		case p.Keys == Enforced && p.speaks() != Payments:
+		case !slices.Contains(apis(), p.speaks()):
+			return host, fmt.Errorf("sandbox: provider %q: an API is one of %v, not %q", p.Name, apis(), p.API)
+		case p.Keys == Enforced && !p.keyed():
 			return host, fmt.Errorf("sandbox: provider %q: %s knows no keys", p.Name, p.API)
 		}
 		names[p.Name] = true
