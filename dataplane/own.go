@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,10 @@ const application = "default"
 
 // serveOwn answers what applications ask of the agent itself, on a service's listener.
 func (a *Agent) serveOwn(ctx context.Context, service string, r *message.Request, to message.Reply) bool {
+	if rest, ok := strings.CutPrefix(r.Path, fieldsPath); ok && slices.Contains([]string{http.MethodGet, http.MethodPut, http.MethodDelete}, r.Method) {
+		_ = a.field(ctx, service, rest, r).Send(to) // an error says only that the caller left
+		return true
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}

@@ -29,6 +29,7 @@ func (s *Store) casAt(ctx context.Context, level gocql.Consistency, statement st
 		level = s.opts.test.commit
 	}
 	sent := false
+	var gone absence
 	var told error // what the server said last: a deadline of ours tells less
 	for attempt := 0; ; attempt++ {
 		applied, row, err = s.try(ctx, level, statement, values)
@@ -39,7 +40,7 @@ func (s *Store) casAt(ctx context.Context, level gocql.Consistency, statement st
 		if c := counted(err); c != err || told == nil {
 			told = c
 		}
-		if hopeless(err) || !pause(ctx, attempt) {
+		if hopeless(err) || gone.long(err, s.opts.Now()) || !pause(ctx, attempt) {
 			break
 		}
 		level = gocql.Quorum

@@ -124,7 +124,31 @@ const serial = gocql.Consistency(gocql.Serial)
 func (s *Store) often(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Resolve)
 	defer cancel()
-	return patiently(ctx, f)
+	var gone absence
+	return patiently(ctx, func(ctx context.Context) error {
+		err := f(ctx)
+		if gone.long(err, s.opts.Now()) {
+			cancel()
+		}
+		return err
+	})
+}
+
+// absence is how long the copies that are needed are known to be missing. For about half a second after a node died, others may say so
+// although enough are left; beyond, whoever waits longer only keeps a caller waiting.
+type absence struct{ since time.Time }
+
+// long tells whether an error is one more in a row of those that say so, which has lasted for a while.
+func (a *absence) long(err error, now time.Time) bool {
+	var missing *gocql.RequestErrUnavailable
+	if !unsent(err) && !errors.As(err, &missing) {
+		a.since = time.Time{}
+		return false
+	}
+	if a.since.IsZero() {
+		a.since = now
+	}
+	return now.Sub(a.since) >= absentFor
 }
 
 // patiently is often, for as long as ctx lasts.

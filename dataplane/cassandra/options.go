@@ -33,6 +33,7 @@ const (
 	recent         = 50
 	recentShards   = 8 // partitions that take one minute's claims
 	suspectFor     = 5 * time.Second
+	absentFor      = 1500 * time.Millisecond // nodes say all that time that too few copies live: nobody waits for more
 	probeEvery     = 5 * time.Second
 	rebuildAfter   = 30 * time.Second
 	lookEvery      = time.Hour

@@ -239,6 +239,31 @@ func TestCounted(t *testing.T) {
 	}
 }
 
+// TestAbsence: whoever is told for a while that too few copies live stops waiting; a node that does not answer is waited for.
+func TestAbsence(t *testing.T) {
+	now := time.Unix(1000, 0)
+	missing := &gocql.RequestErrUnavailable{Alive: 1, Required: 2}
+	var a absence
+	for _, step := range []struct {
+		after time.Duration
+		err   error
+		long  bool
+	}{
+		{0, missing, false}, {time.Second, fmt.Errorf("read: %w", missing), false}, {time.Second, gocql.ErrTimeoutNoResponse, false}, // it may be back
+		{0, gocql.ErrNoConnections, false}, {time.Second, missing, false}, {time.Second, gocql.ErrNoConnections, true},
+	} {
+		now = now.Add(step.after)
+		if a.long(step.err, now) != step.long {
+			t.Errorf("%v at %s: %v", step.err, now.Format("05.0"), !step.long)
+		}
+	}
+	s := &Store{opts: Options{Resolve: time.Minute, Now: func() time.Time { now = now.Add(time.Second); return now }}}
+	calls := 0
+	if err := s.often(t.Context(), func(context.Context) error { calls++; return missing }); !errors.Is(err, missing) || calls > 4 {
+		t.Errorf("%d calls: %v", calls, err)
+	}
+}
+
 // TestAway: what passes by itself is waited for; what somebody must mend is said at once.
 func TestAway(t *testing.T) {
 	for _, err := range []error{

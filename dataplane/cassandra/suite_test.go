@@ -118,6 +118,12 @@ func shut(t testing.TB, s *Store) {
 	}
 }
 
+// patient waits longer than an agent's callers would: a machine that does much else at once is slow, which is not what the suites are about.
+func patient(o Options) Options {
+	o.Timeout, o.Resolve = 10*time.Second, 45*time.Second
+	return o
+}
+
 // reopener returns a function that opens the store on empty tables, each time after it closed it.
 func reopener(t *testing.T) func() *Store {
 	hosts := one(t)
@@ -127,7 +133,7 @@ func reopener(t *testing.T) func() *Store {
 		if s != nil {
 			shut(t, s)
 		}
-		s = open(t, Options{Hosts: hosts})
+		s = open(t, patient(Options{Hosts: hosts}))
 		return s
 	}
 }

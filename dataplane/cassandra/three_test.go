@@ -68,7 +68,7 @@ func around(t *testing.T, c *clustertest.Cluster, maker *Store) func() *Store {
 		if s != nil {
 			shut(t, s)
 		}
-		s = open(t, Options{Hosts: c.Hosts(), Datacenter: centres[n%3], test: hooks{commit: gocql.All}})
+		s = open(t, patient(Options{Hosts: c.Hosts(), Datacenter: centres[n%3], test: hooks{commit: gocql.All}}))
 		n++
 		return s
 	}
