@@ -196,10 +196,18 @@ func cutValue(values []RegionValue, region string) []RegionValue {
 // cutContracts keeps the user's contracts that the cut names, with those that they start from.
 func cutContracts(p, cut *Policy) []Contract {
 	all, used := newCatalog(p.Contracts), map[string]bool{}
-	use := func(name string) {
+	var use func(name string)
+	use = func(name string) {
 		_, chain, _ := all.resolve(name)
 		for _, n := range chain {
+			if used[n] {
+				continue
+			}
 			used[n] = true
+			one, _ := all.find(n)
+			for i := range one.Speaks { // what is mapped is checked against the API that is spoken
+				use(one.Speaks[i].API)
+			}
 		}
 	}
 	for i := range cut.Services {

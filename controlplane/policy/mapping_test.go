@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -286,5 +287,34 @@ providers:
 		if maps := op.Name == "charge" || op.Name == "refund"; op.Unmapped.Has(1) == maps || op.Maps != maps || op.Unmapped.Has(0) {
 			t.Errorf("%s: %v %t", op.Name, op.Unmapped, op.Maps)
 		}
+	}
+}
+
+// A region that has a provider whose contract maps an API of the operator's own is given that API too, though nobody speaks it there.
+func TestACutKeepsWhatIsMapped(t *testing.T) {
+	good := string(read(t, "testdata/good/flat.yaml"))
+	src := good + `contracts:
+  base/v1: {like: stripe/v1}
+  own/v1: {like: base/v1}
+  spare/v1: {like: stripe/v1}
+  mine/v1:
+    like: stripe/v1
+    speaks:
+      own/v1:
+        error: "{}"
+        operations:
+          charge: {to: charge, request: "{form: .body}", answer: "{body}"}
+`
+	src = strings.Replace(src, "contract: stripe/v1", "contract: mine/v1", 1)
+	p, problems := Parse("p.yaml", []byte(src))
+	if problems != nil {
+		t.Fatal(problems.Error())
+	}
+	cut := Cut(p, p.Regions[0].Name)
+	if names := namesOf(cut.Contracts, func(c Contract) string { return c.Name }); !slices.Equal(names, []string{"base/v1", "own/v1", "mine/v1"}) {
+		t.Errorf("the cut has %v", names)
+	}
+	if _, err := Compile(cut, p.Regions[0].Name, 1); err != nil {
+		t.Error(err)
 	}
 }

@@ -33,7 +33,7 @@ func TestOrderCheck(t *testing.T) {
 		{"no end", with(drain, func(o *Order) { o.For = 0 }), "for: 0s is not between 0 and 24h"},
 		{"negative end", with(drain, func(o *Order) { o.For = -1 }), "for: "},
 		{"too long", with(drain, func(o *Order) { o.For = 24*time.Hour + 1 }), "for: "},
-		{"kind", with(drain, func(o *Order) { o.Kind = "evacuate" }), `kind: "evacuate" is unknown; write drain, drill, probe, hint-replay or hint-throttle`},
+		{"kind", with(drain, func(o *Order) { o.Kind = "evacuate" }), `kind: "evacuate" is unknown; write drain, drill, probe, hint-replay`},
 		{"probe", probe, ""},
 		{"probe of what has no check", with(probe, func(o *Order) { o.Provider = "spare" }), "provider: spare has no active check"},
 		{"long probe", with(probe, func(o *Order) { o.For = time.Minute + 1 }), "for: 1m0.000000001s is longer than 1m"},
