@@ -27,6 +27,7 @@ import (
 	"segue/dataplane/proxy"
 	"segue/dataplane/settle"
 	"segue/dataplane/standing"
+	"segue/dataplane/transfer"
 )
 
 // Config is what an Agent is made of.
@@ -91,6 +92,7 @@ type Agent struct {
 	generations *generations
 	metrics     *metrics
 	force       force
+	decided     decisions
 	stopping    atomic.Bool
 	admin       net.Listener
 	server      *http.Server
@@ -100,15 +102,16 @@ type Agent struct {
 
 // parts are the rooms of the data plane.
 type parts struct {
-	board  *standing.Board
-	client *provider.Client
-	driver *settle.Driver
-	proxy  *proxy.Proxy
-	edge   *edge.Server
-	shown  *edge.Certificate // nil: no TLS
-	prober *probe.Prober
-	hints  *hints // nil: the store is the agent's own
-	keys   *settle.Ring
+	board   *standing.Board
+	client  *provider.Client
+	driver  *settle.Driver
+	carrier *transfer.Carrier
+	proxy   *proxy.Proxy
+	edge    *edge.Server
+	shown   *edge.Certificate // nil: no TLS
+	prober  *probe.Prober
+	hints   *hints // nil: the store is the agent's own
+	keys    *settle.Ring
 }
 
 // force is what is in force.
@@ -191,9 +194,12 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 		sc.Runs, sc.Payloads = s.Runs(), s.Payloads()
 	}
 	p.driver = settle.New(sc)
+	if p.carrier, err = a.newCarrier(vault); err != nil {
+		return err
+	}
 	if p.proxy, err = proxy.New(proxy.Config{
 		Region: cfg.Region, Ledger: a.store.Ledger(), Sessions: a.store.Sessions(), Level: a.store.Level(), Board: p.board, Client: p.client,
-		Driver: p.driver, Vault: vault, Log: cfg.Log, Now: cfg.Now, Metrics: cfg.Metrics,
+		Driver: p.driver, Vault: vault, Carrier: p.carrier, Log: cfg.Log, Now: cfg.Now, Metrics: cfg.Metrics,
 	}); err != nil {
 		return fmt.Errorf("dataplane: %w", err)
 	}
@@ -281,6 +287,7 @@ func (a *Agent) Stop(ctx context.Context) error {
 	a.parts.prober.Stop()
 	a.parts.keys.Stop()
 	err := a.parts.edge.Drain(ctx)
+	err = errors.Join(err, a.parts.carrier.Stop(ctx))
 	a.parts.driver.Stop()
 	if waited := a.parts.driver.Wait(ctx); waited != nil {
 		// A driver still uses the store: it is left open, for the process's end to close.
@@ -295,6 +302,9 @@ func (a *Agent) Stop(ctx context.Context) error {
 // close closes what New opened.
 func (a *Agent) close() error {
 	var err error
+	if a.parts.carrier != nil {
+		_ = a.parts.carrier.Stop(context.Background()) // done before, but where New failed: then nothing is in hand
+	}
 	if a.admin != nil {
 		if e := a.admin.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
 			err = fmt.Errorf("dataplane: %w", e)

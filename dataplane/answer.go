@@ -71,7 +71,7 @@ func (a *Agent) transactions(ctx context.Context, q query.Question) ([]query.Tra
 	out := make([]query.Transaction, 0, min(limit, len(rows)))
 	for _, t := range rows {
 		if len(out) < limit && a.mine(t) {
-			out = append(out, shown(t))
+			out = append(out, a.shown(t))
 		}
 	}
 	return out, nil
@@ -103,12 +103,27 @@ func (a *Agent) why(ctx context.Context, id string) (query.Why, error) {
 	if err != nil {
 		return query.Why{}, fmt.Errorf("dataplane: %w", err)
 	}
-	w := query.Why{Transaction: shown(t), Sentence: sentence(t)}
+	w := query.Why{Transaction: a.shown(t), Sentence: sentence(t)}
 	w.Decisions, w.Timeline = a.parts.proxy.Why(id)
 	if len(w.Decisions) == 0 {
 		w.Sentence += " Why each provider was chosen is not known any more: decisions are kept in memory, since the agent's last start."
 	}
+	if r, ok := a.parts.driver.Resolved(ctx, t); ok {
+		w.Timeline = append(w.Timeline, query.Moment{
+			After: r.At.Sub(t.Created), Level: "warn", Word: "resolved",
+			Text: fmt.Sprintf("%s by %s: %s. Evidence (SHA-256 %s): %s", r.Outcome, r.Actor, r.Reason, r.Hash, r.Evidence),
+		})
+	}
 	return w, nil
+}
+
+// shown is a row for people, with when its outcome is looked for next.
+func (a *Agent) shown(t *ledger.Transaction) query.Transaction {
+	q := shown(t)
+	if n := len(q.Attempts); t.Pending() && n > 0 {
+		q.Attempts[n-1].NextCheck = a.parts.driver.NextCheck(t)
+	}
+	return q
 }
 
 // dialect is what a service's callers take for an error.

@@ -108,6 +108,8 @@ func (a *Agent) order(u state.Update) {
 			a.parts.hints.replay(o.ID, *o.Hints)
 		case policy.HintThrottle:
 			throttle = throttling(throttle, &orders[i])
+		case policy.Verify, policy.Resolve:
+			a.decide(o)
 		case policy.Drill: // the client's, below
 		}
 	}

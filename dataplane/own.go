@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,10 @@ const application = "default"
 
 // serveOwn answers what applications ask of the agent itself, on a service's listener.
 func (a *Agent) serveOwn(ctx context.Context, service string, r *message.Request, to message.Reply) bool {
+	if rest, ok := strings.CutPrefix(r.Path, fieldsPath); ok && slices.Contains([]string{http.MethodGet, http.MethodPut, http.MethodDelete}, r.Method) {
+		_ = a.field(ctx, service, rest, r).Send(to) // an error says only that the caller left
+		return true
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
@@ -52,10 +57,16 @@ func (a *Agent) transaction(ctx context.Context, service, id string) *message.An
 		a.cfg.Log.Error("a transaction could not be read", "transaction", id, "error", err)
 		return plain(http.StatusServiceUnavailable, map[string]string{"error": "the ledger cannot be read"})
 	}
+	row := a.shown(t)
+	var next time.Time
+	if n := len(row.Attempts); n > 0 {
+		next = row.Attempts[n-1].NextCheck
+	}
 	return plain(http.StatusOK, struct {
-		Sentence    string `json:"sentence"`
-		Transaction any    `json:"transaction"`
-	}{sentence(t), shown(t)})
+		Sentence    string    `json:"sentence"`
+		NextCheck   time.Time `json:"next_check,omitzero"`
+		Transaction any       `json:"transaction"`
+	}{sentence(t), next, row})
 }
 
 // region tells load balancers, DNS and hosts whether this region's agent serves, and where its callers go when it does not.

@@ -205,6 +205,9 @@ func (w *world) callAt(ctx context.Context, addr, method, path, body string, hea
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for i := 0; i < len(header); i += 2 {
+		if header[i] == "Content-Type" {
+			req.Header.Del(header[i])
+		}
 		req.Header.Add(header[i], header[i+1])
 	}
 	resp, err := w.http.Do(req)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/url"
 	"time"
@@ -61,8 +62,23 @@ func txRow(t query.Transaction, now time.Time) view.TxRow {
 	return view.TxRow{
 		ID: t.ID, Href: "/transactions/" + url.PathEscape(t.ID), Chain: chips(t.Attempts), Level: w.Level, Icon: w.Icon, Word: w.Word,
 		What: t.Service + " · " + t.Operation, Key: t.Key, Object: t.Object, Region: t.Region, At: t.Created,
-		Age: view.Span(now.Sub(t.Created)), Held: unknownState(t.State),
+		Age: view.Span(now.Sub(t.Created)), Held: unknownState(t.State), Open: openOf(t, now),
 	}
+}
+
+// openOf is what matters of an outcome that is not known.
+func openOf(t query.Transaction, now time.Time) view.Open {
+	o := view.Open{Value: orDash(t.Value.String()), Next: "a person decides"}
+	if n := len(t.Attempts); n > 0 {
+		switch next := t.Attempts[n-1].NextCheck; {
+		case next.IsZero():
+		case next.After(now):
+			o.Next = "next check in " + view.Span(next.Sub(now))
+		default:
+			o.Next = "being checked"
+		}
+	}
+	return o
 }
 
 func chips(attempts []query.Attempt) []view.Chip {
@@ -107,6 +123,16 @@ func (w *Web) transactionPage(c echo.Context, why query.Why, partial string) vie
 	}
 	page.Frame.Command = "segue tx why " + t.ID
 	page.Facts = txFacts(t, page.Frame.Prefs)
+	if unknownState(t.State) {
+		page.Decide = &view.Decide{
+			Open: openOf(t, w.cfg.Now()), Action: "/transactions/" + url.PathEscape(t.ID), Request: rand.Text(),
+			Command: "segue tx resolve " + t.ID + " --outcome … --evidence FILE --reason '…'",
+			Outcomes: []view.Option{
+				{Value: "", Label: "choose", Chosen: true}, {Value: "succeeded", Label: "it was executed"}, {Value: "declined", Label: "it was declined"},
+				{Value: "not_sent", Label: "it was not executed, and will not be"},
+			},
+		}
+	}
 	if unknownState(t.State) || t.State == "intent" {
 		page.Holds = "The outcome is open. It is recorded, it is sent nowhere else, and it is not repeated on a guess; the caller may ask again with the same key only."
 	}

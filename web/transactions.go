@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -177,7 +178,7 @@ func (w *Web) transactionsPage(c echo.Context, q wish, got found, err error) vie
 // fillList fills the moving part.
 func (w *Web) fillList(page *view.Transactions, q wish, got found, err error) {
 	now := w.cfg.Now()
-	page.Partial = got.Partial
+	page.Partial, page.Unknown, page.Request = got.Partial, unknownState(q.State), rand.Text()
 	if err != nil {
 		page.Partial = sentenceOf(w.describe(err).Detail)
 	}

@@ -32,7 +32,7 @@ func TestContracts(t *testing.T) {
 	own := file(t, talking+"  slow/v1: {like: twilio/2010, lookup: {match: 'GET /found/{reference}', by: body.ref, strong: true, absent: [404], states: {in: status, succeeded: [done]}}, settle: 60s}\n")
 	nowhere := "http://127.0.0.1:1" // a file needs no control plane
 	segue(t, nowhere, "", "contract", "list", "--file", own).want(t, exitFine, "slow/v1", "like twilio/2010")
-	segue(t, nowhere, "", "contract", "show", "slow/v1", "--file", own).want(t, exitFine, "GET /found/{reference} by body.ref, at once", "1m", "N: It heeds no key", "class T, and nothing makes use of it yet")
+	segue(t, nowhere, "", "contract", "show", "slow/v1", "--file", own).want(t, exitFine, "GET /found/{reference} by body.ref, at once", "1m", "T: What is unknown is looked up there")
 	segue(t, nowhere, "", "contract", "show", "slw/v1", "--file", own).want(t, exitError, "did you mean slow/v1?")
 	segue(t, nowhere, "", "contract", "list", "--file", file(t, "segue: v1\nservices: {}\ncontracts: {a/v1: {settl: 1s}}\n")).want(t, exitError, "did you mean settle?")
 }

@@ -126,6 +126,7 @@ func overlay(under, over Contract) Contract {
 	set(&under.RateLimit.Reset, over.RateLimit.Reset)
 	set(&under.ObjectID, over.ObjectID)
 	under.Recourse = under.Recourse.under(&over.Recourse)
+	under.Session = importsOver(under.Session, over.Session)
 	under.Speaks = spokenOver(under.Speaks, over.Speaks)
 	if over.Webhooks.say() {
 		under.Webhooks = over.Webhooks

@@ -258,6 +258,7 @@ func TestDigestSeesEveryField(t *testing.T) {
 		"Recourse.Cancel.Answers": func(c *Contract) {
 			c.Recourse.Cancel = Cancel{Match: "POST /x", Answers: []CancelRule{{From: 404, To: 404, Means: ShowsAbsent}}}
 		},
+		"Session":    func(c *Contract) { c.Session = []Import{{Map: "a", Match: "POST /x"}} },
 		"RetryAfter": func(c *Contract) { c.RetryAfter += "x" },
 		"ObjectID":   func(c *Contract) { c.ObjectID += "x" },
 		"Statuses":   func(c *Contract) { c.Statuses = slices.Clone(c.Statuses); c.Statuses[3].To = 500 },

@@ -70,7 +70,7 @@ func (b *builder) service(s *ServiceSpec) (*Service, error) {
 	}
 	svc := &Service{
 		Name: s.Name, Listen: s.Listen, Speaks: &spoken.Contract, Strategy: s.Strategy,
-		Attempts: s.Attempts.filled(), Breaker: s.Breaker.filled(),
+		Attempts: s.Attempts.filled(), Breaker: s.Breaker.filled(), Session: s.Session,
 	}
 	if svc.Operations, err = operations(s, spoken); err != nil {
 		return nil, err

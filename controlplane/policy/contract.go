@@ -17,8 +17,14 @@ type Contract struct {
 	Recourse   Recourse
 	Webhooks   Webhooks
 	Operations []OperationSpec // what a service that speaks this contract offers unless it lists its own
-	Speaks     []Spoken        // other APIs whose calls it can carry out
-	Sources    []Source        // where the vendor says so
+	Bridge
+	Sources []Source // where the vendor says so
+}
+
+// Bridge is how what began elsewhere goes on at a provider.
+type Bridge struct {
+	Session []Import // how a session's fields come to it
+	Speaks  []Spoken // other APIs whose calls it can carry out
 }
 
 // Dialect is the shape of error bodies that the SDKs of an API take for errors.

@@ -17,7 +17,7 @@ const (
 )
 
 // built are the classes that the data plane acts on. What a contract would allow beyond them is told, and not promised.
-func built() []Class { return []Class{Guarded, Nothing, Free} }
+func built() []Class { return []Class{Guarded, Fenced, Traced, Nothing, Free} }
 
 // offer is a class that a contract allows, and what the provider has to offer for it.
 type offer struct {
@@ -82,9 +82,9 @@ func promise(class Class, c *Contract) string {
 	case Guarded:
 		return "It executes a key once: what is unknown is sent there again with the same key and bytes, and nowhere else while the key lives (" + span(c.Keys.Life) + ")."
 	case Fenced:
-		return "What is unknown is cancelled there for good, and only then sent elsewhere."
+		return "What is unknown is looked up there; what is not found is cancelled for good, and only then sent elsewhere."
 	case Traced:
-		return "What is unknown is looked up there until it can no longer begin; once, as long as the provider keeps its settle window."
+		return "What is unknown is looked up there. What two lookups do not find behind its settle window counts as not executed where the operation says unknown: trace; else it waits for a person."
 	default:
 		return "It heeds no key: what is unknown there is never sent again, so it is executed once at most. What stays unknown waits for a person."
 	}

@@ -27,15 +27,15 @@ func TestClassOf(t *testing.T) {
 		{"keys are enforced", "pay", Contract{Keys: enforced}, Guarded, Guarded, ""},
 		{"keys before all else", "pay", Contract{Keys: enforced, Recourse: Recourse{Cancel: blocks, Lookup: strong}}, Guarded, Guarded, ""},
 		{"a cancel that blocks, and nothing that shows it", "pay", Contract{Recourse: Recourse{Cancel: blocks}}, Nothing, Nothing, ""},
-		{"a cancel that blocks, and a lookup", "pay", Contract{Recourse: Recourse{Cancel: blocks, Lookup: strong}}, Fenced, Nothing, "class F"},
+		{"a cancel that blocks, and a lookup", "pay", Contract{Recourse: Recourse{Cancel: blocks, Lookup: strong}}, Fenced, Fenced, ""},
 		{"a cancel that is queued", "pay", Contract{Recourse: Recourse{Cancel: Cancel{Match: "POST /c", State: CancelQueued}}}, Nothing, Nothing, ""},
 		{"a cancel alone", "pay", Contract{Recourse: Recourse{Cancel: final}}, Nothing, Nothing, ""},
 		{"a cancel and a lookup without a window", "pay", Contract{Recourse: Recourse{Cancel: final, Lookup: strong}}, Nothing, Nothing, ""},
-		{"a cancel, a lookup and a window", "pay", Contract{Recourse: Recourse{Cancel: final, Lookup: strong, Settle: time.Second}}, Traced, Nothing, "class T"},
-		{"a lookup and a window", "pay", Contract{Recourse: Recourse{Lookup: strong, Settle: time.Second}}, Traced, Nothing, "class T"},
+		{"a cancel, a lookup and a window", "pay", Contract{Recourse: Recourse{Cancel: final, Lookup: strong, Settle: time.Second}}, Traced, Traced, ""},
+		{"a lookup and a window", "pay", Contract{Recourse: Recourse{Lookup: strong, Settle: time.Second}}, Traced, Traced, ""},
 		{"a lookup that comes late", "pay", Contract{Recourse: Recourse{Lookup: Lookup{Match: "GET /f"}, Settle: time.Second}}, Nothing, Nothing, ""},
 		{"a lookup for others", "pay", Contract{Recourse: Recourse{Lookup: Lookup{Match: "GET /f", Strong: true, Of: []string{"send"}}, Settle: time.Second}}, Nothing, Nothing, ""},
-		{"a lookup for this", "send", Contract{Recourse: Recourse{Lookup: Lookup{Match: "GET /f", Strong: true, Of: []string{"send"}}, Settle: time.Second}}, Traced, Nothing, "class T"},
+		{"a lookup for this", "send", Contract{Recourse: Recourse{Lookup: Lookup{Match: "GET /f", Strong: true, Of: []string{"send"}}, Settle: time.Second}}, Traced, Traced, ""},
 		{"a cancel for others", "pay", Contract{Recourse: Recourse{Cancel: Cancel{Match: "POST /c", State: CancelFinal, Blocks: true, Of: []string{"send"}}}}, Nothing, Nothing, ""},
 	} {
 		all := []Class{Guarded, Fenced, Traced, Nothing, Free}
@@ -57,7 +57,7 @@ func TestClassOf(t *testing.T) {
 
 // No class is promised that agents do not act on.
 func TestOnlyWhatIsBuiltIsPromised(t *testing.T) {
-	if !slices.Equal(built(), []Class{Guarded, Nothing, Free}) {
+	if !slices.Equal(built(), []Class{Guarded, Fenced, Traced, Nothing, Free}) {
 		t.Error("another class is promised: the ledger's Next must act on it, and DESIGN.md and docs/contracts.md must say so")
 	}
 	p := good(t, "three-regions")

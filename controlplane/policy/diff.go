@@ -146,6 +146,7 @@ func serviceFacts(p *Policy, s *ServiceSpec) []fact {
 		o.service = s.Name
 		list = append(list, o)
 	}
+	list = append(list, sessionFacts(path, s)...)
 	for _, r := range p.Regions {
 		list = append(list, steeringFacts(path, s, r.Name)...)
 	}
@@ -265,6 +266,7 @@ func contractFacts(c *Contract) []fact {
 		{"cancel", c.Recourse.Cancel.text()},
 		{"refund", c.Recourse.Refund},
 		{"settle", spanText(c.Recourse.Settle)},
+		{"session", importsText(c.Session)},
 		{"webhooks", c.Webhooks.text()},
 		{"sources", sourcesText(c.Sources)},
 	} {

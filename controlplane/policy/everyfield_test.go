@@ -20,7 +20,7 @@ type spot struct {
 func namesBelow(path string) bool {
 	parts := strings.Split(path, ".")
 	switch last := parts[len(parts)-1]; last {
-	case "regions", "services", "providers", "contracts", "operations", "sources", "speaks", "tables":
+	case "regions", "services", "providers", "contracts", "operations", "sources", "session", "speaks", "tables":
 		return true
 	case "weights", "priority", "endpoint", "credential":
 		return len(parts) == 3 && (parts[0] != "contracts")
@@ -178,7 +178,7 @@ func TestNothingOfALaterVersionIsAccepted(t *testing.T) {
 	}{
 		{"segue: v1\n", []string{"safety: []", "rollout: {}", "drills: {}"}},
 		{"    listen: {port: 7101}\n", []string{"apps: [shop]", "across_regions: active-active", "high_value: {}", "objectives: {}", "shift: {}",
-			"session: {}", "rules: []", "balance: {}", "budget: {}", "providers: [main]"}},
+			"rules: []", "balance: {}", "budget: {}", "providers: [main]"}},
 		{"providers:\n", []string{"x: {contract: stripe/v1, credential: caller, cost: {}}", "x: {contract: stripe/v1, credential: caller, features: []}",
 			"x: {contract: stripe/v1, credential: caller, checks: {synthetic: a}}"}},
 	} {

@@ -67,6 +67,9 @@ func contracts(t *rapid.T, name string) Contract {
 			rapid.SampledFrom(classes()).Draw(t, "class"), rapid.SampledFrom(outcomes()).Draw(t, "outcome")})
 	}
 	recourses(t, &c)
+	if rapid.Bool().Draw(t, "imports") {
+		c.Session = []Import{{"vault/cards", "POST /v1/cards", Field{"body", "a.b"}, text("form", "form"), "id"}}
+	}
 	return c
 }
 
@@ -147,6 +150,7 @@ func services(t *rapid.T, p *Policy, n int) ServiceSpec {
 	if rapid.Bool().Draw(t, "breaker") {
 		s.Breaker = Breaker{rapid.IntRange(1, 9).Draw(t, "failures"), rapid.IntRange(1, 9).Draw(t, "successes"), spans(t, "reset", maxReset)}
 	}
+	s.Session = sessionFields(t)
 	if rapid.Bool().Draw(t, "without quorum") {
 		s.NoQuorum = RefuseEffects
 	}
@@ -157,6 +161,23 @@ func services(t *rapid.T, p *Policy, n int) ServiceSpec {
 	}
 	steer(t, p, &s, names)
 	return s
+}
+
+func sessionFields(t *rapid.T) []SessionField {
+	all := []SessionField{
+		{Name: "card", Class: Replicated, Map: "vault/cards", At: Field{"body", "source"}, Warm: true},
+		{Name: "cart", Class: Rebuilt, Kind: KindSet},
+		{Name: "stock", Class: Rebuilt, Kind: KindCounter, Floor: -rapid.Int64Range(0, maxFloor).Draw(t, "floor"), HasFloor: true},
+		{Name: "1", Class: PinnedHere, Report: true},
+		{Name: "null", Class: Rebuilt, Compare: true, Map: "chat/history"},
+	}
+	var kept []SessionField
+	for _, f := range all {
+		if rapid.Bool().Draw(t, f.Name) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
 }
 
 func operationLists(t *rapid.T) []OperationSpec {

@@ -208,10 +208,10 @@ func TestEventsOfAnthropicAreMapped(t *testing.T) {
 // A re-drive under another mapping would be another request: all of it is in the digest that stands in the ledger.
 func TestDigestSeesEveryFieldOfAMapping(t *testing.T) {
 	of := func() *Contract {
-		return &Contract{Name: "a/v1", Speaks: []Spoken{{
+		return &Contract{Name: "a/v1", Bridge: Bridge{Speaks: []Spoken{{
 			API: "b/v1", Headers: []string{"A"}, Tables: []Table{{"t", []TableEntry{{"x", "y"}, {"z", "w"}}}}, Define: "d", Error: "e",
 			Operations: []Mapping{{Operation: "o", To: "p", Request: "r", Answer: "a", Error: "f", Event: "v"}},
-		}}}
+		}}}}
 	}
 	before := of().Digest()
 	for name, change := range map[string]func(*Spoken){

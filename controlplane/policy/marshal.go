@@ -124,6 +124,7 @@ func writeService(w writer, s *ServiceSpec) {
 		m.count("successes", b.Successes)
 		m.span("reset", b.Reset)
 	}
+	writeSession(w, s.Session)
 	w.text("without_quorum", string(s.NoQuorum))
 }
 
@@ -290,6 +291,7 @@ func writeContract(w writer, c *Contract) {
 	writeRecourse(w, &c.Recourse)
 	writeWebhooks(w, &c.Webhooks)
 	writeOperations(w, c.Operations)
+	writeImports(w, c.Session)
 	writeSpoken(w, c.Speaks)
 	if len(c.Sources) > 0 {
 		m := w.below("sources", 0)

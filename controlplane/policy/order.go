@@ -25,6 +25,7 @@ type Order struct {
 	Regions  []string  `json:",omitempty"` // empty: every region
 	Fault    Fault     `json:",omitzero"`  // drill only
 	Hints    *Hints    `json:",omitempty"` // hint-replay and hint-throttle only
+	About    *About    `json:",omitempty"` // verify and resolve only
 	At       time.Time `json:",omitzero"`
 	For      time.Duration
 	Actor    string `json:",omitempty"`
@@ -59,7 +60,10 @@ func (o *Order) Check(p *Policy) error {
 	if (o.Hints != nil) != o.aboutHints() {
 		return orderError("hints", "what is to happen to hints stands in an order of kind hint-replay or hint-throttle, and in no other", "give the one with the other")
 	}
-	if !o.aboutHints() && p.Provider(o.Provider) == nil {
+	if (o.About != nil) != o.aboutOne() {
+		return orderError("about", "a transaction stands in an order of kind verify or resolve, and in no other", "give the one with the other")
+	}
+	if !o.aboutHints() && !o.aboutOne() && p.Provider(o.Provider) == nil {
 		var names []string
 		for i := range p.Providers {
 			names = append(names, p.Providers[i].Name)
@@ -89,8 +93,10 @@ func (o *Order) Check(p *Policy) error {
 		return o.checkProbe(p)
 	case HintReplay, HintThrottle:
 		return o.checkHints()
+	case Verify, Resolve:
+		return o.checkAbout()
 	default:
-		return orderError("kind", fmt.Sprintf("%q is unknown", clip(string(o.Kind))), "write drain, drill, probe, hint-replay or hint-throttle")
+		return orderError("kind", fmt.Sprintf("%q is unknown", clip(string(o.Kind))), "write drain, drill, probe, hint-replay, hint-throttle, verify or resolve")
 	}
 }
 

@@ -32,10 +32,11 @@ func (r *reader) contract(name string, v value) Contract {
 			"settle":      func(v value) { c.Recourse.Settle = r.duration(v) },
 			"webhooks":    func(v value) { c.Webhooks = r.webhooks(v) },
 			"operations":  func(v value) { c.Operations = r.operations(v) },
+			"session":     func(v value) { c.Session = r.imports(v) },
 			"speaks":      func(v value) { c.Speaks = r.speaks(v) },
 			"sources":     func(v value) { c.Sources = r.sources(v) },
 		},
-		later: []string{"session", "fees"},
+		later: []string{"fees"},
 	})
 	return c
 }

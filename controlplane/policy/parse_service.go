@@ -27,11 +27,12 @@ func (r *reader) service(name string, v value) ServiceSpec {
 			"priority":   func(v value) { s.Priority = r.priority(v) },
 			"attempts":   func(v value) { s.Attempts = r.attempts(v) },
 			"breaker":    func(v value) { s.Breaker = r.breaker(v) },
+			"session":    func(v value) { s.Session = r.session(v) },
 			"without_quorum": func(v value) {
 				s.NoQuorum = NoQuorum(r.word(v, []string{string(RefuseEffects)}, []string{"offline_pin"}))
 			},
 		},
-		later: []string{"apps", "across_regions", "high_value", "objectives", "shift", "session", "rules",
+		later: []string{"apps", "across_regions", "high_value", "objectives", "shift", "rules",
 			"balance", "budget", "providers"},
 	})
 	return s

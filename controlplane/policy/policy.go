@@ -26,6 +26,7 @@ type ServiceSpec struct {
 	Priority   []RegionPriority // strategy priority: per region; region "" is the default
 	Attempts   Attempts
 	Breaker    Breaker
+	Session    []SessionField
 	NoQuorum   NoQuorum // without_quorum; empty is refuse
 }
 

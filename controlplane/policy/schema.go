@@ -66,6 +66,7 @@ func serviceSchema() *jsonschema.Schema {
 			property{"failures", "in a row that open it", whole(maxBreakerRuns)},
 			property{"successes", "of probes in a row that close it", whole(maxBreakerRuns)},
 			property{"reset", "time until it is tried again", spanSchema()})},
+		property{"session", "what its sessions hold beside the provider, by name", sessionSchema()},
 		property{"without_quorum", "what becomes of effects while the ledger cannot be written", oneWord(string(RefuseEffects))},
 	)
 }
@@ -142,6 +143,7 @@ func contractSchema() *jsonschema.Schema {
 		property{"settle", "the longest time after a send in which it may still begin to execute", spanSchema()},
 		property{"webhooks", "what the provider tells by itself", webhooksSchema()},
 		property{"operations", "as for services", operationsSchema()},
+		property{"session", "how a session's fields come to a provider, by the name that fields ask for", importsSchema()},
 		property{"speaks", "other APIs whose calls it can carry out, and how", spokenSchema()},
 		property{"sources", "fact → the page on which the vendor states it", sourcesSchema()},
 	)

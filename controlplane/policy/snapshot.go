@@ -20,6 +20,7 @@ type Service struct {
 	Candidates []*Candidate // in the document's order (weighted) or the order of preference (priority); at most MaxCandidates
 	Attempts   Attempts
 	Breaker    Breaker
+	Session    []SessionField
 }
 
 // MaxCandidates is how many providers a service can have: a Set is 16 bits.
@@ -77,6 +78,7 @@ type Facts struct {
 	Tried    Set    // candidates that this call must not be sent to any more
 	Pinned   int8   // the session's provider
 	Owner    int8   // the provider that owns the object that the call follows: no other is eligible
+	Barred   Set    // candidates that cannot have the session: its state is not there and cannot be brought
 	Unmapped Set    // candidates of another API than the spoken one, whose contract does not map the operation
 	Read     bool
 	Deadline time.Time

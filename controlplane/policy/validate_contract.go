@@ -34,6 +34,7 @@ func (c *checker) contract(own *Contract) {
 	c.recourse(path, &own.Recourse)
 	c.webhooks(path+".webhooks", &own.Webhooks)
 	c.sources(path+".sources", own)
+	c.imports(path+".session", own.Session)
 	for i, s := range own.Statuses {
 		c.status(fmt.Sprintf("%s.statuses[%d]", path, i), s)
 	}

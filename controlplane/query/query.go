@@ -65,6 +65,7 @@ type Attempt struct {
 	Sends, Status                                       int
 	At                                                  time.Time
 	Elapsed                                             time.Duration
+	NextCheck                                           time.Time `json:",omitzero"` // when its outcome, where it is open, is looked for next; none: a person decides
 }
 
 // Why explains one transaction.

@@ -104,13 +104,25 @@ func describe(o policy.Order) string {
 		where = strings.Join(o.Regions, ", ")
 	}
 	what := string(o.Kind)
-	if o.Hints != nil {
+	switch {
+	case o.Hints != nil:
 		return describeHints(o, where)
+	case o.About != nil:
+		return describeAbout(o.Kind, o.About)
 	}
 	if o.Kind == policy.Drill {
 		what = fmt.Sprintf("drill (%s, %g %%)", o.Fault.Kind, o.Fault.Share*100)
 	}
 	return fmt.Sprintf("%s of %s in %s for %s", what, o.Provider, where, o.For)
+}
+
+// describeAbout names the evidence by its hash: the text is kept with the transaction.
+func describeAbout(kind policy.OrderKind, a *policy.About) string {
+	if kind == policy.Verify {
+		return "verification of " + a.Transaction
+	}
+	h := sha256.Sum256([]byte(a.Evidence))
+	return fmt.Sprintf("resolution of %s as %s, by evidence with the SHA-256 %x", a.Transaction, a.Outcome, h)
 }
 
 func describeHints(o policy.Order, where string) string {

@@ -194,7 +194,7 @@ func (d *driver) refund(ctx context.Context) {
 	d.say("refund", name, g.told() == policy.OutcomeSucceeded && g.field(d.Specimen.Refunded) == made, "%s of %s", g, made)
 }
 
-// idle are the facts that nothing makes use of yet.
+// idle are the facts that no simulator drives yet.
 func (d *driver) idle(context.Context) {
 	r := &d.contract.Recourse
 	for _, f := range []struct {
@@ -202,7 +202,7 @@ func (d *driver) idle(context.Context) {
 		stated bool
 	}{{"lookup", r.Lookup.Match != ""}, {"cancel", r.Cancel.Match != ""}, {"settle", r.Settle > 0}, {"keys.scope", d.contract.Keys.Scope != ""}} {
 		if f.stated {
-			d.leave(f.fact, "is stated", "nothing makes use of it yet")
+			d.leave(f.fact, "is stated", "no simulator drives it yet")
 		}
 	}
 }

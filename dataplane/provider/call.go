@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"time"
 
 	"segue/controlplane/health"
@@ -23,6 +24,9 @@ type Call struct {
 	Session   string         // mapped: the application's
 	PerTry    time.Duration  // to the first byte of the answer; the context's deadline holds too
 	RequestID string
+	// Carry brings what the provider must have before the call, and returns the request as it is to go there. It is asked once, before
+	// anything of the call; an error means that nothing is sent (not_sent, session_not_carried). nil: the request goes as it is.
+	Carry func(context.Context, *policy.Candidate, *message.Request) (*message.Request, error)
 	// Guard is asked right before the first byte leaves, with the connection in hand; an error means that nothing is sent
 	// (the outcome is not_sent, error stale_send). nil: always.
 	Guard func() error

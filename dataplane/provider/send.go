@@ -32,6 +32,17 @@ const maxTries = 3
 // first byte. The request's bytes must not change, also after Send.
 func (c *Client) Send(ctx context.Context, call *Call, to message.Reply) Result {
 	start := c.now()
+	if call.Carry != nil {
+		mine := *call
+		var err error
+		if mine.Request, err = call.Carry(ctx, call.Candidate, call.Request); err != nil {
+			return Result{
+				Outcome: ledger.NotSent, Kind: ledger.FromAnswer, Sample: health.Sample{Class: health.None}, Error: "session_not_carried",
+				Elapsed: c.now().Sub(start), Err: err,
+			}
+		}
+		call, start = &mine, c.now()
+	}
 	r := c.send(ctx, call, to, start)
 	r.Elapsed = c.now().Sub(start)
 	if r.Sample.Latency == 0 {

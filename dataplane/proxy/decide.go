@@ -23,7 +23,7 @@ func (p *Proxy) decide(_ context.Context, x *Exchange) error {
 	}
 	permit, ok := p.cfg.Board.Choose(&x.decision, x.svc.Service, &x.facts, x.call.Arrived)
 	if !ok {
-		return x.unchosen(refused(&x.decision, x.svc.Service))
+		return x.unchosen(x.refused(&x.decision))
 	}
 	x.permit = permit
 	x.talk.now = x.winner().Provider

@@ -39,7 +39,9 @@ type conversation struct {
 	owned  bool   // the call is about an object that a provider owns: it moves no session
 	blind  bool   // the store did not say where it is pinned: nothing is concluded from that, nor written
 	pinned string
-	now    string // the provider that it is with after this call
+	now    string           // the provider that it is with after this call
+	state  *session.Session // with fields of this service, or nil
+	held   string           // the pinned field that keeps the session where it is
 }
 
 // work is an effect's part of an exchange.
@@ -119,6 +121,9 @@ func (x *Exchange) count() {
 		x.clock.answered = x.now()
 	}
 	overhead := x.overhead()
+	if c := x.proxy.cfg.Carrier; c != nil && x.talk.now != "" && x.decision.Winner >= 0 && !x.talk.owned {
+		c.Used(x.svc.Name, x.facts.Draw, x.decision.Winner, x.facts.Barred, x.call.Arrived)
+	}
 	x.proxy.cfg.Board.Call(x.svc.Name, health.CallEnd{
 		Outcome: health.Outcome(x.told.outcome), FailedOver: x.failedOver(), Overhead: overhead,
 	})

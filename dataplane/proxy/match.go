@@ -130,6 +130,11 @@ func (x *Exchange) worth() error {
 // looksInside tells whether a field of the body decides anything: then the body is held in memory.
 func (x *Exchange) looksInside() bool {
 	inBody := func(f policy.Field) bool { return f.In == "body" }
+	for i := range x.svc.Session {
+		if inBody(x.svc.Session[i].At) {
+			return true
+		}
+	}
 	return x.op.Maps || slices.ContainsFunc(x.op.Follows, inBody) || x.work.n == 0 && slices.ContainsFunc(x.op.Key.Derive, inBody)
 }
 

@@ -19,6 +19,7 @@ type metrics struct {
 	calls     *prometheus.CounterVec
 	attempts  *prometheus.CounterVec
 	failovers *prometheus.CounterVec
+	moves     *prometheus.CounterVec
 	overhead  *prometheus.HistogramVec
 	store     storeSeconds
 }
@@ -38,6 +39,9 @@ func newMetrics(to prometheus.Registerer, region, level string) (*metrics, error
 		failovers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "provider_failovers_total", Help: "Calls that went on to another provider, and why.",
 		}, []string{"from_provider", "to_provider", "reason"}),
+		moves: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "segue_sessions_moved_total", Help: "Sessions that went on at another provider, and what became of their fields.",
+		}, []string{"service", "result"}),
 		overhead: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "segue_overhead_seconds", Help: "Segue's own part of a call: path is all but the claim's write.", Buckets: health.FineBuckets[:],
 		}, []string{"service", "step"}),
@@ -46,7 +50,7 @@ func newMetrics(to prometheus.Registerer, region, level string) (*metrics, error
 		Name: "segue_store_seconds", Help: "Time of one write to the ledger.", Buckets: health.FineBuckets[:],
 	}, []string{"op", "consistency"})
 	for _, err := range []error{
-		register(to, &m.calls), register(to, &m.attempts), register(to, &m.failovers), register(to, &m.overhead), register(to, &store),
+		register(to, &m.calls), register(to, &m.attempts), register(to, &m.failovers), register(to, &m.moves), register(to, &m.overhead), register(to, &store),
 	} {
 		if err != nil {
 			return nil, err
@@ -97,6 +101,7 @@ type handles struct {
 	path      prometheus.Observer
 	claim     prometheus.Observer
 	failovers *prometheus.CounterVec
+	moves     [len(results)]prometheus.Counter
 }
 
 func (m *metrics) view(snap *policy.Snapshot) *view {
@@ -109,6 +114,9 @@ func (m *metrics) view(snap *policy.Snapshot) *view {
 		s.handles = handles{
 			attempts: make(map[string]*[outcomes]prometheus.Counter, len(svc.Candidates)), failovers: m.failovers,
 			path: m.overhead.WithLabelValues(svc.Name, "path"), claim: m.overhead.WithLabelValues(svc.Name, "claim"),
+		}
+		for i, result := range results {
+			s.handles.moves[i] = m.moves.WithLabelValues(svc.Name, result)
 		}
 		for o := range outcomes {
 			s.handles.calls[o] = m.calls.WithLabelValues(svc.Name, m.region, ledger.Outcome(o).String())

@@ -29,6 +29,13 @@ const (
 	HeaderMalformed    Type = "header-malformed"
 	BodyTooLarge       Type = "body-too-large"
 	AnswerNotKept      Type = "answer-not-kept"
+	SessionCannotMove  Type = "session-cannot-move"
+	UnknownField       Type = "unknown-field"
+	FieldMalformed     Type = "field-malformed"
+	FieldTooLarge      Type = "field-too-large"
+	FieldChanged       Type = "field-changed"
+	FieldFloor         Type = "field-floor"
+	FieldUnmatched     Type = "field-unmatched"
 )
 
 // kind is what every problem of a type says.
@@ -72,6 +79,20 @@ func (t Type) says() kind {
 		return kind{"Body too large", http.StatusRequestEntityTooLarge, "no", "never", false, "invalid_request_error"}
 	case AnswerNotKept:
 		return kind{"Done; the answer was not kept", http.StatusConflict, "yes", "never", false, "idempotency_error"}
+	case SessionCannotMove:
+		return kind{"The session cannot move", http.StatusConflict, "no", "never", false, "api_error"}
+	case UnknownField:
+		return kind{"Unknown field", http.StatusNotFound, "no", "never", false, "invalid_request_error"}
+	case FieldMalformed:
+		return kind{"Field malformed", http.StatusBadRequest, "no", "never", false, "invalid_request_error"}
+	case FieldTooLarge:
+		return kind{"Field too large", http.StatusRequestEntityTooLarge, "no", "never", false, "invalid_request_error"}
+	case FieldChanged:
+		return kind{"Field changed", http.StatusPreconditionFailed, "no", "never", false, "invalid_request_error"}
+	case FieldFloor:
+		return kind{"Below the floor", http.StatusConflict, "no", "never", false, "invalid_request_error"}
+	case FieldUnmatched:
+		return kind{"Version missing", http.StatusPreconditionRequired, "no", "never", false, "invalid_request_error"}
 	default:
 		return kind{"Outcome unknown", http.StatusGatewayTimeout, "unknown", "same-key", false, "api_error"}
 	}
@@ -101,6 +122,8 @@ type Extra struct {
 	FirstSeen  *time.Time      `json:"first_seen,omitempty"`
 	Example    string          `json:"example,omitempty"`
 	Nearest    string          `json:"nearest,omitempty"`
+	Field      string          `json:"field,omitempty"`
+	Provider   string          `json:"provider,omitempty"`
 }
 
 // TriedProvider is one attempt in a problem.

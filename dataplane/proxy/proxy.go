@@ -18,6 +18,7 @@ import (
 	"segue/dataplane/session"
 	"segue/dataplane/settle"
 	"segue/dataplane/standing"
+	"segue/dataplane/transfer"
 )
 
 // minimum is the shortest time in which an attempt can end.
@@ -33,6 +34,7 @@ type Config struct {
 	Client   *provider.Client
 	Driver   *settle.Driver
 	Vault    *settle.Vault
+	Carrier  *transfer.Carrier // brings sessions' fields to providers; nil: nothing does
 	Log      *slog.Logger
 	Now      func() time.Time
 	Metrics  prometheus.Registerer // nil: not registered

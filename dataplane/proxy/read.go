@@ -70,7 +70,7 @@ func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
 	r := x.proxy.cfg.Client.Send(ctx, &provider.Call{
 		Candidate: who, Service: x.svc.Name, Operation: x.op.Name, Request: x.call.Request, Read: true,
 		PerTry: x.perTry(try), RequestID: x.call.RequestID,
-		Mapping: who.Mapped(x.op.Name), Object: x.talk.theirs, Session: x.talk.key.ID,
+		Mapping: who.Mapped(x.op.Name), Object: x.talk.theirs, Session: x.talk.key.ID, Carry: x.carries(),
 	}, &x.gate)
 	now := x.now()
 	x.proxy.cfg.Board.Done(x.permit, r.Sample, health.Outcome(r.Outcome), now)
@@ -121,6 +121,10 @@ func (x *Exchange) last() error {
 	for i := range x.trail {
 		h := &x.trail[i]
 		attempts[i] = TriedProvider{Provider: h.provider, Outcome: h.outcome.String(), Error: h.err, Status: h.status, Sends: 1}
+	}
+	if p := x.stuck(&x.decision); p != nil {
+		p.Extra.Attempts = attempts
+		return p
 	}
 	return exhausted(attempts)
 }

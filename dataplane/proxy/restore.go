@@ -37,6 +37,10 @@ func (x *Exchange) pinned(ctx context.Context) {
 	case err == nil:
 		x.talk.pinned = s.Pinned(x.svc.Name)
 		x.facts.Pinned = x.candidate(x.talk.pinned)
+		if len(x.svc.Session) > 0 && len(s.Fields) > 0 {
+			x.talk.state = s
+			x.facts.Barred, x.talk.held = s.Barred(x.svc.Service)
+		}
 	case errors.Is(err, session.ErrNotFound):
 	default:
 		x.talk.blind = true
@@ -100,9 +104,16 @@ func (x *Exchange) remember(ctx context.Context, at time.Time) error {
 	if x.talk.blind || x.talk.now == "" || x.talk.now == x.talk.pinned || x.talk.owned || x.op.Read && x.talk.made {
 		return nil
 	}
-	pin := session.Pin{Service: x.svc.Name, Provider: x.talk.now, At: at}
-	if err := x.proxy.cfg.Sessions.Append(ctx, x.talk.key, session.Event{At: at, Pin: pin}); err != nil {
+	pin := session.Event{At: at, Pin: session.Pin{Service: x.svc.Name, Provider: x.talk.now, At: at}}
+	if x.talk.state != nil && x.talk.pinned != "" {
+		if err := x.moved(ctx, pin); err != nil {
+			return err
+		}
+	} else if err := x.proxy.cfg.Sessions.Append(ctx, x.talk.key, pin); err != nil {
 		return err
+	}
+	if x.talk.pinned != "" && x.talk.state == nil {
+		x.svc.handles.moved(movedPlain)
 	}
 	x.talk.pinned = x.talk.now
 	return nil

@@ -25,7 +25,7 @@ func (p *Proxy) settle(ctx context.Context, x *Exchange) error {
 	}
 	x.work.end = p.cfg.Driver.Run(ctx, &settle.Job{
 		Tx: x.work.tx, Service: x.svc.Service, Operation: x.op.Name, Leave: x.op.Leave, Request: x.call.Request, Object: x.talk.theirs, RequestID: x.call.RequestID,
-		Facts: x.facts, Candidate: to, Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline, Resume: x.work.resume, Caller: x,
+		Facts: x.facts, Candidate: to, Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline, Resume: x.work.resume, Caller: x, Carry: x.carries(),
 	})
 	return nil
 }
@@ -119,7 +119,7 @@ func (x *Exchange) refusal(end *settle.End) error {
 	case end.Answer != nil:
 		return x.send(end.Answer)
 	case end.Decision != nil:
-		p := refused(end.Decision, x.svc.Service)
+		p := x.refused(end.Decision)
 		p.Extra.Attempts = tried(end.Tx)
 		return p
 	}

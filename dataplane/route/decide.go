@@ -108,6 +108,8 @@ func (d *Decision) gate(i int, svc *policy.Service) (Gate, time.Duration) {
 		return Tried, 0
 	case f.Owner >= 0 && !owner:
 		return NotOwner, 0
+	case f.Barred.Has(i) && !owner:
+		return NoState, 0
 	case seen.Drained > 0 && !owner:
 		return Drained, seen.Drained
 	case !seen.Circuit.Pass && !owner: // an owned object is nowhere else: its one provider is never gated by a guess

@@ -16,6 +16,7 @@ const (
 	Passed
 	Tried    // this call was there already
 	NotOwner // another provider owns the object
+	NoState  // the session's state is not there and cannot be brought
 	Drained  // an order keeps new calls away
 	NoWeight // weight 0: fallback only, and others passed
 	CircuitOpen

@@ -126,6 +126,8 @@ func (d *Decision) lost(i int8, svc *policy.Service) string {
 		return "this call was there already"
 	case NotOwner:
 		return "another provider owns the object"
+	case NoState:
+		return "the session's state is not there and cannot be brought"
 	case Drained:
 		return "drained for another " + span(s.Wait)
 	case NoWeight:

@@ -28,6 +28,7 @@ type RecordFacts struct {
 	Tried  policy.Set     `json:"tried,omitempty"`
 	Pinned int8           `json:"pinned"`
 	Owner  int8           `json:"owner"`
+	Barred policy.Set     `json:"barred,omitempty"`
 	Read   bool           `json:"read,omitempty"`
 	Left   *time.Duration `json:"left,omitempty"` // until the deadline; null: none
 	// Unmapped are the candidates whose contract does not map the operation.
@@ -50,7 +51,7 @@ func (d *Decision) Record(svc *policy.Service) *Record {
 		Winner: d.Winner, Reason: d.Reason, Candidates: make([]RecordCandidate, min(int(d.N), len(svc.Candidates))),
 		Facts: RecordFacts{
 			Draw: d.Facts.Draw, Tried: d.Facts.Tried, Pinned: d.Facts.Pinned, Owner: d.Facts.Owner, Read: d.Facts.Read,
-			Unmapped: d.Facts.Unmapped,
+			Barred: d.Facts.Barred, Unmapped: d.Facts.Unmapped,
 		},
 	}
 	if !d.Facts.Deadline.IsZero() {
@@ -76,7 +77,7 @@ func Replay(r *Record) (Decision, error) {
 	}
 	f := policy.Facts{
 		Draw: r.Facts.Draw, Tried: r.Facts.Tried, Pinned: r.Facts.Pinned, Owner: r.Facts.Owner, Read: r.Facts.Read,
-		Unmapped: r.Facts.Unmapped,
+		Barred: r.Facts.Barred, Unmapped: r.Facts.Unmapped,
 	}
 	if r.Facts.Left != nil {
 		f.Deadline = r.At.Add(*r.Facts.Left)

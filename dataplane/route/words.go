@@ -3,7 +3,7 @@ package route
 import "fmt"
 
 var gates = [...]string{
-	Absent: "absent", Passed: "passed", Tried: "tried", NotOwner: "not-owner", Drained: "drained", NoWeight: "no-weight",
+	Absent: "absent", Passed: "passed", Tried: "tried", NotOwner: "not-owner", NoState: "no-state", Drained: "drained", NoWeight: "no-weight",
 	CircuitOpen: "circuit-open", CircuitProbing: "circuit-probing", AtCapacity: "at-capacity", AtRate: "at-rate", NoTime: "no-time",
 	Unmapped: "unmapped",
 }

@@ -26,6 +26,7 @@ type bank struct {
 	intents  *shelf[*intent]
 	refunds  *shelf[*refund]
 	messages *shelf[*sms]
+	vault    *shelf[*vaulted]
 	minute   minute
 }
 
@@ -33,7 +34,7 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 	b := &bank{
 		books: newBooks(c.Name, keep), speaks: dialectOf(c.API), ids: newIDs(c.Name, now()), now: now,
 		charges: newShelf[*charge](keep), intents: newShelf[*intent](keep), refunds: newShelf[*refund](keep),
-		messages: newShelf[*sms](keep),
+		messages: newShelf[*sms](keep), vault: newShelf[*vaulted](keep),
 	}
 	if c.keyed() {
 		b.keys = newKeyring(keep, now)

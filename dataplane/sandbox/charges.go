@@ -46,6 +46,9 @@ func createCharge(b *bank, c *call) (any, *apiError) {
 	if bad != nil {
 		return nil, bad
 	}
+	if bad := b.here("source", card); bad != nil {
+		return nil, bad
+	}
 	ch := b.newCharge(amount, currency, card, c.form.metadata())
 	ch.description = c.form.Get("description")
 	if reason := declines(card, amount); reason != "" {

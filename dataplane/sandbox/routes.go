@@ -41,6 +41,8 @@ func routes() []*route {
 		effect("/v1/refunds", OpRefund, createRefund),
 		read("/v1/refunds", "refunds.list", listRefunds),
 		read("/v1/refunds/{id}", "refunds.get", getRefund),
+		effect("/v1/vault/cards", OpVault, bringCard),
+		read("/v1/vault/cards/{id}", "vault.cards.get", getCard),
 		read("/v1/balance", "balance.get", getBalance),
 		read("/v1/files/{id}/contents", opDownload, nil),
 		read("/v1/stream", opStream, nil),

@@ -141,12 +141,13 @@ func names(sessions ...*Session) (list []Field) {
 	return slices.CompactFunc(list, func(a, b Field) bool { return a.compare(&b) == 0 })
 }
 
-// Version names what a field says now; "": it is not there.
+// Version names what a field says now; "": it is not there. What it is called at providers is no part of that.
 func (f *Field) Version() string {
 	if f == nil {
 		return ""
 	}
 	e := Event{Field: *f}
+	e.Field.Tokens = nil
 	return fmt.Sprintf("%x", e.Digest()[:8])
 }
 
@@ -155,7 +156,8 @@ func (f *Field) print() string {
 	if f == nil {
 		return "not there"
 	}
-	return "version " + f.Version()
+	e := Event{Field: *f}
+	return fmt.Sprintf("%x", e.Digest()[:8])
 }
 
 // Guarded marks events as those of a swap.

@@ -74,7 +74,7 @@ func (w *drive) send(ctx context.Context) {
 	r := w.cfg.Client.Send(ctx, &provider.Call{
 		Candidate: w.who, Service: w.job.Service.Name, Operation: w.job.Operation, Request: w.job.Request, Key: a.ProviderKey, Reference: a.Reference,
 		PerTry: w.job.Service.Attempts.PerTry, RequestID: w.job.RequestID, Guard: w.guard,
-		Mapping: w.mapping(), Object: w.job.Object, Session: w.tx.Session,
+		Mapping: w.mapping(), Object: w.job.Object, Session: w.tx.Session, Carry: w.job.Carry,
 	}, &w.answer)
 	w.theirs = r.Theirs
 	if r.Err != nil {

@@ -102,7 +102,8 @@ type Job struct {
 	Begun     time.Duration // Boot when the INTENT was made
 	Deadline  time.Time
 	Resume    bool
-	Caller    Caller // nil: nobody waits
+	Caller    Caller                                                                               // nil: nobody waits
+	Carry     func(context.Context, *policy.Candidate, *message.Request) (*message.Request, error) // provider.Call's
 }
 
 // End is how a drive ended.

@@ -43,7 +43,12 @@ func (d *Driver) Start() {
 	if d.cfg.Runs != nil {
 		k.idle.Go(func() { d.every(ctx, nil, d.beats) })
 	}
-	k.idle.Go(func() { d.every(ctx, k.wake, d.look) })
+	k.idle.Go(func() {
+		if err := d.Rewatch(ctx); err != nil && ctx.Err() == nil {
+			d.cfg.Log.Warn("attempts that may come to light late are watched only from now on", "error", err)
+		}
+		d.every(ctx, k.wake, d.look)
+	})
 }
 
 // Stop ends the work in the background and waits for it. What it leaves open is found by the next run.

@@ -10,6 +10,8 @@ type Transactions struct {
 	Partial string // which agents did not answer
 	Notice  string // what the list leaves out, or why it is empty
 	Held    int    // of the rows, those whose outcome is unknown
+	Unknown bool   // only those are shown, with what can be done
+	Request string // of the forms
 }
 
 // Filter is what was asked for.
@@ -38,6 +40,13 @@ type TxRow struct {
 	At         time.Time
 	Age        string
 	Held       bool
+	Open       Open
+}
+
+// Open is what matters of a transaction whose outcome is not known.
+type Open struct {
+	Value string // what it is worth, if anybody said
+	Next  string // when it is looked for next
 }
 
 // Chip is one attempt.
@@ -65,6 +74,16 @@ type Transaction struct {
 	Keys      []Pair
 	Stored    []Pair
 	Partial   string
+	Decide    *Decide // the outcome is open: what a person can do
+}
+
+// Decide are the forms with which a person has an open outcome looked for, or says what it was.
+type Decide struct {
+	Open
+	Action   string // without its last part
+	Request  string
+	Outcomes []Option
+	Command  string
 }
 
 // Moment is one line of the timeline.

@@ -42,6 +42,71 @@ func (l *link) Ledger() ledger.Store { return linkedLedger{l.Store.Ledger(), l} 
 // Sessions is the store of sessions, by this link.
 func (l *link) Sessions() session.Store { return linkedSessions{l.Store.Sessions(), l} }
 
+// Runs are the beats of agents, by this link.
+func (l *link) Runs() ledger.Runs { return linkedRuns{l.Store.Runs(), l} }
+
+// Payloads are what is kept of requests, by this link.
+func (l *link) Payloads() ledger.Payloads { return linkedPayloads{l.Store.Payloads(), l} }
+
+type linkedRuns struct {
+	to ledger.Runs
+	l  *link
+}
+
+func (s linkedRuns) Beat(ctx context.Context, r ledger.Run) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.to.Beat(ctx, r)
+}
+
+func (s linkedRuns) Runs(ctx context.Context, yield func(ledger.Run) bool) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.to.Runs(ctx, yield)
+}
+
+func (s linkedRuns) Fence(ctx context.Context, seen ledger.Run) (bool, error) {
+	if err := s.l.open(); err != nil {
+		return false, err
+	}
+	return s.to.Fence(ctx, seen)
+}
+
+func (s linkedRuns) Left(ctx context.Context, run string, yield func(*ledger.Transaction) bool) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.to.Left(ctx, run, yield)
+}
+
+type linkedPayloads struct {
+	ledger.Payloads
+	l *link
+}
+
+func (s linkedPayloads) Keep(ctx context.Context, k ledger.Key, part string, sealed []byte) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.Payloads.Keep(ctx, k, part, sealed)
+}
+
+func (s linkedPayloads) Fetch(ctx context.Context, k ledger.Key, part string) ([]byte, error) {
+	if err := s.l.open(); err != nil {
+		return nil, err
+	}
+	return s.Payloads.Fetch(ctx, k, part)
+}
+
+func (s linkedPayloads) Drop(ctx context.Context, k ledger.Key) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.Payloads.Drop(ctx, k)
+}
+
 type linkedLedger struct {
 	ledger.Store
 	l *link

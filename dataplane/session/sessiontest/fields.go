@@ -197,7 +197,7 @@ func history(ctx context.Context, open func() session.Store) error {
 	if err := s.Append(ctx, key, events...); err != nil {
 		return err
 	}
-	for n := range 600 { // more than a page of any store
+	for n := range 300 { // more than a page of any store
 		at, err := s.Load(ctx, key)
 		if err != nil {
 			return err
@@ -214,7 +214,7 @@ func history(ctx context.Context, open func() session.Store) error {
 			e.Guard = at.Guard + 1
 		}
 		want = append(want, e)
-		if n == 300 {
+		if n == 150 {
 			s = open()
 		}
 	}
