@@ -108,6 +108,7 @@ func leakyWorld(t *testing.T, s secrets) *world {
 	p.tries = "{max: 2, per_try: 1s, deadline: 2s}"
 	var w *world
 	p.edit = func(policy string) string {
+		policy = strings.Replace(policy, "    strategy: weighted\n", "    operations: {charge: {match: POST /v1/charges, key: required, keep: request, execute_by: 60s}}\n    strategy: weighted\n", 1) // bodies too
 		policy = strings.ReplaceAll(policy, w.provider(mainProvider).URL(), l.URL)
 		policy = strings.ReplaceAll(policy, w.provider(chatters[0]).URL(), l.URL)
 		return strings.ReplaceAll(policy, "file:"+w.secret, "file:"+filepath.Join(w.dir, "secret", "provider"))

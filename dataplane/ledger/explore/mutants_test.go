@@ -128,9 +128,7 @@ func TestMutants(t *testing.T) {
 	if only == "" && survived == 0 {
 		text := "# What `make mutants` broke\n\nEach rule broken in one place of the source, beside it; the test named turns red, and is green without. Written by the run itself, at commit " + commit(t) +
 			".\n\n| rule | broken | in | test | without | with | seconds |\n|---|---|---|---|---|---|---|\n" + table.String()
-		if err := os.WriteFile(filepath.Join("testdata", "mutants.md"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		keep(t, "mutants.md", text)
 	}
 }
 
