@@ -129,7 +129,23 @@ func (a *Agent) Report() health.Report {
 		s.UnknownOpen, s.OldestUnknown = int32(min(u.Open, 1<<30)), u.Oldest
 	}
 	a.metrics.show(&r, a.age())
+	a.cover(r.At)
 	return r
+}
+
+// cover shows which share of the sessions in use could go on elsewhere now. A service that nobody uses shows none.
+func (a *Agent) cover(now time.Time) {
+	snap := a.force.snapshot.Load()
+	if snap == nil {
+		return
+	}
+	for _, svc := range snap.Services {
+		if share, ok := a.parts.carrier.Coverage(svc, now); ok {
+			a.metrics.coverage.WithLabelValues(svc.Name, a.cfg.Region).Set(share)
+		} else {
+			a.metrics.coverage.DeleteLabelValues(svc.Name, a.cfg.Region)
+		}
+	}
 }
 
 // age is how long ago a control node was heard; negative: never.

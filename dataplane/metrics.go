@@ -19,6 +19,7 @@ type metrics struct {
 	weight        *prometheus.GaugeVec
 	revision      *prometheus.GaugeVec
 	feedAge       *prometheus.GaugeVec
+	coverage      *prometheus.GaugeVec
 }
 
 func newMetrics(to *prometheus.Registry, region string) (*metrics, error) {
@@ -33,8 +34,9 @@ func newMetrics(to *prometheus.Registry, region string) (*metrics, error) {
 		weight:        gauge("segue_weight_ratio", "Share of new sessions: as configured, and as it was in the last second.", "service", "region", "provider", "kind"),
 		revision:      gauge("segue_policy_revision", "Revision of the policy in force.", "region"),
 		feedAge:       gauge("segue_feed_age_seconds", "Time since a control node was heard.", "region"),
+		coverage:      gauge("segue_failover_coverage_ratio", "Share of the sessions in use that could go on at another provider now.", "service", "region"),
 	}
-	for _, g := range []**prometheus.GaugeVec{&m.unknown, &m.unknownOldest, &m.breaker, &m.weight, &m.revision, &m.feedAge} {
+	for _, g := range []**prometheus.GaugeVec{&m.unknown, &m.unknownOldest, &m.breaker, &m.weight, &m.revision, &m.feedAge, &m.coverage} {
 		if err := register(to, g); err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"segue/controlplane/policy"
 	"segue/dataplane/ledger"
@@ -251,7 +252,13 @@ func (w *world) brought(provider string) (n int) {
 }
 
 // moved is the metric of sessions that went on elsewhere.
-func (w *world) moved(service, result string) (v float64) {
+func (w *world) moved(service, result string) float64 {
+	w.t.Helper()
+	return w.figure("segue_sessions_moved_total", result+" "+service+" ")
+}
+
+// figure sums a metric under its labels' values, in the order of the labels' names.
+func (w *world) figure(name, want string) (v float64) {
 	w.t.Helper()
 	families, err := w.agent.cfg.Metrics.Gather()
 	must(w.t, err)
@@ -261,8 +268,8 @@ func (w *world) moved(service, result string) (v float64) {
 			for _, l := range m.GetLabel() {
 				labels += l.GetValue() + " "
 			}
-			if f.GetName() == "segue_sessions_moved_total" && labels == result+" "+service+" " {
-				v += m.GetCounter().GetValue()
+			if f.GetName() == name && labels == want {
+				v += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}
 	}
@@ -443,5 +450,13 @@ func TestCoverage(t *testing.T) {
 	}
 	if share, ok := w.agent.parts.carrier.Coverage(svc(), w.agent.cfg.Now()); !ok || share != 0.75 {
 		t.Errorf("%v, %v: three of four can go on elsewhere", share, ok)
+	}
+	w.agent.Report()
+	if v := w.figure("segue_failover_coverage_ratio", "here payments "); v != 0.75 {
+		t.Errorf("the metric says %v", v)
+	}
+	w.agent.parts.board.Drain("backup", w.agent.cfg.Now().Add(time.Minute))
+	if share, _ := w.agent.parts.carrier.Coverage(svc(), w.agent.cfg.Now()); share != 0 {
+		t.Errorf("%v can go to a provider that is drained", share)
 	}
 }

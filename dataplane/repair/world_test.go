@@ -78,6 +78,15 @@ func (s linkedSessions) Append(ctx context.Context, k session.Key, events ...ses
 	})
 }
 
+func (s linkedSessions) Swap(ctx context.Context, k session.Key, old uint64, events ...session.Event) (won bool, err error) {
+	err = s.l.call(ctx, func() (err error) { won, err = s.Store.Swap(ctx, k, old, events...); return err })
+	return won, err
+}
+
+func (s linkedSessions) History(ctx context.Context, k session.Key, yield func(session.Event) bool) error {
+	return s.l.call(ctx, func() error { return s.Store.History(ctx, k, yield) })
+}
+
 type linkedLedger struct {
 	ledger.Store
 	l *link
