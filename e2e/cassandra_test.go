@@ -41,7 +41,7 @@ func TestCassandra(t *testing.T) {
 	w := &onCassandra{t: t, dir: t.TempDir(), offset: devOffset(t), http: &http.Client{Timeout: 30 * time.Second}}
 	w.start()
 	defer w.end()
-	eventually(t, 4*time.Minute, "it is up", func() error {
+	eventually(t, 8*time.Minute, "it is up", func() error {
 		if w.gone() {
 			t.Fatalf("it ended: %s", w.said())
 		}

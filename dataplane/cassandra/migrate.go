@@ -27,8 +27,8 @@ type step struct {
 
 // prepareSchema makes the schema where that was asked for, and otherwise checks that it is the one that this program knows.
 func (s *Store) prepareSchema(ctx context.Context) error {
-	if !s.opts.Migrate {
-		return s.checkSchema(ctx)
+	if err := s.checkSchema(ctx); err == nil || !s.opts.Migrate {
+		return err
 	}
 	copies, err := s.spread(ctx)
 	if err != nil {
