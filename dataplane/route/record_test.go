@@ -25,7 +25,8 @@ func arbitrary(r *rand.Rand) *world {
 	}
 	n := len(weights)
 	some, of := policy.Set(r.IntN(1<<n)), policy.Set(r.IntN(1<<n)) // few of them, by both
-	w.f = policy.Facts{Draw: r.Uint64(), Tried: some & of, Pinned: -1, Owner: -1, Barred: policy.Set(r.Uint32()) & policy.Set(r.Uint32()) & of, Read: r.IntN(2) == 0}
+	barred := policy.Set(r.Uint32() & r.Uint32())
+	w.f = policy.Facts{Draw: r.Uint64(), Tried: some & of, Pinned: -1, Owner: -1, Barred: barred & of, Read: r.IntN(2) == 0}
 	if r.IntN(3) == 0 {
 		w.f.Pinned = int8(r.IntN(n + 1))
 	}
