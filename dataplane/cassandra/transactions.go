@@ -110,10 +110,10 @@ func (s transactions) advance(ctx context.Context, t *ledger.Transaction) (curre
 		return nil, false, err
 	}
 	var group sync.WaitGroup
-	var errOpen error
+	var errBeside error
 	var e entry
 	if t.Pending() && !s.entries.has(string(k), t.Run) {
-		group.Go(func() { e, errOpen = s.openEntry(ctx, k, t) })
+		group.Go(func() { e, errBeside = s.beside(ctx, k, t) })
 	}
 	version := int64(t.Version)
 	statement, args := s.names.advance, append([]any{seconds(s.opts.Keep)}, columns...)
@@ -123,15 +123,13 @@ func (s transactions) advance(ctx context.Context, t *ledger.Transaction) (curre
 	}
 	applied, _, err = s.cas(ctx, statement, append(args, k, version-1, t.ID)...)
 	group.Wait()
-	if errOpen != nil {
+	if errBeside != nil {
 		s.entries.owe(k, t)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, false, err
-	case applied:
-		current = t
-	default:
+	}
+	if current = t; !applied {
 		if current, applied, err = s.whose(ctx, k, version, mark); err != nil {
 			return nil, false, err
 		}
@@ -140,10 +138,21 @@ func (s transactions) advance(ctx context.Context, t *ledger.Transaction) (curre
 		}
 	}
 	s.settleEntries(k, t, e, applied)
-	if applied && errOpen != nil {
-		return nil, false, fmt.Errorf("%w: the row stands, its open entry does not: %w", ErrUnknown, errOpen)
+	if applied && errBeside != nil {
+		return nil, false, fmt.Errorf("%w: the row stands, not all that is beside it: %w", ErrUnknown, errBeside)
 	}
 	return current, applied, nil
+}
+
+// beside writes what leads to a row that another run drives from now on: its open entry, and the indices, because who claimed it may have
+// died before they were written.
+func (s *Store) beside(ctx context.Context, k []byte, t *ledger.Transaction) (e entry, err error) {
+	var group sync.WaitGroup
+	var errIndex error
+	group.Go(func() { errIndex = s.index(ctx, k, t) })
+	e, err = s.openEntry(ctx, k, t)
+	group.Wait()
+	return e, errors.Join(err, errIndex)
 }
 
 // whose reads the row after "not applied": that may have been our own first try, of which nobody heard.

@@ -101,6 +101,7 @@ func (d *Driver) look(ctx context.Context) {
 			d.cfg.Log.Warn("other runs could not be looked at", "error", err)
 		}
 		cancel()
+		d.inherit(ctx)
 	}
 	d.recovered()
 	d.checks(ctx)
@@ -119,17 +120,33 @@ func (d *Driver) observe(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := d.strangers(ctx, now); err != nil {
-		return err
-	}
-	for _, id := range k.peers.due(now) {
-		n, err := d.takeLeft(ctx, id)
-		if err != nil {
-			return err
+	return d.strangers(ctx, now)
+}
+
+// maxSlow is how many runs in a row may fail to be looked through before the store is left alone until the next time.
+const maxSlow = 3
+
+// inherit takes over what fenced runs left. Each has a time of its own: one that is slow to look through keeps nobody from the others.
+func (d *Driver) inherit(ctx context.Context) {
+	k, slow := &d.keeper, 0
+	for _, id := range k.peers.due(d.cfg.Boot()) {
+		limited, cancel := context.WithTimeout(ctx, d.cfg.Fence)
+		n, err := d.takeLeft(limited, id)
+		cancel()
+		if err == nil {
+			k.peers.scanned(id, n, d.cfg.Boot())
+			slow = 0
+			continue
 		}
-		k.peers.scanned(id, n, now)
+		if ctx.Err() != nil {
+			return
+		}
+		d.cfg.Log.Warn("what another run left could not all be taken over", "run", id, "error", err)
+		k.peers.scanned(id, max(n, 1), d.cfg.Boot()) // nobody knows that nothing is left
+		if slow++; slow == maxSlow {
+			return
+		}
 	}
-	return nil
 }
 
 func (d *Driver) fence(ctx context.Context, r ledger.Run) error {
