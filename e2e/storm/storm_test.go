@@ -41,6 +41,9 @@ func TestStorm(t *testing.T) {
 
 // TestStormCassandra is the short form with three replicas that die and hang too.
 func TestStormCassandra(t *testing.T) {
+	if os.Getenv("SEGUE_CASSANDRA") == "" {
+		t.Skip("needs three data centres: make cassandra")
+	}
 	blow(t, plan{length: 25 * time.Second, agents: 3, customers: 8, pause: 2500 * time.Millisecond, gap: 2500 * time.Millisecond, cluster: true})
 }
 
