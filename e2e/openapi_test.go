@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/policy", "/policy/revisions", "/policy/revisions/1", "/providers", "/providers/main", "/regions", "/regions/local", "/transactions?limit=5", "/transactions/" + id,
-		"/transactions/" + id + "/why", "/drills", "/cluster", "/feed/local",
+		"/transactions/" + id + "/why", "/drills", "/cluster", "/feed/local", "/contracts", "/contracts/stripe%2Fv1", "/hints",
 	} {
 		w.operation(http.MethodGet, path, nil)
 	}
@@ -72,12 +73,39 @@ func TestEveryOperation(t *testing.T) {
 	}
 	w.operation(http.MethodGet, "/drills/"+given.Order, nil)
 	w.operation(http.MethodDelete, "/drills/"+given.Order, nil)
+	w.operation(http.MethodPost, "/hints/throttle", map[string]any{"rate": 10, "for": "1m"})
+	w.operation(http.MethodDelete, "/hints/throttle", nil)
+	w.operation(http.MethodPost, "/hints/replay", map[string]bool{"dry_run": true})
+	w.unknownOperations()
 	w.operation(http.MethodPost, "/reports", map[string]any{"Agent": "by-hand", "Region": "local", "Run": "r1", "Seq": 1, "At": time.Now()})
 	c := newCaller(t, "http://"+w.ports.api[0])
 	plan := c.document(http.MethodPost, "/api/v1/policy/plan", w.policy())
 	put := c.document(http.MethodPut, "/api/v1/policy", w.policy())
 	if plan.status != http.StatusOK || put.status != http.StatusOK {
 		t.Errorf("plan: %v\nput: %v", plan, put)
+	}
+}
+
+// unknownOperations has a call end unknown, where nothing can be asked, and a person say what became of it.
+func (w *world) unknownOperations() {
+	w.t.Helper()
+	w.operation(http.MethodPatch, "/services/payments/weights/local", map[string]int{"main": 0, "backup": 0, "legacy": 100})
+	w.operation(http.MethodPost, "/drills", map[string]string{"fault": "lost-reply", "provider": "legacy", "for": "1m"})
+	var id string
+	eventually(w.t, 20*time.Second, "a charge whose outcome nobody knows", func() error {
+		a := w.caller("local").charge("o-"+rand.Text(), "")
+		if id = a.header.Get("Segue-Transaction"); a.problem() != "outcome-unknown" {
+			return fmt.Errorf("%v", a)
+		}
+		return nil
+	})
+	w.operation(http.MethodPost, "/transactions/"+id+"/verify", nil)
+	if a := w.api(0, http.MethodPost, "/transactions/"+id+"/resolve", "", "", map[string]string{"outcome": "succeeded"}); a.status/100 != 4 {
+		w.t.Errorf("resolved without evidence: %v", a)
+	}
+	done := w.operation(http.MethodPost, "/transactions/"+id+"/resolve", map[string]string{"outcome": "succeeded", "evidence": "line 7 of the statement"})
+	if !strings.Contains(string(done.body), `"succeeded"`) {
+		w.t.Errorf("%s", done.body)
 	}
 }
 
