@@ -94,6 +94,23 @@ func (h *hints) Ledger() ledger.Store { return h.repair.Ledger() }
 // Sessions are the store's, with hints.
 func (h *hints) Sessions() session.Store { return h.repair.Sessions() }
 
+// Runs are the store's. A beat tells once a second whether the store is in reach, also while nobody calls.
+func (h *hints) Runs() ledger.Runs { return felt{h.Store.Runs(), h.repair} }
+
+type storeRuns = ledger.Runs
+
+type felt struct {
+	storeRuns
+	repair *repair.Repair
+}
+
+// Beat beats, and lets the hints know how it went.
+func (f felt) Beat(ctx context.Context, r ledger.Run) error {
+	err := f.storeRuns.Beat(ctx, r)
+	f.repair.Feel(err)
+	return err
+}
+
 // Refused tells why nothing new is claimed: the store says so, or the outcome could not be hinted.
 func (h *hints) Refused() error {
 	if err := h.log.Refused(); err != nil {

@@ -269,6 +269,16 @@ func (r *Repair) of(p place) *keyRange { return r.ranges[int(p.key[0])%len(r.ran
 // away tells whether the store is known to be out of reach; watch tries all the time whether it is back.
 func (r *Repair) away() bool { return r.down.Load() && r.running.Load() }
 
+// Feel is told how a call of the store's ended that did not come by here.
+func (r *Repair) Feel(err error) {
+	switch {
+	case r.opts.Outage(err):
+		r.down.Store(true)
+	case err == nil:
+		r.reached()
+	}
+}
+
 // watch asks for a store that is out of reach, so that nobody else waits for it.
 func (r *Repair) watch(ctx context.Context) {
 	t := time.NewTicker(watchEvery)

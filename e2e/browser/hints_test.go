@@ -1,7 +1,9 @@
 package browser
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -18,8 +20,7 @@ func TestHintsPage(t *testing.T) {
 	b := h.tab(t)
 	b.breaks("Cut the store from eu-west", "", "for 5 min")
 	b.reads("#running", "Cut the store from eu-west", within)
-	b.open("/hints")
-	b.reads("#headline", "eu-west-1 cannot reach the store", within)
+	b.shows("/hints", "#headline", "eu-west-1 cannot reach the store")
 	b.find("spinbutton", "Hints a second, in each agent").enter("20")
 	b.find("textbox", "Reason for holding it back").enter("the store is busy")
 	b.leaves(func() { b.find("button", "Throttle").click() })
@@ -33,6 +34,17 @@ func TestHintsPage(t *testing.T) {
 	b.reads("main", "The replay goes on by itself", within)
 	b.open("/")
 	b.stops("Cut the store")
-	b.open("/hints")
-	b.reads("#headline", "Nothing waits for the store", within)
+	b.shows("/hints", "#headline", "Nothing waits for the store")
+}
+
+// shows opens a page until it says so: it shows what was when it was asked for.
+func (b *tab) shows(path, selector, want string) {
+	b.t.Helper()
+	eventually(b.t, within, fmt.Sprintf("%s of %s reads %q", selector, path, want), func() error {
+		b.open(path)
+		if text := b.textOf(selector); !strings.Contains(text, want) {
+			return fmt.Errorf("it reads %.300q", text)
+		}
+		return nil
+	})
 }
