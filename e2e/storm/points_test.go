@@ -228,6 +228,9 @@ func (s *storm) atPoint(x *agent, a act) error {
 	if slices.Contains(starting, a.Point) || !s.reached(x, reach) {
 		s.count(string(kill))
 		x.kill()
+		if err := x.order(a.Point, a.Visit, signal); err != nil { // the life that ended may just have taken the first one
+			return err
+		}
 		if err := x.start(); err != nil {
 			return err
 		}
