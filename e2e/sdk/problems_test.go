@@ -53,6 +53,13 @@ type line struct {
 	cells []string // one for each library
 }
 
+// notOfSDKs are told by the endpoints of a session's fields, which no SDK calls, or to calls of a session, which no SDK of the table sends. Their
+// documents have the same shape; the agent's own tests hold them.
+var notOfSDKs = map[string]bool{
+	"unknown-field": true, "field-malformed": true, "field-too-large": true, "field-changed": true, "field-floor": true, "field-unmatched": true,
+	"session-cannot-move": true,
+}
+
 // TestProblems: each type makes each SDK raise its error, with our message and code in it, and stops the SDK's own retries or lets it retry.
 func TestProblems(t *testing.T) {
 	lines := map[string]*line{}
@@ -75,6 +82,9 @@ func TestProblems(t *testing.T) {
 		})
 	}
 	for _, name := range shipped(t) {
+		if notOfSDKs[name] {
+			continue
+		}
 		if !slices.ContainsFunc(problems, func(p problem) bool { return p.name == name }) {
 			t.Errorf("an agent can tell %s, and nothing here shows what an SDK makes of it", name)
 		}
