@@ -155,7 +155,7 @@ func txFacts(t query.Transaction, p view.Prefs) []string {
 	if worth := t.Value.String(); worth != "" {
 		list = append(list, worth)
 	}
-	if d := t.Updated.Sub(t.Created); d > 0 && t.State != "intent" {
+	if d := t.Updated.Sub(t.Created); d > 0 && t.State != "intent" && !unknownState(t.State) {
 		list = append(list, "settled after "+view.Millis(float64(d)/float64(time.Millisecond)))
 	}
 	return list
