@@ -53,8 +53,8 @@ type line struct {
 	cells []string // one for each library
 }
 
-// notOfSDKs are told by the endpoints of a session's fields, which no SDK calls, or to calls of a session, which no SDK of the table sends. Their
-// documents have the same shape; the agent's own tests hold them.
+// notOfSDKs are told by the endpoints of a session's fields, which no SDK calls. session-cannot-move can meet an SDK whose calls carry a session:
+// it is shown by the agent's own tests alone (TestPinnedFieldHoldsTheSession), and not yet here.
 var notOfSDKs = map[string]bool{
 	"unknown-field": true, "field-malformed": true, "field-too-large": true, "field-changed": true, "field-floor": true, "field-unmatched": true,
 	"session-cannot-move": true,
