@@ -328,6 +328,9 @@ func (d *Driver) checks(ctx context.Context) {
 func (d *Driver) check(ctx context.Context, key ledger.Key) {
 	t, err := d.cfg.Store.Load(ctx, key)
 	switch {
+	case errors.Is(err, ledger.ErrNotFound) && d.recorded(key):
+		d.unknowns.postpone(key, d.cfg.Now().Add(soon))
+		return
 	case errors.Is(err, ledger.ErrNotFound):
 		d.unknowns.remove(key)
 		return
@@ -363,7 +366,7 @@ func (d *Driver) check(ctx context.Context, key ledger.Key) {
 	}
 	job.Facts.Pinned, job.Facts.Owner = -1, int8(who)
 	if op != nil {
-		job.Leave, job.Object = op.Leave, d.theirs(ctx, t, op, job.Request)
+		job.Leave, job.PinAt, job.Object = op.Leave, op.PinAt, d.theirs(ctx, t, op, job.Request)
 	}
 	d.told(d.Run(ctx, job))
 }
