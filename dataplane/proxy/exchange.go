@@ -123,7 +123,7 @@ func (x *Exchange) count() {
 	}
 	overhead := x.overhead()
 	if c := x.proxy.cfg.Carrier; c != nil && x.talk.now != "" && x.decision.Winner >= 0 && !x.talk.owned {
-		c.Used(x.svc.Name, x.facts.Draw, x.decision.Winner, x.facts.Barred, x.call.Arrived)
+		c.Used(x.svc.Service, x.facts.Draw, x.decision.Winner, x.facts.Barred, x.call.Arrived)
 	}
 	x.proxy.cfg.Board.Call(x.svc.Name, health.CallEnd{
 		Outcome: health.Outcome(x.told.outcome), FailedOver: x.failedOver(), Overhead: overhead,

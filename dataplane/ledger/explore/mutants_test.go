@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ const (
 	driver    = "dataplane/settle/"
 	embedded  = "dataplane/embedded/"
 	cassandra = "dataplane/cassandra/" // its tests start a real one
+	power     = "e2e/power/"
 	explored  = "dataplane/ledger/explore/"
 	stories   = "TestScenarios"
 	inN       = "TestExplore$/^N$"
@@ -83,6 +85,7 @@ var mutants = []mutant{
 	{"6", "an error of the cluster is taken as not applied", cassandra + "cas.go", "		if err == nil {\n", "		if err == nil || !hopeless(err) {\n			err = nil\n", cassandra, "TestLostAnswers"},
 	{"6", "short final TTL", cassandra + "transactions.go", "s.names.advance, append([]any{seconds(s.opts.Keep)}", "s.names.advance, append([]any{seconds(s.opts.Keep / 10)}", cassandra, "TestFinalLife"},
 	{"6", "nothing is synced", embedded + "options.go", "o.write = pebble.Sync", "o.write = pebble.NoSync", embedded, "TestPowerCut$|TestLinearizable$"},
+	{"6", "nothing is synced, on a disk that forgets", embedded + "options.go", "o.write = pebble.Sync", "o.write = pebble.NoSync", power, "TestCuts"},
 	{"8", "a fenced run may beat", rules + "runs.go", "old.Fenced.IsZero() && old.Beat <= r.Beat", "old.Beat <= r.Beat", embedded, "TestParts"},
 	{"8", "a run that beat meanwhile is fenced", rules + "runs.go", "return old.Beat == seen.Beat, old.Beat == seen.Beat", "return true, true", embedded, "TestParts"},
 	{"8", "a claim has no open entry", embedded + "transactions.go", "	case t.Pending():\n", "	case t.Pending() && old != nil:\n", embedded, "TestLedger"},
@@ -113,8 +116,8 @@ func TestMutants(t *testing.T) {
 	clean := map[string]string{}
 	var table strings.Builder
 	survived, only := 0, os.Getenv("SEGUE_MUTANT")
-	for _, m := range mutants {
-		if !strings.Contains(m.name, only) {
+	for _, m := range slices.Concat(mutants, hintMutants) {
+		if !strings.Contains(m.name, only) && only != m.dir {
 			continue
 		}
 		key := m.dir + " " + m.pattern
@@ -141,7 +144,7 @@ func TestMutants(t *testing.T) {
 
 // TestMutantsFit holds the table against the source: each mutant changes one place.
 func TestMutantsFit(t *testing.T) {
-	for _, m := range mutants {
+	for _, m := range slices.Concat(mutants, hintMutants) {
 		source, err := os.ReadFile(filepath.Join("../../..", m.file))
 		if err != nil {
 			t.Fatal(err)
@@ -186,7 +189,7 @@ func run(t *testing.T, root string, m mutant, overlay string) string {
 	}
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "SEGUE_MUTANTS=")
+	cmd.Env = append(os.Environ(), "SEGUE_MUTANTS=", "SEGUE_POWER=10")
 	if m.dir == cassandra {
 		cmd.Env = append(cmd.Env, "SEGUE_CASSANDRA=1")
 	}
