@@ -102,11 +102,16 @@ type Job struct {
 	Permit    route.Permit
 	Begun     time.Duration // Boot when the INTENT was made
 	Deadline  time.Time
-	Resume    bool
-	PinAt     int8                                                                                 // policy.Operation's
-	Offline   bool                                                                                 // there is no quorum: the row is on this agent's disk, and what is sent goes to the operation's pin
-	Caller    Caller                                                                               // nil: nobody waits
-	Carry     func(context.Context, *policy.Candidate, *message.Request) (*message.Request, error) // provider.Call's
+	Way
+	Caller Caller                                                                               // nil: nobody waits
+	Carry  func(context.Context, *policy.Candidate, *message.Request) (*message.Request, error) // provider.Call's
+}
+
+// Way is how a job's row is driven.
+type Way struct {
+	Resume  bool // as it was found: nothing is sent before the ledger says so
+	PinAt   int8 // policy.Operation's
+	Offline bool // there is no quorum: the row is on this agent's disk, and what is sent goes to the operation's pin
 }
 
 // End is how a drive ended.

@@ -361,7 +361,7 @@ func (d *Driver) check(ctx context.Context, key ledger.Key) {
 	}
 	// killpoint: check.begun
 	job := &Job{
-		Tx: t, Service: svc, Operation: t.Operation, RequestID: t.ID, Candidate: who, Deadline: d.cfg.Now().Add(checkLimit), Resume: true,
+		Tx: t, Service: svc, Operation: t.Operation, RequestID: t.ID, Candidate: who, Deadline: d.cfg.Now().Add(checkLimit), Way: Way{Resume: true},
 		Request: d.kept(ctx, t),
 	}
 	job.Facts.Pinned, job.Facts.Owner = -1, int8(who)
