@@ -17,6 +17,8 @@ import (
 type reign struct {
 	term uint64
 	ctx  context.Context // ends with the term
+
+	reads rounds
 }
 
 const (

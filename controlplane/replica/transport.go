@@ -48,12 +48,20 @@ func (t *transport) RequestVote(
 // follower takes it only if its log holds that very entry, so it can commit nothing that the leader does not have. A refusal or a
 // loss does no harm: raft's own message follows.
 func (t *transport) tell(to raft.Server, index, term uint64) error {
+	_, err := t.append(to, &raft.AppendEntriesRequest{Term: term, PrevLogEntry: index, PrevLogTerm: term, LeaderCommitIndex: index})
+	return err
+}
+
+// follows asks one voter, by a heartbeat of its own, whether it is in this node's term and follows it.
+func (t *transport) follows(voter raft.Server, term uint64) bool {
+	resp, err := t.append(voter, &raft.AppendEntriesRequest{Term: term})
+	return err == nil && resp.Success && resp.Term == term
+}
+
+// append sends a message without entries, as this node.
+func (t *transport) append(to raft.Server, req *raft.AppendEntriesRequest) (*raft.AppendEntriesResponse, error) {
 	self := t.EncodePeer(t.id, t.LocalAddr())
-	req := raft.AppendEntriesRequest{
-		RPCHeader:    raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.id), Addr: self},
-		Term:         term,
-		PrevLogEntry: index, PrevLogTerm: term, LeaderCommitIndex: index,
-	}
-	var resp raft.AppendEntriesResponse
-	return t.AppendEntries(to.ID, to.Address, &req, &resp)
+	req.RPCHeader = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.id), Addr: self}
+	resp := new(raft.AppendEntriesResponse)
+	return resp, t.AppendEntries(to.ID, to.Address, req, resp)
 }

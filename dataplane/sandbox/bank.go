@@ -29,6 +29,8 @@ type bank struct {
 	payments *shelf[*payment]
 	vault    *shelf[*vaulted]
 	minute   minute
+
+	references *references // nil where nobody is found by one
 }
 
 func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
@@ -37,6 +39,10 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 		charges: newShelf[*charge](keep), intents: newShelf[*intent](keep), refunds: newShelf[*refund](keep),
 		messages: newShelf[*sms](keep), payments: newShelf[*payment](keep),
 		vault: newShelf[*vaulted](keep),
+	}
+	if c.References {
+		b.references = newReferences()
+		b.speaks.routes = append(fencing(), b.speaks.routes...)
 	}
 	if c.keyed() {
 		b.keys = newKeyring(b.speaks.keys, keep, now)
