@@ -5,7 +5,7 @@ GO ?= go
 BIN := bin/segue
 PKGS := $$($(GO) list ./... | grep -v -e /e2e)
 
-.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants proofs storm
+.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants proofs power storm
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -52,10 +52,15 @@ explore: ## every state of the ledger's larger worlds, by its shipped rules (min
 	SEGUE_EXPLORE=1 $(GO) test -count=1 -timeout 60m -run 'TestExplore' -v ./dataplane/ledger/explore
 
 mutants: ## the ledger's rules broken one by one: each must turn its test red, beside a clean control
-	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestMutants' -v ./dataplane/ledger/explore
+	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 90m -run 'TestMutants' -v ./dataplane/ledger/explore
 	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 30m -run 'TestDefects' -v ./e2e/storm
 
-proofs: ## the long runs beside explore, mutants and storm: claims and advances under faults, power cuts, random walks, each decoder fuzzed for a minute
+power: ## the plug is pulled a hundred times: the stores on a FUSE disk that forgets what was not synced (installs Debian's fuse3 where it is needed)
+	./.ci/power
+	cd e2e/power/disk && $(GO) vet . && $(GO) test -count=1 .
+	SEGUE_POWER=$${SEGUE_POWER:-100} $(GO) test -count=1 -timeout 30m -v ./e2e/power
+
+proofs: power ## the long runs beside explore, mutants and storm: claims and advances under faults, power cuts, random walks, each decoder fuzzed for a minute
 	SEGUE_PROOFS=1 $(GO) test -count=1 -run 'TestLinearizable|TestPowerCut' -v ./dataplane/embedded ./dataplane/repair
 	SEGUE_WALK=60s $(GO) test -count=1 -run 'TestWalk' -v ./dataplane/ledger/explore
 	./.ci/fuzz 60s

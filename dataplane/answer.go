@@ -31,6 +31,12 @@ func (a *Agent) Answer(ctx context.Context, q query.Question) ([]byte, error) {
 		answer = a.probed(q.Order)
 	case query.Hints:
 		answer = a.parts.hints.stand(ctx, q)
+	case query.Sessions:
+		answer = a.sessionsInUse()
+	case query.OneSession:
+		answer, err = a.oneSession(ctx, q)
+	case query.SessionVerify:
+		answer, err = a.sessionVerified(ctx, q.Session)
 	case query.HintReplay:
 		answer = a.parts.hints.replayed(q.Order)
 	default:

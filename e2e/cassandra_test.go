@@ -51,6 +51,10 @@ func TestCassandra(t *testing.T) {
 		return nil
 	})
 	w.sharedKeys()
+	w.declare()
+	for range 3 { // a server that has just started compiles itself while it works
+		w.serves("warming up")
+	}
 	calm := w.serves("all three data centres live")
 	w.cluster("kill", "3")
 	dead := w.serves("one of three is dead")
@@ -233,8 +237,93 @@ func kindOf(body string) string {
 	return strings.TrimPrefix(problem.Type, "/problems/")
 }
 
-// withoutQuorum: two of three data centres are gone. Effects are refused as not executed, questions are answered; afterwards all goes on,
-// and what callers were told is so in the providers' books.
+// declare gives the chat's sessions a counter: what is written twice shows in it.
+func (w *onCassandra) declare() {
+	w.t.Helper()
+	const at = "    speaks: openai/v1\n"
+	api := fmt.Sprintf("--api=http://127.0.0.1:%d", 7070+w.offset)
+	text, err := exec.Command(binary(w.t), "policy", "get", api).Output()
+	if err != nil || strings.Count(string(text), at) != 1 {
+		w.t.Fatalf("the policy in force: %v: %s", err, text)
+	}
+	file := filepath.Join(w.dir, "policy.yaml")
+	changed := strings.Replace(string(text), at, at+"    session: {seen: {class: rebuilt, kind: counter}}\n", 1)
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if out, err := exec.Command(binary(w.t), "policy", "apply", file, api, "--yes", "--reason=a counter").CombinedOutput(); err != nil {
+		w.t.Fatalf("apply: %v: %s", err, out)
+	}
+}
+
+// counter adds one to the conversation's counter in a region, or reads it.
+func (w *onCassandra) counter(region int, add bool) (replied, error) {
+	method, body := http.MethodGet, ""
+	if add {
+		method, body = http.MethodPut, `{"add": 1}`
+	}
+	r, err := http.NewRequest(method, fmt.Sprintf("http://127.0.0.1:%d/.segue/v1/sessions/talk/fields/seen", 7103+100*region+w.offset), strings.NewReader(body))
+	if err != nil {
+		return replied{}, err
+	}
+	return w.call(r)
+}
+
+// caughtUp: each region's hints have gone to the store, and the conversation's counter says in each what was acknowledged: nothing lost,
+// nothing applied twice.
+func (w *onCassandra) caughtUp(added int) {
+	w.t.Helper()
+	back := time.Now()
+	eventually(w.t, 2*time.Minute, "no hint waits", func() error {
+		waiting, _, err := w.backlog()
+		if err == nil && waiting > 0 {
+			err = fmt.Errorf("%d wait", waiting)
+		}
+		return err
+	})
+	w.t.Logf("%s later no hint waits", time.Since(back).Round(time.Millisecond))
+	for region := range 3 {
+		want := fmt.Sprintf(`{"value":%d}`, added)
+		if a, err := w.counter(region, false); err != nil || a.status != 200 || strings.TrimSpace(a.body) != want {
+			w.t.Errorf("%d were added to the counter; region %d says %d %s: %v", added, region, a.status, a.body, err)
+		}
+	}
+}
+
+// backlog counts the hints of all agents that wait or are held, and the agents whose store is away.
+func (w *onCassandra) backlog() (waiting, away int, err error) {
+	r, err := http.NewRequest("GET", fmt.Sprintf("http://127.0.0.1:%d/api/v1/hints", 7070+w.offset), nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	a, err := w.call(r)
+	if err != nil {
+		return 0, 0, err
+	}
+	var v struct {
+		Agents []struct {
+			Waiting, Held int
+			Away          bool
+			Problem       string
+		}
+	}
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil || len(v.Agents) != 3 {
+		return 0, 0, fmt.Errorf("the hints: %d %s: %w", a.status, a.body, err)
+	}
+	for _, g := range v.Agents {
+		if g.Problem != "" {
+			return 0, 0, fmt.Errorf("the hints: %s", g.Problem)
+		}
+		waiting += g.Waiting + g.Held
+		if g.Away {
+			away++
+		}
+	}
+	return waiting, away, nil
+}
+
+// withoutQuorum: two of three data centres are gone. Effects are refused as not executed, questions are answered and sessions written;
+// afterwards all goes on, and what callers were told is so in the providers' books and in the sessions.
 func (w *onCassandra) withoutQuorum() {
 	length := 45 * time.Second
 	if d, err := time.ParseDuration(os.Getenv("SEGUE_OUTAGE")); err == nil {
@@ -242,7 +331,7 @@ func (w *onCassandra) withoutQuorum() {
 	}
 	w.cluster("kill", "3")
 	w.cluster("kill", "2")
-	began, refused, questions := time.Now(), 0, 0
+	began, refused, questions, added := time.Now(), 0, 0, 0
 	for n := 0; time.Since(began) < length; n++ {
 		a, err := w.charge(n%3, w.key())
 		switch {
@@ -258,8 +347,17 @@ func (w *onCassandra) withoutQuorum() {
 		} else {
 			questions++
 		}
+		if a, err := w.counter(n%3, true); err != nil || a.status != 204 {
+			w.t.Errorf("without a quorum, a session's field: %d %s: %v", a.status, a.body, err)
+		} else {
+			added++
+		}
 	}
-	w.t.Logf("%s without a quorum: %d charges refused, none executed; %d questions answered", length, refused, questions)
+	waiting, away, err := w.backlog()
+	if err != nil || waiting == 0 || away != 3 {
+		w.t.Errorf("%d hints wait, the store is away for %d agents: %v", waiting, away, err)
+	}
+	w.t.Logf("%s without a quorum: %d charges refused, none executed; %d questions answered, %d session fields written, %d hints wait", length, refused, questions, added, waiting)
 	w.cluster("up", "2")
 	w.cluster("up", "3")
 	back := time.Now()
@@ -272,6 +370,7 @@ func (w *onCassandra) withoutQuorum() {
 	})
 	w.t.Logf("%s after the nodes were back, charges are made again", time.Since(back).Round(time.Millisecond))
 	w.serves("all are back")
+	w.caughtUp(added)
 	w.books()
 }
 

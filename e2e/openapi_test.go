@@ -39,6 +39,7 @@ func TestEveryOperation(t *testing.T) {
 	w := newWorld(t, p)
 	paid := w.caller("local").charge("o-operations", "").must(t)
 	id := paid.header.Get("Segue-Transaction")
+	talk := paid.header.Get("Session-Id")
 	mine := w.caller("local").get("/.segue/v1/transactions/"+id, "").must(t)
 	if !strings.Contains(string(mine.body), id) {
 		t.Errorf("the application's own transaction: %s", mine.body)
@@ -49,6 +50,7 @@ func TestEveryOperation(t *testing.T) {
 	for _, path := range []string{
 		"/policy", "/policy/revisions", "/policy/revisions/1", "/providers", "/providers/main", "/regions", "/regions/local", "/transactions?limit=5", "/transactions/" + id,
 		"/transactions/" + id + "/why", "/drills", "/cluster", "/feed/local", "/contracts", "/contracts/stripe%2Fv1", "/hints",
+		"/sessions", "/sessions/" + talk + "?limit=5", "/sessions/" + talk + "/verify",
 	} {
 		w.operation(http.MethodGet, path, nil)
 	}

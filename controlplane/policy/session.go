@@ -368,7 +368,8 @@ func writeImports(w writer, list []Import) {
 	}
 }
 
-func (f *SessionField) text() string {
+// Text is all that the policy says of a field, in words.
+func (f *SessionField) Text() string {
 	parts := []string{string(f.Class), f.Kind.String()}
 	add := func(is bool, text string) {
 		if is {
@@ -388,7 +389,7 @@ func sessionFacts(path string, s *ServiceSpec) []fact {
 	var list []fact
 	for i := range s.Session {
 		f := &s.Session[i]
-		list = append(list, fact{path: path + ".session." + f.Name, service: s.Name, label: "session field " + f.Name, value: f.text()})
+		list = append(list, fact{path: path + ".session." + f.Name, service: s.Name, label: "session field " + f.Name, value: f.Text()})
 	}
 	return list
 }

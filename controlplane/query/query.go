@@ -17,6 +17,7 @@ type Question struct {
 	Limit       int    `json:",omitempty"` // default 50, at most 500
 	Order       string `json:",omitempty"` // an id, for Probe and HintReplay
 	Which       *Which `json:",omitempty"` // for Hints
+	Session     string `json:",omitempty"` // an id, for OneSession and SessionVerify
 }
 
 // Kind is what is asked.
@@ -24,11 +25,14 @@ type Kind string
 
 // The questions.
 const (
-	Transactions Kind = "transactions" // → []Transaction, newest first
-	One          Kind = "transaction"  // → Why of one transaction: row and decisions
-	Probe        Kind = "probe"        // → Probed: what an order's active checks showed
-	Hints        Kind = "hints"        // → HintLog: how an agent's log of hints stands, and its oldest hints
-	HintReplay   Kind = "hint-replay"  // → HintReplayed: what an order's replay came to
+	Transactions  Kind = "transactions"   // → []Transaction, newest first
+	One           Kind = "transaction"    // → Why of one transaction: row and decisions
+	Probe         Kind = "probe"          // → Probed: what an order's active checks showed
+	Hints         Kind = "hints"          // → HintLog: how an agent's log of hints stands, and its oldest hints
+	HintReplay    Kind = "hint-replay"    // → HintReplayed: what an order's replay came to
+	Sessions      Kind = "sessions"       // → []SessionsInUse: which sessions are in use, and could move
+	OneSession    Kind = "session"        // → Session: pins, fields, history, and where it could go
+	SessionVerify Kind = "session-verify" // → SessionCheck: a session held against its history
 )
 
 // Probed is what the active checks of an order showed at one agent.

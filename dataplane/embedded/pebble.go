@@ -54,7 +54,10 @@ func settings(h *holding, l *logger) *pebble.Options {
 		FS: h.marks, Lock: h.lock, Logger: l, CacheSize: cacheSize, MemTableSize: memTable, MaxOpenFiles: openFiles,
 		FormatMajorVersion: pebble.FormatNewest, // its log tells a torn end from damage in the middle
 		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { l.log.Error("the store's background work failed and is repeated", "error", err) },
+			BackgroundError: func(err error) {
+				l.log.Error("the store's background work failed and is repeated", "error", err)
+				l.stuck(err)
+			},
 			// Damage in one file is an error to whoever reads it: the rest still serves.
 			DataCorruption: func(i pebble.DataCorruptionInfo) { l.log.Error("a file of the store is damaged", "what", i.String()) },
 			DiskSlow:       func(i pebble.DiskSlowInfo) { l.log.Warn("the store's disk is slow", "what", i.String()) },
@@ -114,6 +117,7 @@ func newFormat(db *pebble.DB, w *pebble.WriteOptions) error {
 type logger struct {
 	log   *slog.Logger
 	fatal func(error)
+	stuck func(error) // of background work
 	lock  *holding
 }
 

@@ -227,6 +227,37 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
+// TestDiskFailsAtTheStart: a disk that takes no new file while the log of the last life is put in order ends the process; it does not hang.
+func TestDiskFailsAtTheStart(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s := onMem(t, mem, nil)
+	if _, _, err := s.Ledger().Claim(t.Context(), ledgertest.Sample(1)); err != nil {
+		t.Fatal(err)
+	}
+	left := mem.CrashClone(vfs.CrashCloneCfg{})
+	shut(t, s)
+	var bad atomic.Bool
+	bad.Store(true)
+	o := options(t)
+	o.fs = errorfs.Wrap(left, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if bad.Load() && op.Kind == errorfs.OpCreate && path.Ext(op.Path) == ".sst" {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	told := make(chan error, 1)
+	o.Fatal = func(err error) {
+		told <- err
+		bad.Store(false) // so that what would be over goes on to its end
+	}
+	if _, err := Open("store", o); !errors.Is(err, syscall.EIO) {
+		t.Errorf("it opened: %v", err)
+	}
+	if err := <-told; !errors.Is(err, syscall.EIO) {
+		t.Errorf("the process was ended with %v", err)
+	}
+}
+
 // TestReadsAreDurable holds a sync back: a row that is not on the disk yet is told to nobody.
 func TestReadsAreDurable(t *testing.T) {
 	var hold atomic.Bool

@@ -7,6 +7,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -68,7 +69,7 @@ func (s *stripe) lock() func() {
 func Open(dir string, o Options) (*Store, error) {
 	o = o.filled()
 	s := &Store{dir: dir, opts: o, known: known{newMemory[hash, []byte](), newMemory[owned, ledger.Object](), newMemory[session.Key, *session.Session]()}}
-	s.log = &logger{log: o.Log, fatal: s.fatal}
+	s.log = &logger{log: o.Log, fatal: s.fatal, stuck: s.stuck}
 	db, err := openPebble(dir, o, s.log)
 	if err != nil {
 		return nil, err
@@ -199,9 +200,22 @@ func (s *Store) stripe(h hash) *stripe {
 // While the directory is being opened, nothing is acknowledged yet: then Open returns the error.
 func (s *Store) fatal(err error) {
 	s.broken.CompareAndSwap(nil, &err)
-	if !s.opened.Load() {
-		return
+	if s.opened.Load() {
+		s.end(err)
 	}
+}
+
+// stuck is told of background work that failed. While the directory is being opened, Pebble waits for it and repeats it without an end: on a
+// disk that does not take it, the process would hang there. Later it stands in the log and is repeated in another file.
+func (s *Store) stuck(err error) {
+	if !s.opened.Load() && (errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EROFS)) {
+		err = fmt.Errorf("embedded: %s cannot be opened: %w", s.dir, err)
+		s.broken.CompareAndSwap(nil, &err)
+		s.end(err)
+	}
+}
+
+func (s *Store) end(err error) {
 	s.once.Do(func() {
 		s.opts.Log.Error("the store's disk failed: the process ends, and what it left open is found at its next start", "error", err)
 		s.opts.Fatal(err)

@@ -43,6 +43,9 @@ func (x *Exchange) dress(h message.Header) message.Header {
 	route := len(b)
 	if x.talk.now != "" && x.decision.Winner >= 0 { // a choice was made for this call
 		b = appendDecision(b, x.winner().Provider, x.view.snap.Region, x.view.snap.Revision, x.decision.Why(x.svc.Service))
+		if x.work.offline {
+			b = append(b, ";offline"...)
+		}
 	}
 	decision := len(b)
 	text := string(appendTiming(b, timing{own: x.overhead() - x.clock.claim, claim: x.clock.claim}, x.trail))

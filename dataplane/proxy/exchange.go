@@ -55,6 +55,7 @@ type work struct {
 	tx          *ledger.Transaction
 	old         bool // the row was there before this exchange: it is advanced, not claimed
 	redrive     bool // the caller's retry takes an open row over, to send the same request again
+	offline     bool // there is no quorum: the call goes to its operation's pin, and its row is on this agent's disk
 	resume      bool // or to look, wait or cancel: nothing is sent before the ledger says so
 	candidate   int  // resume: whom the open attempt went to
 	begun       time.Duration
@@ -122,7 +123,7 @@ func (x *Exchange) count() {
 	}
 	overhead := x.overhead()
 	if c := x.proxy.cfg.Carrier; c != nil && x.talk.now != "" && x.decision.Winner >= 0 && !x.talk.owned {
-		c.Used(x.svc.Name, x.facts.Draw, x.decision.Winner, x.facts.Barred, x.call.Arrived)
+		c.Used(x.svc.Service, x.facts.Draw, x.decision.Winner, x.facts.Barred, x.call.Arrived)
 	}
 	x.proxy.cfg.Board.Call(x.svc.Name, health.CallEnd{
 		Outcome: health.Outcome(x.told.outcome), FailedOver: x.failedOver(), Overhead: overhead,

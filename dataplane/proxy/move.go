@@ -7,6 +7,7 @@ import (
 
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
+	"segue/controlplane/query"
 	"segue/dataplane/message"
 	"segue/dataplane/route"
 	"segue/dataplane/session"
@@ -26,7 +27,28 @@ const (
 	moveRefused         // a pinned field would have stayed behind
 )
 
-func (h *handles) moved(result int) { h.moves[result].Inc() }
+// tally counts a session that moved, or could not: for the metric, and for who asks the agent.
+func (x *Exchange) tally(result int) {
+	x.svc.handles.moves[result].Inc()
+	c := x.proxy.cfg.Carrier
+	if c == nil {
+		return
+	}
+	c.Moved(x.svc.Service, func(all *query.SessionsMoved) {
+		switch result {
+		case movedPlain:
+			all.Plain++
+		case movedCarried:
+			all.Carried++
+		case movedRebuilt:
+			all.Rebuilt++
+		case movedLost:
+			all.Lost++
+		default:
+			all.Refused++
+		}
+	})
+}
 
 // carries brings to a provider what the session must have there; nil: there is nothing.
 func (x *Exchange) carries() func(context.Context, *policy.Candidate, *message.Request) (*message.Request, error) {
@@ -54,7 +76,7 @@ func (x *Exchange) moved(ctx context.Context, pin session.Event) error {
 	if err := x.proxy.cfg.Sessions.Append(ctx, x.talk.key, events...); err != nil {
 		return err
 	}
-	x.svc.handles.moved(x.result(lost))
+	x.tally(x.result(lost))
 	if len(lost) > 0 {
 		x.proxy.cfg.Board.Note(health.Event{
 			At: pin.At, Kind: "session", Service: x.svc.Name, Provider: x.talk.pinned, Level: "warn",
@@ -100,7 +122,7 @@ func (x *Exchange) stuck(d *route.Decision) *Problem {
 	if x.talk.held == "" || !kept {
 		return nil
 	}
-	x.svc.handles.moved(moveRefused)
+	x.tally(moveRefused)
 	return &Problem{
 		Type: SessionCannotMove, Extra: Extra{Field: x.talk.held, Provider: x.talk.pinned},
 		Detail: fmt.Sprintf("%s did not take the call, and the session cannot go on elsewhere: its %s is pinned there.", x.talk.pinned, x.talk.held),

@@ -113,7 +113,7 @@ func (x *Exchange) remember(ctx context.Context, at time.Time) error {
 		return err
 	}
 	if x.talk.pinned != "" && x.talk.state == nil {
-		x.svc.handles.moved(movedPlain)
+		x.tally(movedPlain)
 	}
 	x.talk.pinned = x.talk.now
 	return nil

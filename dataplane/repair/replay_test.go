@@ -153,6 +153,23 @@ func TestPauseThrottle(t *testing.T) {
 	}
 }
 
+// TestOverlay: while hints wait, a read shows what the store has and what waits here.
+func TestOverlay(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	r := newRegion(t, s, nil)
+	must(t, s.Sessions().Append(t.Context(), talk1, pin(1, "chat", "openai")))
+	r.link.cut.Store(true)
+	must(t, r.Sessions().Append(t.Context(), talk1, pin(2, "payments", "stripe")))
+	r.link.cut.Store(false)
+	r.reached()
+	pinned(t, r.Sessions(), talk1, "chat", "openai")
+	pinned(t, r.Sessions(), talk1, "payments", "stripe")
+	if n := r.Stats().Pending; n != 1 {
+		t.Errorf("%d hints wait", n)
+	}
+}
+
 // TestReadRepair: a read that finds an older copy than the overlay has it written back first, before what waits since long.
 func TestReadRepair(t *testing.T) {
 	t.Parallel()

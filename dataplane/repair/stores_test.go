@@ -253,6 +253,27 @@ func TestClaimNeverHinted(t *testing.T) {
 	}
 }
 
+// refusing is a store that was reached and says no.
+type refusing struct{ ledger.Store }
+
+func (refusing) Advance(context.Context, *ledger.Transaction) (*ledger.Transaction, ledger.Written, error) {
+	return nil, 0, ledger.ErrNotProven
+}
+
+// TestRefusalNotHinted: what the store refused is no outage. A hint of it would be refused for ever.
+func TestRefusalNotHinted(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	r := New(openLog(t, t.TempDir(), logOptions(t)), refusing{s.Ledger()}, s.Sessions(), Options{})
+	row := claimed(t, s.Ledger(), 1)
+	if _, how, err := r.Ledger().Advance(t.Context(), finished(row, ledger.DoneSucceeded, ledger.Succeeded)); how == ledger.Hinted || !errors.Is(err, ledger.ErrNotProven) {
+		t.Errorf("%d, %v", how, err)
+	}
+	if st := r.Stats(); st.Pending != 0 || st.Down {
+		t.Errorf("%+v", st)
+	}
+}
+
 // TestOutcomeHinted: an outcome waits out the outage, is shown to nobody before the store has it, and gets there once.
 func TestOutcomeHinted(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,8 @@ type bank struct {
 	payments *shelf[*payment]
 	vault    *shelf[*vaulted]
 	minute   minute
+
+	references *references // nil where nobody is found by one
 }
 
 func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
@@ -37,6 +39,10 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 		charges: newShelf[*charge](keep), intents: newShelf[*intent](keep), refunds: newShelf[*refund](keep),
 		messages: newShelf[*sms](keep), payments: newShelf[*payment](keep),
 		vault: newShelf[*vaulted](keep),
+	}
+	if c.References {
+		b.references = newReferences()
+		b.speaks.routes = append(fencing(), b.speaks.routes...)
 	}
 	if c.keyed() {
 		b.keys = newKeyring(b.speaks.keys, keep, now)
@@ -47,17 +53,18 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 // call is one request, read and understood.
 type call struct {
 	*route
-	path   string
-	names  map[string]string // in the path
-	id     string            // the one called id
-	form   form
-	chat   chatRequest
-	mail   mailRequest
-	doc    document
-	room   allowance // what the provider says is left of its limits
-	key    string    // Idempotency-Key as received
-	secret string    // a fingerprint of the API key
-	life   *life
+	path    string
+	names   map[string]string // in the path
+	id      string            // the one called id
+	form    form
+	chat    chatRequest
+	mail    mailRequest
+	doc     document
+	room    allowance // what the provider says is left of its limits
+	key     string    // Idempotency-Key as received
+	secret  string    // a fingerprint of the API key
+	life    *life
+	prefers string // of the answer: PayPal's are short unless it is asked for more
 }
 
 // account is the one that the path names.

@@ -49,7 +49,12 @@ func createCharge(b *bank, c *call) (any, *apiError) {
 	if bad := b.here("source", card); bad != nil {
 		return nil, bad
 	}
+	reference := c.form.Get("metadata[reference]")
+	if bad := b.blocked(reference); bad != nil {
+		return nil, bad
+	}
 	ch := b.newCharge(amount, currency, card, c.form.metadata())
+	b.refer(reference, ch)
 	ch.description = c.form.Get("description")
 	if reason := declines(card, amount); reason != "" {
 		ch.failed = true

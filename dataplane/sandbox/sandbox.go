@@ -32,6 +32,7 @@ type ProviderConfig struct {
 	Keys       Keys   // Enforced if none is given; the other APIs know no keys
 	Credential string // the only key let in (SID:token for Messages); empty lets any non-empty key in
 	Latency    Latency
+	References bool // Payments only: charges are found, and voided before they are made, by metadata[reference]
 }
 
 // keyed tells whether the provider knows idempotency keys.
@@ -91,6 +92,8 @@ func (c Config) check() (netip.Addr, error) {
 			return host, fmt.Errorf("sandbox: provider %q: keys are enforced or ignored, not %q", p.Name, p.Keys)
 		case !slices.Contains(apis(), p.speaks()):
 			return host, fmt.Errorf("sandbox: provider %q: an API is one of %v, not %q", p.Name, apis(), p.API)
+		case p.References && p.speaks() != Payments:
+			return host, fmt.Errorf("sandbox: provider %q: %s has no references", p.Name, p.API)
 		case p.Keys == Enforced && !p.keyed():
 			return host, fmt.Errorf("sandbox: provider %q: %s knows no keys", p.Name, p.API)
 		}

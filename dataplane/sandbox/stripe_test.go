@@ -261,3 +261,25 @@ func TestCutEventStreamHasNoCleanEnd(t *testing.T) {
 		t.Errorf("%q %v", body, err)
 	}
 }
+
+func TestReferencesFindAndRuleOut(t *testing.T) {
+	p := start(t, Config{Seed: 1, Providers: []ProviderConfig{{Name: "north", Keys: Ignored, References: true, Latency: Latency{Median: -1}}}}).Provider("north")
+	c := dial(t, p.URL())
+	c.want(404, "GET", "/v1/references/r-1", "")
+	ch := c.want(200, "POST", "/v1/charges", "", append(pay("o-1"), "metadata[reference]", "r-1")...)
+	found := c.want(200, "GET", "/v1/references/r-1", "")
+	equal(t, "found", found.id(), ch.id())
+	equal(t, "too late", c.want(409, "POST", "/v1/references/r-1/void", "").at("error.code"), any("reference_used"))
+	for range 2 {
+		c.want(200, "POST", "/v1/references/r-2/void", "")
+	}
+	gone := c.want(200, "GET", "/v1/references/r-2", "")
+	equal(t, "status", gone.at("status"), any("voided"))
+	equal(t, "names itself", gone.at("metadata.reference"), any("r-2"))
+	equal(t, "late", c.want(409, "POST", "/v1/charges", "", append(pay("o-2"), "metadata[reference]", "r-2")...).at("error.code"), any("reference_voided"))
+	equal(t, "charges", p.Books().Totals().Executed[OpCharge], 1)
+	_, err := New(Config{Providers: []ProviderConfig{{Name: "south", API: Mail, References: true}}})
+	if err == nil || !strings.Contains(err.Error(), "references") {
+		t.Errorf("references of mail: %v", err)
+	}
+}

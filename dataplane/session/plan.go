@@ -58,6 +58,21 @@ func (s *Session) Barred(svc *policy.Service) (barred policy.Set, held string) {
 	return barred, held
 }
 
+// Brings lists the fields that a candidate would be brought first.
+func (s *Session) Brings(svc *policy.Service, to *policy.Candidate) (list []string) {
+	for i := range svc.Session {
+		rule := &svc.Session[i]
+		f := s.Field(svc.Name, rule.Name)
+		if rule.Map == "" || f == nil || !f.Set() {
+			continue
+		}
+		if _, there := f.For(to.Provider); !there {
+			list = append(list, rule.Name)
+		}
+	}
+	return list
+}
+
 // Leaves lists the pinned fields that a session loses by going to another provider.
 func (s *Session) Leaves(svc *policy.Service, to string) (lost []string) {
 	pin := s.Pinned(svc.Name)

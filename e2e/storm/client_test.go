@@ -136,8 +136,8 @@ func (c *customer) shop(ctx context.Context) {
 	defer c.http.CloseIdleConnections()
 	for n := 0; ctx.Err() == nil; n++ {
 		o := &order{Name: fmt.Sprintf("%s-%d", c.name, n), Declines: c.rng.IntN(20) == 0}
-		if c.rng.IntN(4) == 0 {
-			o.Service = 1
+		if n := c.rng.IntN(8); n < 2*(len(services)-1) { // half of all to the first service
+			o.Service = 1 + n%(len(services)-1)
 		}
 		if c.rng.IntN(10) == 0 {
 			o.Large = 1 << (12 + c.rng.IntN(6)) // over 64 KiB it is spooled

@@ -43,21 +43,21 @@ func provide(config string) error {
 // supplier is a provider, as the judge and the schedule see it.
 type supplier struct {
 	*process
-	keys  sandbox.Keys
+	class string // of promise
 	admin string // its sandbox's own listener
 	addr  string // the provider's
 }
 
-func newSupplier(dir, name string, keys sandbox.Keys, port int, seed uint64) (*supplier, error) {
+func newSupplier(dir, name string, of service, port int, seed uint64) (*supplier, error) {
 	config, err := json.Marshal(station{port, seed, sandbox.ProviderConfig{
-		Name: name, Keys: keys, Credential: credential, Latency: sandbox.Latency{Median: 8 * time.Millisecond},
+		Name: name, Keys: of.keys, References: of.class == "F", Credential: credential, Latency: sandbox.Latency{Median: 8 * time.Millisecond},
 	}})
 	if err != nil {
 		return nil, err
 	}
 	p := newProcess(dir, "provider-"+name, os.Args[0])
 	p.env = []string{providerVariable + "=" + string(config)}
-	return &supplier{p, keys, fmt.Sprintf("http://127.0.0.1:%d", port), fmt.Sprintf("http://127.0.0.1:%d", port+1)}, nil
+	return &supplier{p, of.class, fmt.Sprintf("http://127.0.0.1:%d", port), fmt.Sprintf("http://127.0.0.1:%d", port+1)}, nil
 }
 
 func (s *supplier) title() string { return strings.TrimPrefix(s.name, "provider-") }

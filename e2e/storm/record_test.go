@@ -52,7 +52,7 @@ Each line is one run of ` + "`make storm`" + `: separate processes on real socke
 providers' own books and by Segue's answers. Lines are appended by the runs themselves. A run is repeated by its seed: ` + "`SEGUE_SEED=N SEGUE_STORM_MINUTES=M make storm`" + `.
 
 - *kills*: agents ended by kill -9, at named points of the path and between them; *1 min*: SIGSTOPs of a minute among the freezes
-- *twice*: orders executed more than once, in the classes G (keys at the provider) and N (nothing: sent at most once); *lost*: told succeeded, and not so; *guessed*: told not executed
+- *twice*: orders executed more than once, in the classes G (keys at the provider), F (a final cancel) and N (nothing: sent at most once); *lost*: told succeeded, and not so; *guessed*: told not executed
   or declined, and executed; *open*: neither resolved nor in an operator's list 60 s after the last fault; *held*: with an operator
 - *rest*: from the last fault's end until nothing was under way
 

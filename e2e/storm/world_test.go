@@ -27,6 +27,7 @@ const credential = "sk_storm_77b1c09d42"
 var services = []service{
 	{name: "payments", class: "G", keys: sandbox.Enforced, providers: []string{"main", "backup"}},
 	{name: "gifts", class: "N", keys: sandbox.Ignored, providers: []string{"legacy", "spare"}},
+	{name: "cards", class: "F", keys: sandbox.Ignored, providers: []string{"first", "second"}},
 }
 
 type service struct {
@@ -72,7 +73,7 @@ const (
 	raftPorts     = 5
 	adminPorts    = 10
 	servicePorts  = 20 // ten for each service
-	supplierPorts = 40 // two for each provider
+	supplierPorts = 50 // two for each provider
 	block         = 64
 )
 
@@ -163,7 +164,7 @@ func (w *world) prepare(agents int) error {
 	port := w.base + supplierPorts
 	for _, svc := range services {
 		for _, name := range svc.providers {
-			s, err := newSupplier(w.dir, name, svc.keys, port, w.seed+uint64(port-w.base))
+			s, err := newSupplier(w.dir, name, svc, port, w.seed+uint64(port-w.base))
 			if err != nil {
 				return err
 			}
@@ -236,15 +237,34 @@ func (w *world) policy() string {
 	}
 	b.WriteString("providers:\n")
 	for _, s := range w.suppliers {
-		contract := "stripe/v1"
-		if s.keys == sandbox.Ignored {
-			contract = "keyless/v1"
-		}
+		contract := map[string]string{"G": "stripe/v1", "N": "keyless/v1", "F": "fenced/v1"}[s.class]
 		fmt.Fprintf(&b, "  %s: {contract: %s, endpoint: %q, credential: \"file:%s/credential\"}\n", s.title(), contract, s.addr, w.dir)
 	}
-	b.WriteString("contracts:\n  keyless/v1: {like: stripe/v1, keys: {enforced: false}}\n")
+	b.WriteString(contracts)
 	return b.String()
 }
+
+// contracts are those of the services whose providers heed no keys: nothing else is offered, or a final cancel by our reference.
+const contracts = `contracts:
+  keyless/v1: {like: stripe/v1, keys: {enforced: false}}
+  fenced/v1:
+    like: stripe/v1
+    keys: {enforced: false}
+    lookup:
+      match: "GET /v1/references/{reference}"
+      by: body.metadata.reference
+      of: [charge]
+      strong: true
+      states: {in: status, succeeded: [succeeded], declined: [failed], voided: [voided]}
+      absent: [404]
+      answer: 200
+    cancel:
+      match: "POST /v1/references/{reference}/void"
+      of: [charge]
+      state: final
+      blocks_late_create: true
+      answers: [{status: 409, means: too_late}]
+`
 
 func (w *world) apply() error {
 	file := filepath.Join(w.dir, "policy.yaml")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ const (
 	driver    = "dataplane/settle/"
 	embedded  = "dataplane/embedded/"
 	cassandra = "dataplane/cassandra/" // its tests start a real one
+	power     = "e2e/power/"
 	explored  = "dataplane/ledger/explore/"
 	stories   = "TestScenarios"
 	inN       = "TestExplore$/^N$"
@@ -56,7 +58,7 @@ var mutants = []mutant{
 	{"4", "one lookup is proof", rules + "next.go", ", c.Settle <= 0, a.Absent.IsZero():", ", c.Settle <= 0:", rules, stories},
 	{"4", "a lookup beyond its horizon is proof", rules + "next.go", " && !beyond(a, e.Begun, c)", "", rules, stories},
 	{"4", "a window is proof without the policy's leave", rules + "next.go", "!c.Traced && !c.Expires, ", "", rules, stories},
-	{"5", "the not_sent of a re-drive ends the attempt", rules + "next.go", "return !e.Redrive && a.Sends <= 1", "return true", explored, inG},
+	{"5", "the not_sent of a re-drive ends the attempt", rules + "next.go", "	return !e.Redrive && a.Sends <= 1", "	return true", explored, inG},
 	{"5", "one token for attempt and run: evidence of another attempt counts", rules + "next.go", "	case e.Attempt != t.Current().ID:\n", "	case false:\n", rules, stories},
 	{"5", "anybody changes the way", rules + "unknown.go", "	if c.Run != t.Run {\n", "	if false {\n", rules, stories},
 	{"5", "a plain final write", explored + "agent_test.go", "if a.fresh && !a.applied {", "if !a.applied {", explored, inF},
@@ -83,6 +85,7 @@ var mutants = []mutant{
 	{"6", "an error of the cluster is taken as not applied", cassandra + "cas.go", "		if err == nil {\n", "		if err == nil || !hopeless(err) {\n			err = nil\n", cassandra, "TestLostAnswers"},
 	{"6", "short final TTL", cassandra + "transactions.go", "s.names.advance, append([]any{seconds(s.opts.Keep)}", "s.names.advance, append([]any{seconds(s.opts.Keep / 10)}", cassandra, "TestFinalLife"},
 	{"6", "nothing is synced", embedded + "options.go", "o.write = pebble.Sync", "o.write = pebble.NoSync", embedded, "TestPowerCut$|TestLinearizable$"},
+	{"6", "nothing is synced, on a disk that forgets", embedded + "options.go", "o.write = pebble.Sync", "o.write = pebble.NoSync", power, "TestCuts"},
 	{"8", "a fenced run may beat", rules + "runs.go", "old.Fenced.IsZero() && old.Beat <= r.Beat", "old.Beat <= r.Beat", embedded, "TestParts"},
 	{"8", "a run that beat meanwhile is fenced", rules + "runs.go", "return old.Beat == seen.Beat, old.Beat == seen.Beat", "return true, true", embedded, "TestParts"},
 	{"8", "a claim has no open entry", embedded + "transactions.go", "	case t.Pending():\n", "	case t.Pending() && old != nil:\n", embedded, "TestLedger"},
@@ -90,6 +93,13 @@ var mutants = []mutant{
 	{"11", "two exchanges have one key", "dataplane/proxy/live.go", "taken {\n			return false", "taken {\n			return true", "dataplane/", "TestSecondCallWhileTheFirstIsLive"},
 	{"12", "a follow-up call goes anywhere", "dataplane/proxy/restore.go", "x.facts.Owner < 0 {\n		return false, ownerGone(o)", "false {\n		return false, ownerGone(o)\n	}\n	if x.facts.Owner = -1; false {\n		return false, nil", "dataplane/", "TestFollowsTheOwner"},
 	{"13", "a claim without a quorum is hinted", "dataplane/repair/transactions.go", "	t.r.told(err)\n	return current, won, err\n", "	if t.r.told(err); err != nil {\n		return row, true, nil\n	}\n	return current, won, err\n", "dataplane/repair/", "TestClaimNeverHinted"},
+	{"13", "the first attempt goes elsewhere than to the offline pin", "dataplane/proxy/decide.go", "	if x.first() { // every", "	if false { // every", "dataplane/", "TestOfflinePin$"},
+	{"13", "not_sent at an offline pin ends the attempt", rules + "next.go", "	if c.AtPin {\n		return false", "	if false {\n		return false", "dataplane/", "TestOfflinePinGoesNowhereElse"},
+	{"13", "a settle window closes what was sent to an offline pin", rules + "unknown.go", "	case c.AtPin: // a region", "	case false: // a region", rules, stories},
+	{"13", "an operation without a pin goes on without a quorum", "dataplane/proxy/offline.go", "return x.op.PinAt > 0 && x.svc.Offline && ", "return x.op.PinAt > 0 && ", "dataplane/", "TestOfflinePinRefuses"},
+	{"13", "without a quorum nothing is on the disk before the send", "dataplane/proxy/offline.go", "	if x.work.old {\n		return nil\n	}\n	if err", "	if true {\n		return nil\n	}\n	if err", "dataplane/", "TestOfflinePinRestart"},
+	{"13", "what was recorded at a pin is written over the row that is there", "dataplane/repair/offline.go", "	if !atPin(t) {\n		return r.ledger.Advance", "	if true {\n		return r.ledger.Advance", "dataplane/repair/", "TestRecordedOverAnotherRow"},
+	{"13", "an offline pin changes while regions work without a quorum", "controlplane/state/pins.go", "then.Same(next), !then.Offline && !next.Offline:", "then.Same(next), !next.Offline:", "controlplane/state/", "TestPinsChange"},
 	{"14", "the key stands under its canonical name", "dataplane/provider/request.go", "out[strings.ToLower(name)]", "out[http.CanonicalHeaderKey(name)]", "dataplane/provider/", "TestDeadWarmConnection|TestKeyName|TestOneExecutionPerSend"},
 	{"I5", "a new attempt without a caller", rules + "next.go", "	case !c.Live:\n		return \"no caller", "	case false:\n		return \"no caller", explored, inN},
 }
@@ -106,8 +116,8 @@ func TestMutants(t *testing.T) {
 	clean := map[string]string{}
 	var table strings.Builder
 	survived, only := 0, os.Getenv("SEGUE_MUTANT")
-	for _, m := range mutants {
-		if !strings.Contains(m.name, only) {
+	for _, m := range slices.Concat(mutants, hintMutants) {
+		if !strings.Contains(m.name, only) && only != m.dir {
 			continue
 		}
 		key := m.dir + " " + m.pattern
@@ -134,7 +144,7 @@ func TestMutants(t *testing.T) {
 
 // TestMutantsFit holds the table against the source: each mutant changes one place.
 func TestMutantsFit(t *testing.T) {
-	for _, m := range mutants {
+	for _, m := range slices.Concat(mutants, hintMutants) {
 		source, err := os.ReadFile(filepath.Join("../../..", m.file))
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +189,7 @@ func run(t *testing.T, root string, m mutant, overlay string) string {
 	}
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "SEGUE_MUTANTS=")
+	cmd.Env = append(os.Environ(), "SEGUE_MUTANTS=", "SEGUE_POWER=10")
 	if m.dir == cassandra {
 		cmd.Env = append(cmd.Env, "SEGUE_CASSANDRA=1")
 	}
