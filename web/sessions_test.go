@@ -94,3 +94,11 @@ func TestSessionPage(t *testing.T) {
 	wants(t, s.get("/sessions/ses_1?verify=1", 200), "it is not what its history says", "pin of payments: stored main, by its history nothing", "us-east-1: it is what its history says", "copies are not the same")
 	wants(t, s.get("/sessions/ses_2", 404), "No agent has a session")
 }
+
+func TestCoverageTile(t *testing.T) {
+	s := newSite(t, options{})
+	wants(t, s.get("/", 200), "Coverage", "no session is in use")
+	s.plane.set(func(p *plane) { p.view.World.Total.InUse, p.view.World.Total.Could = 200, 187 })
+	s.web.look()
+	wants(t, s.get("/", 200), `<p class="figure is-warn">93.5<small>%</small></p>`, "of 200 sessions could move")
+}
