@@ -193,7 +193,14 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 	if s, ok := a.store.(runStore); ok {
 		sc.Runs, sc.Payloads = s.Runs(), s.Payloads()
 	}
+	if p.hints != nil {
+		sc.Offline = p.hints.repair.Offline()
+	}
 	p.driver = settle.New(sc)
+	if p.hints != nil {
+		tell := p.driver.Claimed
+		p.hints.tell.Store(&tell)
+	}
 	if p.carrier, err = a.newCarrier(vault); err != nil {
 		return err
 	}

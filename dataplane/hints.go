@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -28,7 +29,8 @@ type hints struct {
 	metrics  *prometheus.Registry
 	shown    *repair.Collector
 	idle     sync.WaitGroup
-	ctx      context.Context // of the replays that were asked for
+	tell     atomic.Pointer[func(*ledger.Transaction)] // the driver's Claimed; nil: it is not there yet
+	ctx      context.Context                           // of the replays that were asked for
 	cancel   context.CancelFunc
 
 	mu    sync.Mutex
@@ -44,7 +46,7 @@ func openHints(cfg *Config, key seal.Key, to Store) (*hints, error) {
 	h := &hints{Store: to, mirror: cfg.Mirror, asked: map[string]*query.HintReplayed{}}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	disk := repair.LogOptions{Keys: []seal.Key{key}, Log: cfg.Log, Now: cfg.Now, Fatal: cfg.Fatal}
-	o := repair.Options{Log: cfg.Log, Now: cfg.Now}
+	o := repair.Options{Log: cfg.Log, Now: cfg.Now, Claimed: h.claimed}
 	var err error
 	if h.log, err = repair.OpenLog(filepath.Join(cfg.Dir, "hints"), disk); err != nil {
 		return nil, fmt.Errorf("dataplane: %w", err)
@@ -64,6 +66,13 @@ func openHints(cfg *Config, key seal.Key, to Store) (*hints, error) {
 		return nil, errors.Join(fmt.Errorf("dataplane: hints: %w", err), h.shut())
 	}
 	return h, nil
+}
+
+// claimed tells whoever looks for outcomes of a row that was made from what this machine's disk kept.
+func (h *hints) claimed(t *ledger.Transaction) {
+	if tell := h.tell.Load(); tell != nil {
+		(*tell)(t)
+	}
 }
 
 // hint puts the log of hints before a store that others share.

@@ -70,7 +70,7 @@ func (b *builder) service(s *ServiceSpec) (*Service, error) {
 	}
 	svc := &Service{
 		Name: s.Name, Listen: s.Listen, Speaks: &spoken.Contract, Strategy: s.Strategy,
-		Attempts: s.Attempts.filled(), Breaker: s.Breaker.filled(), Session: s.Session,
+		Attempts: s.Attempts.filled(), Breaker: s.Breaker.filled(), Session: s.Session, Offline: s.NoQuorum == OfflineAtPin,
 	}
 	if svc.Operations, err = operations(s, spoken); err != nil {
 		return nil, err
@@ -88,6 +88,11 @@ func (b *builder) service(s *ServiceSpec) (*Service, error) {
 			c.Weight = weights[i].Percent
 		}
 		svc.Candidates = append(svc.Candidates, c)
+		for _, o := range svc.Operations {
+			if o.Pin.Provider == name {
+				o.PinAt = int8(i + 1)
+			}
+		}
 	}
 	return svc, nil
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -139,6 +140,7 @@ func serviceFacts(p *Policy, s *ServiceSpec) []fact {
 		{"breaker.failures", fmt.Sprint(b.Failures)},
 		{"breaker.successes", fmt.Sprint(b.Successes)},
 		{"breaker.reset", span(b.Reset)},
+		{"without_quorum", string(cmp.Or(s.NoQuorum, RefuseEffects))},
 	} {
 		list = append(list, fact{path: join(path, f[0]), service: s.Name, label: f[0], value: f[1]})
 	}
@@ -182,13 +184,27 @@ func operationFacts(path string, ops []OperationSpec) []fact {
 		if len(o.Follows) > 0 {
 			value += ", follows " + strings.Join(fieldTexts(o.Follows), ", ")
 		}
-		value += o.Leave.text()
+		value += o.Leave.text() + o.Pin.text()
 		if o.Value.Set() {
 			value += ", " + o.Value.String()
 		}
 		list = append(list, fact{path: path + ".operations." + o.Name, label: "operation " + o.Name, value: fmt.Sprintf("(%d. %s)", i+1, value)})
 	}
 	return list
+}
+
+func (p OfflinePin) text() string {
+	if p == (OfflinePin{}) {
+		return ""
+	}
+	text := ", offline at " + p.Provider
+	if p.Account != "" {
+		text += ", account " + p.Account
+	}
+	if p.Endpoint != "" {
+		text += ", " + p.Endpoint
+	}
+	return text
 }
 
 func (l *Leave) text() string {

@@ -158,6 +158,12 @@ func writeOperation(w writer, o *OperationSpec) {
 	}
 	writeValue(w, o.Value)
 	writeLeave(w, &o.Leave)
+	if p := o.Pin; p != (OfflinePin{}) {
+		m := w.below("offline_pin", yaml.FlowStyle)
+		m.text("provider", p.Provider)
+		m.text("account", p.Account)
+		m.text("endpoint", p.Endpoint)
+	}
 }
 
 func writeLeave(w writer, l *Leave) {

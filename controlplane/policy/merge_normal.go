@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,7 +81,7 @@ func spread(p *Policy) *Policy {
 	for i := range q.Services {
 		s, from := &q.Services[i], &p.Services[i]
 		s.Attempts, s.Breaker = s.Attempts.filled(), s.Breaker.filled()
-		s.Weights, s.Priority, s.NoQuorum = nil, nil, RefuseEffects
+		s.Weights, s.Priority, s.NoQuorum = nil, nil, cmp.Or(s.NoQuorum, RefuseEffects)
 		for _, r := range p.Regions {
 			if w := from.WeightsIn(r.Name); w != nil {
 				s.Weights = append(s.Weights, RegionWeights{r.Name, w})

@@ -29,7 +29,7 @@ func (r *reader) service(name string, v value) ServiceSpec {
 			"breaker":    func(v value) { s.Breaker = r.breaker(v) },
 			"session":    func(v value) { s.Session = r.session(v) },
 			"without_quorum": func(v value) {
-				s.NoQuorum = NoQuorum(r.word(v, []string{string(RefuseEffects)}, []string{"offline_pin"}))
+				s.NoQuorum = NoQuorum(r.word(v, []string{string(RefuseEffects), string(OfflineAtPin)}, nil))
 			},
 		},
 		later: []string{"apps", "across_regions", "high_value", "objectives", "shift", "rules",
@@ -88,11 +88,27 @@ func (r *reader) operation(name string, v value) OperationSpec {
 			"keep":       func(v value) { o.Leave.Keep = r.word(v, []string{requestWord}, nil) != "" },
 			"execute_by": func(v value) { o.Leave.ExecuteBy = r.duration(v) },
 			"value":      func(v value) { o.Value = r.value(v) },
+
+			"offline_pin": func(v value) { o.Pin = r.pin(v) },
 		},
-		later: []string{"session", "offline_pin", "class"},
+		later: []string{"session", "class"},
 	})
 	o.Read = semantics == "read" || semantics == "" && readsByMethod(o.Match)
 	return o
+}
+
+// pin reads {provider, account, endpoint}.
+func (r *reader) pin(v value) OfflinePin {
+	var p OfflinePin
+	r.object(v, fields{known: map[string]func(value){
+		"provider": func(v value) { p.Provider = r.text(v) },
+		"account":  func(v value) { p.Account = r.text(v) },
+		"endpoint": func(v value) { p.Endpoint = r.text(v) },
+	}})
+	if p.Provider == "" {
+		r.problem(v, "names no provider", "write {provider: main}")
+	}
+	return p
 }
 
 // The words of an operation's leave.

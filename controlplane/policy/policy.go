@@ -33,8 +33,12 @@ type ServiceSpec struct {
 // NoQuorum is what becomes of effects while the ledger cannot be written.
 type NoQuorum string
 
-// RefuseEffects sends none: it could not be known whether another region sends the same.
-const RefuseEffects NoQuorum = "refuse"
+// The ways. RefuseEffects sends none: it could not be known whether another region sends the same. OfflineAtPin sends the operations that have
+// an offline pin there, because every region does, and the provider's keys make one of what two send.
+const (
+	RefuseEffects NoQuorum = "refuse"
+	OfflineAtPin  NoQuorum = "offline_pin"
+)
 
 // Listen is where agents accept a service's calls: a port, and a host name where several services share one port.
 type Listen struct {
@@ -69,7 +73,12 @@ type OperationSpec struct {
 	Follows []Field // where the id of the object stands that this call belongs to
 	Value   ValueRule
 	Leave   Leave
+	Pin     OfflinePin
 }
+
+// OfflinePin is where every region makes the first attempt of an operation, connected or not: so that one may be made while nobody can say what
+// the others do. The zero value is none. Account and Endpoint are the provider's, or empty.
+type OfflinePin struct{ Provider, Account, Endpoint string }
 
 // Leave is what the policy allows for an effect whose outcome is not known. The zero value is nothing.
 type Leave struct {

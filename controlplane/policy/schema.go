@@ -67,7 +67,7 @@ func serviceSchema() *jsonschema.Schema {
 			property{"successes", "of probes in a row that close it", whole(maxBreakerRuns)},
 			property{"reset", "time until it is tried again", spanSchema()})},
 		property{"session", "what its sessions hold beside the provider, by name", sessionSchema()},
-		property{"without_quorum", "what becomes of effects while the ledger cannot be written", oneWord(string(RefuseEffects))},
+		property{"without_quorum", "what becomes of effects while the ledger cannot be written", oneWord(string(RefuseEffects), string(OfflineAtPin))},
 	)
 }
 
@@ -86,6 +86,8 @@ func operationsSchema() *jsonschema.Schema {
 		property{"unknown", "trace: a settle window and lookups count as proof that it was not executed", oneWord(traceWord, traceValueWord)},
 		property{"keep", "request: its bytes are kept, sealed, to send the same request again in the background", oneWord(requestWord)},
 		property{"execute_by", "how long after its arrival the kept request may be sent; default: the call's deadline", spanSchema()},
+		property{"offline_pin", "the one provider that every region makes the first attempt at, so that it may be made without a quorum", object([]string{"provider"},
+			property{"provider", "", text()}, property{"account", "the provider's account", text()}, property{"endpoint", "the provider's endpoint", text()})},
 		property{"value", "where the amount and its currency stand", anyOf(oneWord("money(body)"), worth)},
 	), 1, maxOperations)
 }

@@ -127,6 +127,9 @@ var objects = map[string]string{
 	"contracts.c.speaks.s.operations.o": "contracts: {c: {speaks: {s: {operations: {o: {%s}}}}}}",
 	"contracts.c.operations.o":          "contracts: {c: {operations: {o: {%s}}}}",
 	"contracts.c.operations.o.key":      "contracts: {c: {operations: {o: {key: {%s}}}}}",
+
+	"services.s.operations.o.offline_pin":  "services: {s: {operations: {o: {offline_pin: {%s}}}}}",
+	"contracts.c.operations.o.offline_pin": "contracts: {c: {operations: {o: {offline_pin: {%s}}}}}",
 }
 
 // TestSchemaIsTheParsers asks the parser what it knows in each object (its complaint about an unknown field lists it) and finds the same in

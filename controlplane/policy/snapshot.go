@@ -21,6 +21,7 @@ type Service struct {
 	Attempts   Attempts
 	Breaker    Breaker
 	Session    []SessionField
+	Offline    bool // without a quorum, operations with an offline pin go on there
 }
 
 // MaxCandidates is how many providers a service can have: a Set is 16 bits.
@@ -60,6 +61,7 @@ type Operation struct {
 	Index    int
 	Maps     bool // at some candidate it is another API's: its body is looked into
 	Unmapped Set  // candidates that cannot carry it out
+	PinAt    int8 // 1 + the candidate that is its offline pin; 0: it has none
 	pattern  pattern
 }
 

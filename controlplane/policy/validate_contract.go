@@ -39,6 +39,7 @@ func (c *checker) contract(own *Contract) {
 		c.status(fmt.Sprintf("%s.statuses[%d]", path, i), s)
 	}
 	c.operations(path+".operations", own.Operations)
+	c.unpinned(path+".operations", own.Operations)
 	full, _, err := c.catalog.resolve(own.Name)
 	if err != nil {
 		c.problem(path+".like", didYouMean(own.Like, c.catalog.names()), "%v", err)

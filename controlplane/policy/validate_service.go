@@ -39,9 +39,7 @@ func (c *checker) service(s *ServiceSpec) {
 	c.attempts(path+".attempts", s.Attempts)
 	c.breaker(path+".breaker", s.Breaker)
 	c.session(path+".session", s.Session)
-	if s.NoQuorum != "" && s.NoQuorum != RefuseEffects {
-		c.problem(path+".without_quorum", "write refuse, or leave it out", "%q is no way that is built", clip(string(s.NoQuorum)))
-	}
+	c.offline(path, s)
 }
 
 func (c *checker) listen(path string, l Listen) {

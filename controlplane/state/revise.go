@@ -19,6 +19,9 @@ func (s *State) applyPolicy(c Command, a *ApplyPolicy) (done, *Error) {
 	if current.Number > 0 && bytes.Equal(plan.Document.Source, current.Source) {
 		return s.file(a, current.Number), nil
 	}
+	if err := s.repin(plan.Document.Policy, c.At); err != nil {
+		return done{}, err
+	}
 	made, err := s.revise(c, plan.Document, plan.Changes, cutAll(plan.Document.Policy))
 	if err != nil {
 		return done{}, err

@@ -21,7 +21,7 @@ func MayAnswer(t *Transaction, e Evidence, c Circumstances, y Early) bool {
 	if len(t.Attempts) == 0 || t.Final() || !y.Kept || c.Run != t.Run || e.Attempt != t.Current().ID || t.lateOne() >= 0 {
 		return false
 	}
-	fences := c.Cancel || c.Traced || c.Expires
+	fences := !c.AtPin && (c.Cancel || c.Traced || c.Expires) // nothing closes an attempt at a pin but what the provider or a person shows
 	switch meaning(t, e, c) {
 	case Succeeded:
 		if !c.Enforced && !c.Lookup {

@@ -72,6 +72,7 @@ type Circumstances struct {
 	Run      string        // who asks
 	Changed  bool          // account, endpoint or contract are no longer the attempt's: what is sent now is another request
 	Skewed   bool          // this machine's clock is too far from the store's
+	AtPin    bool          // the attempt is the first at the operation's offline pin: regions that do not hear of each other may all have sent it
 	Means
 	Leave
 }

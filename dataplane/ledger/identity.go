@@ -189,6 +189,19 @@ func ProviderKey(secret []byte, id, provider, account string, n int) string {
 	return "segue-" + hex.EncodeToString(h.Sum(nil)[:20])
 }
 
+// PinnedID is the id of the transaction of a key whose first attempt goes to an offline pin, and PinnedAttemptID that attempt's: two regions that do not
+// hear of each other make the same, so that the provider is sent the same request, and what each learnt is about one attempt.
+func PinnedID(k Key) string { return "tx_" + pinned(k, "transaction") }
+
+// PinnedAttemptID is the id of that attempt.
+func PinnedAttemptID(k Key) string { return "at_" + pinned(k, "attempt") }
+
+func pinned(k Key, what string) string {
+	h := sha256.New()
+	lengthPrefixed(h, "offline pin", what, k.App, k.Service, k.Key)
+	return crockford.EncodeToString(h.Sum(nil)[:16])
+}
+
 // Account names the domain in which a provider knows the keys of a request: the policy's name for it, and where the credential is the
 // caller's own, a short print of that too. Another credential may open another account, where the same key would execute again.
 func Account(c *policy.Candidate, h message.Header) string {

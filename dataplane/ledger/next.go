@@ -79,7 +79,7 @@ func meaning(t *Transaction, e Evidence, c Circumstances) Outcome {
 	}
 	switch e.Outcome {
 	case Declined:
-		if once(a, e) || !c.Forgets && !beforeTheKey(e.Status) {
+		if once(a, e, c) || !c.Forgets && !beforeTheKey(e.Status) {
 			return Declined
 		}
 	case Succeeded:
@@ -96,15 +96,20 @@ func meaning(t *Transaction, e Evidence, c Circumstances) Outcome {
 		return NotSent
 	case e.Kind == FromTimer && a.Outcome.Definite(): // somebody else noted the proof, and left the way to the driver
 		return a.Outcome
-	case e.Outcome == NotSent && (once(a, e) || e.Kind == FromOperator):
+	case e.Outcome == NotSent && (once(a, e, c) || e.Kind == FromOperator):
 		return NotSent
 	default:
 		return Unknown
 	}
 }
 
-// once tells whether the send that e speaks of is the attempt's only one.
-func once(a *Attempt, e Evidence) bool { return !e.Redrive && a.Sends <= 1 }
+// once tells whether the send that e speaks of is the attempt's only one. At an offline pin nobody knows what other regions sent.
+func once(a *Attempt, e Evidence, c Circumstances) bool {
+	if c.AtPin {
+		return false
+	}
+	return !e.Redrive && a.Sends <= 1
+}
 
 // found is the outcome that a finding proves, or Open.
 func found(t *Transaction, e Evidence, c Circumstances) Outcome {
@@ -132,7 +137,7 @@ func windowed(t *Transaction, e Evidence, c Circumstances) bool {
 	switch {
 	case a.How == ByWindow:
 		return true
-	case e.Kind != FromLookup, a.Cancel, !c.Traced && !c.Expires, c.Settle <= 0, a.Absent.IsZero():
+	case e.Kind != FromLookup, a.Cancel, c.AtPin, !c.Traced && !c.Expires, c.Settle <= 0, a.Absent.IsZero():
 		return false
 	}
 	return !e.Begun.Before(a.Absent.Add(LookSpacing)) && !e.Begun.Before(t.quiet().Add(c.Settle)) && !beyond(a, e.Begun, c)

@@ -94,7 +94,7 @@ func (s *story) order(t *testing.T, words []string) string {
 		return s.evidence(t, words)
 	case "provider": // provider NAME MEANS…
 		s.means[words[1]] = means(t, words[2:])
-	case "policy", "clock", "mapping", "kept": // policy traced | twice, clock off | right, mapping changed | same, kept DURATION
+	case "policy", "clock", "mapping", "kept": // policy traced | twice | pinned, clock off | right, mapping changed | same, kept DURATION
 		return s.fact(t, words)
 	case "told":
 		if err := s.t.Tell(); err != nil {
@@ -141,6 +141,8 @@ func (s *story) fact(t *testing.T, words []string) string {
 		s.c.Traced = true
 	case "policy twice":
 		s.c.Twice = true
+	case "policy pinned":
+		s.c.AtPin = true
 	case "clock off", "clock right":
 		s.c.Skewed = words[1] == "off"
 	case "mapping changed", "mapping same":

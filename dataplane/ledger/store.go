@@ -38,6 +38,16 @@ type Store interface {
 	Owner(ctx context.Context, app, service, id string) (Object, error)
 }
 
+// Offline keeps, on this agent's disk, what is done at an offline pin without a quorum.
+type Offline interface {
+	// Record makes t durable here: the INTENT of a claim, or an outcome. It goes to the store when a quorum is back.
+	Record(ctx context.Context, t *Transaction) error
+	// Recorded returns the newest of what was recorded here of a key, or ErrNotFound.
+	Recorded(k Key) (*Transaction, error)
+	// Away tells whether the store is known to be out of reach.
+	Away() bool
+}
+
 // Query narrows Recent. Empty fields match all. Limit is capped at 500; 0 is 50.
 type Query struct {
 	Service  string

@@ -84,6 +84,8 @@ func verify(t *Transaction, e Evidence, c Circumstances, what string) Step {
 func absent(t *Transaction, e Evidence, c Circumstances, what string) Step {
 	what += "it knows nothing of it yet; "
 	switch {
+	case c.AtPin: // a region that is cut off may have told a success already, which a cancel would void
+		return Step{Kind: Hold, Why: what + "a region without a quorum may still send it there: an operator decides"}
 	case c.Cancel && c.Blocks:
 		return Step{Kind: Cancel, Why: what + "a cancel blocks it for good"}
 	case c.Settle <= 0:

@@ -43,6 +43,9 @@ func (x *Exchange) dress(h message.Header) message.Header {
 	route := len(b)
 	if x.talk.now != "" && x.decision.Winner >= 0 { // a choice was made for this call
 		b = appendDecision(b, x.winner().Provider, x.view.snap.Region, x.view.snap.Revision, x.decision.Why(x.svc.Service))
+		if x.work.offline {
+			b = append(b, ";offline"...)
+		}
 	}
 	decision := len(b)
 	text := string(appendTiming(b, timing{own: x.overhead() - x.clock.claim, claim: x.clock.claim}, x.trail))
@@ -85,7 +88,7 @@ func (x *Exchange) tell(p *Problem) {
 	if p.Transaction == "" && x.work.tx != nil && x.work.tx.Version > 0 {
 		p.Transaction = x.work.tx.ID
 	}
-	p.Open = p.Open || x.work.redrive // nothing was sent now, but before
+	p.Open = p.Open || x.work.earlier()
 	if p.Type == OutcomeUnknown || p.Open {
 		x.told.outcome = ledger.Unknown
 	}

@@ -19,7 +19,10 @@ func (p *Proxy) recall(ctx context.Context, x *Exchange) error {
 	x.work.counted = true
 	x.work.live = p.live.enter(x.work.keys[:x.work.n])
 	mine := x.work.live
-	t, err := x.load(ctx)
+	if err := x.fits(); err != nil {
+		return err
+	}
+	t, err := x.find(ctx)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound) && mine:
 		return nil
@@ -79,7 +82,7 @@ func (x *Exchange) known(t *ledger.Transaction, mine bool) error {
 // elsewhereLive tells whether another agent that shares the store may have an exchange under this key right now: the row is in Intent
 // by its run, and young enough.
 func (x *Exchange) elsewhereLive(t *ledger.Transaction) bool {
-	return t.State != ledger.Held && t.Run != x.proxy.cfg.Driver.RunID() &&
+	return !x.work.offline && t.State != ledger.Held && t.Run != x.proxy.cfg.Driver.RunID() &&
 		x.call.Arrived.Before(t.Updated.Add(settle.SendBy+x.svc.Attempts.Deadline))
 }
 
@@ -134,10 +137,10 @@ func (x *Exchange) takeOver(t *ledger.Transaction) error {
 	c.Now, c.Live, c.Deadline, c.MaxTries, c.MaxSends = x.call.Arrived, true, x.clock.deadline, x.svc.Attempts.Max, a.Sends+1
 	c.Before, c.Run = len(t.Attempts), t.Run
 	e := ledger.Evidence{Attempt: a.ID, Kind: ledger.FromTimer, Outcome: ledger.Unknown}
-	switch step := ledger.Next(t, e, c); step.Kind {
-	case ledger.Redrive:
+	switch step := ledger.Next(t, e, c); {
+	case step.Kind == ledger.Redrive:
 		x.work.redrive = true
-	case ledger.Hold:
+	case step.Kind == ledger.Hold, x.work.offline: // without a quorum nothing but the same request is sent
 		return x.unknown(t)
 	default:
 		x.work.resume, x.work.candidate = true, i
@@ -164,8 +167,8 @@ func (p *Proxy) claim(ctx context.Context, x *Exchange) error {
 		return nil
 	}
 	before := x.now()
-	if err := p.cfg.Driver.Lease(); err != nil {
-		return unwritable(err)
+	if err := x.mayClaim(); err != nil {
+		return err
 	}
 	if err := x.intend(before); err != nil {
 		return err
@@ -196,12 +199,12 @@ func (x *Exchange) intend(now time.Time) error {
 	}
 	w := x.winner()
 	if !x.work.old {
-		x.work.tx = ledger.New(d.NewID(now), x.work.keys[0], x.op.Name, x.work.fingerprint, now)
+		x.work.tx = ledger.New(x.newID(now), x.work.keys[0], x.op.Name, x.work.fingerprint, now)
 		x.work.tx.Value = x.work.value
 	}
 	x.work.tx.Session = x.talk.key.ID
 	// A request that is rewritten for its provider is not kept: what stands here is not what was sent.
-	if x.talk.state == nil && x.op.Leave.Keep && !x.work.old && d.Keeps(x.op, w, x.call.Request) {
+	if x.talk.state == nil && x.op.Leave.Keep && !x.work.old && !x.work.offline && d.Keeps(x.op, w, x.call.Request) {
 		x.work.tx.Kept, x.work.tx.ExecuteBy = true, x.clock.deadline
 		if x.op.Leave.ExecuteBy > 0 {
 			x.work.tx.ExecuteBy = now.Add(x.op.Leave.ExecuteBy)
@@ -226,6 +229,9 @@ func (x *Exchange) keep(ctx context.Context) <-chan error {
 
 // write makes the row durable, whatever the caller does meanwhile.
 func (x *Exchange) write(ctx context.Context) error {
+	if x.work.offline {
+		return x.record(ctx)
+	}
 	if x.work.old {
 		switch err := x.proxy.cfg.Driver.Put(ctx, x.work.tx); {
 		case errors.Is(err, settle.ErrLost):
@@ -242,6 +248,8 @@ func (x *Exchange) write(ctx context.Context) error {
 		err = errors.Join(err, <-kept)
 	}
 	switch {
+	case err != nil && x.goOffline(err):
+		return x.record(ctx)
 	case err != nil:
 		x.work.tx = nil // it is nowhere: the problem names no transaction
 		return unwritable(err)

@@ -14,6 +14,9 @@ import (
 
 // decide chooses the provider and takes the permit. Nothing is sent yet. The clock is the one of the call's arrival.
 func (p *Proxy) decide(_ context.Context, x *Exchange) error {
+	if x.first() { // every region makes the first attempt there; as with an owned object, that moves no session
+		x.facts.Owner, x.talk.owned = x.op.PinAt-1, true
+	}
 	if x.call.DryRun {
 		p.cfg.Board.Preview(&x.decision, x.svc.Service, &x.facts, x.call.Arrived)
 		return x.send(dryRun(x))
@@ -34,6 +37,9 @@ func (p *Proxy) decide(_ context.Context, x *Exchange) error {
 // that it was told; of an open one nothing is denied.
 func (x *Exchange) unchosen(p *Problem) *Problem {
 	t := x.work.tx
+	if x.first() { // a region without a quorum may have sent it
+		p.Open = true
+	}
 	if t == nil {
 		return p
 	}

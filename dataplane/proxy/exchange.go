@@ -55,12 +55,17 @@ type work struct {
 	tx          *ledger.Transaction
 	old         bool // the row was there before this exchange: it is advanced, not claimed
 	redrive     bool // the caller's retry takes an open row over, to send the same request again
+	offline     bool // there is no quorum: the call goes to its operation's pin, and its row is on this agent's disk
 	resume      bool // or to look, wait or cancel: nothing is sent before the ledger says so
 	candidate   int  // resume: whom the open attempt went to
 	begun       time.Duration
 	end         settle.End
 	entry       *entry // its place in the log of decisions
 }
+
+// earlier tells whether nothing was sent now, but may have been before: then nothing is denied. A drive that went on with the row says what
+// it found.
+func (w *work) earlier() bool { return w.redrive || w.resume && w.end.Tx == nil }
 
 // clock is when things happened.
 type clock struct {

@@ -25,7 +25,8 @@ func (p *Proxy) settle(ctx context.Context, x *Exchange) error {
 	}
 	x.work.end = p.cfg.Driver.Run(ctx, &settle.Job{
 		Tx: x.work.tx, Service: x.svc.Service, Operation: x.op.Name, Leave: x.op.Leave, Request: x.call.Request, Object: x.talk.theirs, RequestID: x.call.RequestID,
-		Facts: x.facts, Candidate: to, Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline, Resume: x.work.resume, Caller: x, Carry: x.carries(),
+		Facts: x.facts, Candidate: to, Permit: permit, Begun: x.work.begun, Deadline: x.clock.deadline,
+		Way: settle.Way{Resume: x.work.resume, PinAt: x.op.PinAt, Offline: x.work.offline}, Caller: x, Carry: x.carries(),
 	})
 	return nil
 }
@@ -139,6 +140,6 @@ func (x *Exchange) held(end *settle.End) error {
 		At: x.now(), Kind: "unknown", Service: x.svc.Name, Provider: t.Current().Provider, Transaction: t.ID, Level: "bad", Text: text,
 	})
 	p := x.unknown(t)
-	p.Accepted = end.Err == nil && t.State == ledger.Held && message.RespondAsync(x.call.Prefer)
+	p.Accepted = end.Err == nil && !x.work.offline && t.State == ledger.Held && message.RespondAsync(x.call.Prefer)
 	return p
 }

@@ -35,6 +35,7 @@ type Options struct {
 	SyncEvery time.Duration // between two rounds of the background sync
 	Mirror    Mirror        // a second machine that keeps each hint too; nil: none
 	Now       func() time.Time
+	Claimed   func(*ledger.Transaction) // is told each row that was made from a recorded INTENT; nil: nobody is
 
 	at func(string) // tests end the process at a named point
 }

@@ -235,7 +235,7 @@ func (r *Repair) open(id ID) (c content, err error) {
 	case OfObject:
 		c.object, err = decodeObject(b)
 	default:
-		if c.row, err = ledger.Decode(b); err == nil && !proof(c.row) {
+		if c.row, err = ledger.Decode(b); err == nil && !proof(c.row) && !intended(c.row) {
 			err = fmt.Errorf("%w: hint %x has no outcome", ErrCorrupt, id)
 		}
 	}
@@ -351,7 +351,7 @@ func (r *Repair) would(ctx context.Context, e *entry) (Line, error) {
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return l, fmt.Errorf("repair: dry run: %w", err)
 	}
-	if current != nil && current.Version == c.row.Version-1 && current.ID == c.row.ID {
+	if current == nil && intended(c.row) || current != nil && !atPin(c.row) && current.Version == c.row.Version-1 && current.ID == c.row.ID {
 		return l, nil
 	}
 	if next, v := merge(current, c.row); next == nil {

@@ -170,7 +170,10 @@ func (r *Repair) flush(ctx context.Context, k ledger.Key) {
 // put brings a transaction's hint into the store: the same compare-and-swap with the same token; and where the row moved on since, as
 // evidence about its attempt.
 func (r *Repair) put(ctx context.Context, hinted *ledger.Transaction) verdict {
-	current, how, err := r.ledger.Advance(ctx, hinted)
+	if intended(hinted) {
+		return r.claim(ctx, hinted)
+	}
+	current, how, err := r.first(ctx, hinted)
 	for range maxRaces {
 		if err != nil {
 			return r.failed(err)
@@ -201,6 +204,8 @@ func merge(current, hinted *ledger.Transaction) (*ledger.Transaction, verdict) {
 		return nil, verdict{result: Applied}
 	case current.ID != hinted.ID || len(current.Attempts) == 0:
 		return nil, verdict{held: "the store has another transaction under this key: " + current.ID}
+	case intended(hinted):
+		return nil, verdict{result: Superseded}
 	case a.Outcome == ledger.NotSent: // it speaks of one send, and the row went on since
 		return nil, verdict{result: Superseded}
 	}
@@ -209,7 +214,7 @@ func merge(current, hinted *ledger.Transaction) (*ledger.Transaction, verdict) {
 		return nil, verdict{result: Superseded} // known; or nothing was executed there, as the move elsewhere took for granted
 	}
 	e := ledger.Evidence{Attempt: a.ID, Kind: ledger.FromAnswer, Outcome: a.Outcome, Error: a.Error, Status: a.Status, Redrive: a.Sends > 1}
-	strict := ledger.Circumstances{Means: ledger.Means{Forgets: true}} // of the contract nothing is known here
+	strict := ledger.Circumstances{Means: ledger.Means{Forgets: !atPin(hinted)}} // of a contract nothing is known here, but what a pin's must say
 	step := ledger.Next(current, e, strict)
 	next := current.Clone()
 	noted := next.Note(e, strict)

@@ -159,6 +159,9 @@ func (d *Driver) place(t *ledger.Transaction, attempt int) (svc *policy.Service,
 // For are the circumstances in which a caller's retry finds a row: h is his header, and may open the attempt's account.
 func (d *Driver) For(t *ledger.Transaction, who *policy.Candidate, op *policy.Operation, h message.Header) ledger.Circumstances {
 	c := d.plainly(t, who, op.Name, op.Leave)
+	if svc, ok := d.policy.Load().Service(t.Key.Service); ok {
+		c.AtPin = atPin(t, svc, op.PinAt)
+	}
 	if len(t.Attempts) > 0 && ledger.Account(who, h) != t.Current().Account {
 		c.Changed = true
 	}
@@ -177,6 +180,9 @@ func (d *Driver) Circumstances(t *ledger.Transaction) ledger.Circumstances {
 		leave = op.Leave
 	}
 	c := d.plainly(t, who, t.Operation, leave)
+	if op != nil {
+		c.AtPin = atPin(t, svc, op.PinAt)
+	}
 	if len(t.Attempts) > 0 && who != nil && who.Credential.Kind != policy.CredentialCaller && who.Account != t.Current().Account {
 		c.Changed = true
 	}

@@ -90,7 +90,8 @@ func (w *drive) send(ctx context.Context) {
 // guard is asked right before the first byte. Both times are measured on a clock that goes on while the machine sleeps.
 func (w *drive) guard() error {
 	now := w.cfg.Boot()
-	if age := now - w.begun; !ledger.MaySend(age, SendBy, !w.leased(w.run, w.leaseTime(), now)) {
+	lapsed := !w.job.Offline && !w.leased(w.run, w.leaseTime(), now)
+	if age := now - w.begun; !ledger.MaySend(age, SendBy, lapsed) {
 		return fmt.Errorf("%w: %v after its intent", errStale, age)
 	}
 	return nil
@@ -99,9 +100,12 @@ func (w *drive) guard() error {
 // circumstances are what the ledger must know beside the row. Who lost his lease is not the row's driver any more.
 func (w *drive) circumstances() ledger.Circumstances {
 	c := w.plainly(w.tx, w.who, w.job.Operation, w.job.Leave)
+	c.AtPin = atPin(w.tx, w.job.Service, w.job.PinAt)
 	c.Live, c.Deadline, c.Before, c.MaxSends = w.live(), w.job.Deadline, w.before, w.sends+maxSends
 	c.MaxTries = w.job.Service.Attempts.Max
-	if c.Run = w.run; !w.leased(w.run, w.leaseTime(), w.cfg.Boot()) {
+	if c.Run = w.run; w.job.Offline { // nobody can be told that this run lives: the pin's keys stand in for a lease, and nothing goes elsewhere
+		c.MaxTries = 0
+	} else if !w.leased(w.run, w.leaseTime(), w.cfg.Boot()) {
 		c.Run = ""
 	}
 	if (w.job.Resume || !w.live()) && (w.job.Request == nil || ledger.Account(w.who, w.header()) != w.tx.Current().Account) {
@@ -225,8 +229,12 @@ func (d *Driver) Intend(t *ledger.Transaction, to *policy.Candidate, r *message.
 	if provider.Refers(to, t.Operation, r) {
 		reference = ledger.Reference(t, c.Provider, c.Account)
 	}
+	id := ledger.NewAttemptID(now, random())
+	if len(t.Attempts) == 0 && t.ID == ledger.PinnedID(t.Key) { // every region makes the same one
+		id = ledger.PinnedAttemptID(t.Key)
+	}
 	err = t.Begin(ledger.Attempt{
-		ID: ledger.NewAttemptID(now, random()), Provider: c.Provider, Account: c.Account, Endpoint: c.Endpoint,
+		ID: id, Provider: c.Provider, Account: c.Account, Endpoint: c.Endpoint,
 		ProviderKey: ledger.ProviderKeyFor(d.cfg.Vault.Secret(), t, &c), Reference: reference,
 		Contract: c.Digest, IntentAt: now, SendBy: SendBy,
 	}, d.RunID())

@@ -37,6 +37,7 @@ type Config struct {
 	Store    ledger.Store
 	Runs     ledger.Runs     // nil: nobody else drives what is in the store, and this run needs no lease
 	Payloads ledger.Payloads // nil: no request is kept
+	Offline  ledger.Offline  // nil: nothing is done without a quorum
 	Board    *standing.Board
 	Client   *provider.Client
 	Vault    *Vault
@@ -101,9 +102,16 @@ type Job struct {
 	Permit    route.Permit
 	Begun     time.Duration // Boot when the INTENT was made
 	Deadline  time.Time
-	Resume    bool
-	Caller    Caller                                                                               // nil: nobody waits
-	Carry     func(context.Context, *policy.Candidate, *message.Request) (*message.Request, error) // provider.Call's
+	Way
+	Caller Caller                                                                               // nil: nobody waits
+	Carry  func(context.Context, *policy.Candidate, *message.Request) (*message.Request, error) // provider.Call's
+}
+
+// Way is how a job's row is driven.
+type Way struct {
+	Resume  bool // as it was found: nothing is sent before the ledger says so
+	PinAt   int8 // policy.Operation's
+	Offline bool // there is no quorum: the row is on this agent's disk, and what is sent goes to the operation's pin
 }
 
 // End is how a drive ended.

@@ -328,6 +328,9 @@ func (d *Driver) checks(ctx context.Context) {
 func (d *Driver) check(ctx context.Context, key ledger.Key) {
 	t, err := d.cfg.Store.Load(ctx, key)
 	switch {
+	case errors.Is(err, ledger.ErrNotFound) && d.recorded(key):
+		d.unknowns.postpone(key, d.cfg.Now().Add(soon))
+		return
 	case errors.Is(err, ledger.ErrNotFound):
 		d.unknowns.remove(key)
 		return
@@ -358,12 +361,12 @@ func (d *Driver) check(ctx context.Context, key ledger.Key) {
 	}
 	// killpoint: check.begun
 	job := &Job{
-		Tx: t, Service: svc, Operation: t.Operation, RequestID: t.ID, Candidate: who, Deadline: d.cfg.Now().Add(checkLimit), Resume: true,
+		Tx: t, Service: svc, Operation: t.Operation, RequestID: t.ID, Candidate: who, Deadline: d.cfg.Now().Add(checkLimit), Way: Way{Resume: true},
 		Request: d.kept(ctx, t),
 	}
 	job.Facts.Pinned, job.Facts.Owner = -1, int8(who)
 	if op != nil {
-		job.Leave, job.Object = op.Leave, d.theirs(ctx, t, op, job.Request)
+		job.Leave, job.PinAt, job.Object = op.Leave, op.PinAt, d.theirs(ctx, t, op, job.Request)
 	}
 	d.told(d.Run(ctx, job))
 }

@@ -96,7 +96,11 @@ func (d *Driver) Claim(ctx context.Context, t *ledger.Transaction) (current *led
 
 // write writes the row in hand, and remembers that it says no more than the one that is stored.
 func (w *drive) write(ctx context.Context) error {
-	err := w.Put(ctx, w.tx)
+	put := w.Put
+	if w.job.Offline {
+		put = w.record
+	}
+	err := put(ctx, w.tx)
 	if err == nil {
 		w.news = false
 	}
