@@ -56,6 +56,7 @@ type Driver struct {
 	cfg      Config
 	crowd    crowd
 	unknowns unknowns
+	strays   strays
 	lease    lease
 	keeper   keeper
 	metrics  *metrics
