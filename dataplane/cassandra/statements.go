@@ -22,7 +22,12 @@ type statements struct {
 	object                               objectStatements
 	run                                  runStatements
 	payloads                             payloadStatements
+	due                                  dueStatements
+	clock, stretch                       string
 }
+
+// dueStatements are those of watched attempts.
+type dueStatements struct{ add, remove, all string }
 
 type runStatements struct{ begin, beat, fence, all string }
 
@@ -97,6 +102,13 @@ func statementsFor(ledger, soft string) statements {
 			chunk:  in("INSERT INTO @L.payload (k, epoch, part, n, sealed) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
 			chunks: in("SELECT sealed FROM @L.payload WHERE k = ? AND epoch = ? AND part = ?"),
 		},
+		due: dueStatements{
+			add:    in("INSERT INTO @L.due (shard, hour, at, k, attempt, kind) VALUES (?, ?, ?, ?, ?, 'watch') USING TTL ?"),
+			remove: in("DELETE FROM @L.due WHERE shard = ? AND hour = ? AND at = ? AND k = ? AND attempt = ?"),
+			all:    in("SELECT at, k, attempt FROM @L.due"),
+		},
+		clock:   "SELECT toUnixTimestamp(now()) FROM system.local",
+		stretch: in("SELECT encoded FROM @L.tx WHERE token(k) >= ? AND token(k) <= ?"),
 		object: objectStatements{
 			add:  in("INSERT INTO @L.object (app, service, id, provider, account, encoded) VALUES (?, ?, ?, ?, ?, ?)"),
 			load: in("SELECT encoded FROM @L.object WHERE app = ? AND service = ? AND id = ?"),
