@@ -47,7 +47,6 @@ type stand struct {
 	Version string
 	Now     time.Time
 	clock   time.Duration
-	silent  bool // it has not said where its API is
 	err     error
 }
 
@@ -68,17 +67,14 @@ func build(v map[string]string) string {
 func (s *Server) Cluster(ctx context.Context) (Cluster, error) {
 	own := s.replica.Stats()
 	stands := s.stands(ctx, own.Peers)
-	peers, led := own.Peers, false
+	peers := own.Peers
 	if l, ok := stands[own.Leader]; ok && l.err == nil && l.Role == "Leader" {
-		peers, led = l.Peers, true // the leader's list is the newest, and it knows who answers its heartbeats
+		peers = l.Peers // the leader's list is the newest
 	}
 	c := Cluster{Leader: own.Leader, Term: own.Term}
 	voters := 0
 	for _, p := range peers {
 		st := stands[p.ID]
-		if led && p.Lost.IsZero() && st != nil && st.silent {
-			st.err = nil // Raft reaches it
-		}
 		n := s.node(p, st)
 		if n.Voter {
 			voters++
@@ -123,14 +119,15 @@ func (s *Server) standOf(ctx context.Context, id string) *stand {
 		st.Stats, st.Version = s.replica.Stats(), build(Version())
 		return st
 	}
-	n, ok := s.replica.State().Node(id)
-	if !ok {
-		st.silent = true
-		st.err = fmt.Errorf("%s has not said yet where its API is: it is catching up, or nobody reaches it", id)
-		return st
-	}
 	ctx, cancel := context.WithTimeout(ctx, standFor)
 	defer cancel()
+	n, ok := s.replica.State().Node(id)
+	if !ok {
+		if err := s.replica.Answers(ctx, id); err != nil { // what heartbeats said a moment ago is no proof that it lives
+			st.err = fmt.Errorf("%s has not said yet where its API is, and cannot be asked: %w", id, err)
+		}
+		return st
+	}
 	began := s.cfg.Now()
 	raw, err := s.peers.at(n.API).Stand(ctx)
 	if err == nil {

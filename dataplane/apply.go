@@ -128,22 +128,22 @@ func (a *Agent) Report() health.Report {
 		u := unknown[s.Service]
 		s.UnknownOpen, s.OldestUnknown = int32(min(u.Open, 1<<30)), u.Oldest
 	}
+	a.cover(&r)
 	a.metrics.show(&r, a.age())
-	a.cover(r.At)
 	return r
 }
 
-// cover shows which share of the sessions in use could go on elsewhere now. A service that nobody uses shows none.
-func (a *Agent) cover(now time.Time) {
+// cover tells which share of the sessions in use could go on elsewhere now.
+func (a *Agent) cover(r *health.Report) {
 	snap := a.force.snapshot.Load()
 	if snap == nil {
 		return
 	}
-	for _, svc := range snap.Services {
-		if share, ok := a.parts.carrier.Coverage(svc, now); ok {
-			a.metrics.coverage.WithLabelValues(svc.Name, a.cfg.Region).Set(share)
-		} else {
-			a.metrics.coverage.DeleteLabelValues(svc.Name, a.cfg.Region)
+	for i := range r.Services {
+		s := &r.Services[i]
+		if svc, known := snap.Service(s.Service); known {
+			told := a.parts.carrier.InUse(svc, r.At)
+			s.InUse, s.Could = uint32(told.InUse), uint32(told.Could)
 		}
 	}
 }

@@ -74,6 +74,11 @@ func (m *metrics) show(r *health.Report, age time.Duration) {
 			oldest = r.At.Sub(s.OldestUnknown).Seconds()
 		}
 		m.unknownOldest.WithLabelValues(s.Service).Set(oldest)
+		if s.InUse > 0 {
+			m.coverage.WithLabelValues(s.Service, m.region).Set(float64(s.Could) / float64(s.InUse))
+		} else { // what nobody uses has no share
+			m.coverage.DeleteLabelValues(s.Service, m.region)
+		}
 	}
 	m.breaker.Reset()
 	m.weight.Reset()

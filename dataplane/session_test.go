@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"segue/controlplane/policy"
 	"segue/dataplane/ledger"
 	"segue/dataplane/sandbox"
 	"segue/dataplane/session"
@@ -435,11 +434,7 @@ func TestImportIsATransaction(t *testing.T) {
 // TestCoverage: which share of the sessions in use could go on elsewhere now.
 func TestCoverage(t *testing.T) {
 	w := newWorld(t, withFields(everyField), priority("main, backup"))
-	svc := func() *policy.Service {
-		s, _ := w.agent.force.snapshot.Load().Service("payments")
-		return s
-	}
-	if _, ok := w.agent.parts.carrier.Coverage(svc(), w.agent.cfg.Now()); ok {
+	if u := w.inUse("payments"); u.InUse != 0 {
 		t.Error("nobody is in use")
 	}
 	w.paid(w.pay("one", "tok_visa"), "main")
@@ -448,15 +443,19 @@ func TestCoverage(t *testing.T) {
 	for n := range 3 {
 		w.charge(fmt.Sprint("other", n), "o", "Session-Id", fmt.Sprint("free-", n))
 	}
-	if share, ok := w.agent.parts.carrier.Coverage(svc(), w.agent.cfg.Now()); !ok || share != 0.75 {
-		t.Errorf("%v, %v: three of four can go on elsewhere", share, ok)
+	if u := w.inUse("payments"); u.InUse != 4 || u.Could != 3 {
+		t.Errorf("%+v: three of four can go on elsewhere", u)
 	}
-	w.agent.Report()
+	for _, s := range w.agent.Report().Services {
+		if s.Service == "payments" && (s.InUse != 4 || s.Could != 3) {
+			t.Errorf("it reports %d of %d", s.Could, s.InUse)
+		}
+	}
 	if v := w.figure("segue_failover_coverage_ratio", "here payments "); v != 0.75 {
 		t.Errorf("the metric says %v", v)
 	}
 	w.agent.parts.board.Drain("backup", w.agent.cfg.Now().Add(time.Minute))
-	if share, _ := w.agent.parts.carrier.Coverage(svc(), w.agent.cfg.Now()); share != 0 {
-		t.Errorf("%v can go to a provider that is drained", share)
+	if u := w.inUse("payments"); u.Could != 0 {
+		t.Errorf("%d can go to a provider that is drained", u.Could)
 	}
 }

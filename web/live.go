@@ -65,6 +65,8 @@ func (w *Web) partsOf(c echo.Context) (func(beat int) []part, error) {
 		return w.placeParts(c, p), nil
 	case "cluster":
 		return w.clusterParts(c.Request().Context(), p), nil
+	case "sessions":
+		return w.sessionsParts(c.Request().Context(), p), nil
 	case "hints":
 		return w.hintsParts(c.Request().Context(), p), nil
 	case "routing":

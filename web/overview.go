@@ -96,6 +96,7 @@ func flowTiles(f health.Flow, s scene, note string) []view.Tile {
 		{Name: "Added latency p99", Value: value(view.Millis(f.AddedP99)), Unit: unit(view.Millis(f.AddedP99)), Note: "Segue’s own part", Level: view.Off,
 			Spark: history(f, 0.5, "added latency in milliseconds", func(p health.Point) float64 { return p.AddedP99 })},
 		unknownTile(f, s.Now),
+		coverageTile(f),
 	}
 }
 
@@ -127,6 +128,17 @@ func unknownTile(f health.Flow, now time.Time) view.Tile {
 		if !f.OldestUnknown.IsZero() {
 			t.Note = "oldest " + view.Span(now.Sub(f.OldestUnknown)) + " · not repeated on a guess"
 		}
+	}
+	return t
+}
+
+// coverageTile is what failover can really save: the share of the sessions in use that have a second provider now.
+func coverageTile(f health.Flow) view.Tile {
+	level, _, percent := shareOf(int(f.InUse), int(f.Could))
+	t := view.Tile{Name: "Coverage", Value: "–", Note: "no session is in use", Level: level,
+		Spark: history(f, 5, "sessions that could go on elsewhere, in percent", func(p health.Point) float64 { return p.Coverage })}
+	if f.InUse > 0 {
+		t.Value, t.Unit, t.Note = view.Percent(percent), "%", "of "+plural(int(f.InUse), "session")+" could move"
 	}
 	return t
 }

@@ -108,7 +108,7 @@ func TestOnlyWhatIsBuiltIsInTheNavigation(t *testing.T) {
 	nav := page[strings.Index(page, `<nav class="side"`):]
 	nav = nav[:strings.Index(nav, "</nav>")]
 	links := strings.Split(nav, `href="`)[1:]
-	if len(links) != 9 {
+	if len(links) != 10 {
 		t.Fatalf("%d links: %s", len(links), nav)
 	}
 	for _, l := range links {
@@ -121,7 +121,7 @@ func TestOnlyWhatIsBuiltIsInTheNavigation(t *testing.T) {
 
 func TestOneHandlerTwoFormats(t *testing.T) {
 	s := newSite(t, options{})
-	for path, member := range map[string]string{"/": "world", "/routing/payments": "service", "/transactions": "transactions", "/transactions/tx_01J9W2K7QJ": "Sentence"} {
+	for path, member := range map[string]string{"/": "world", "/routing/payments": "service", "/transactions": "transactions", "/transactions/tx_01J9W2K7QJ": "Sentence", "/sessions": "agents"} {
 		var value map[string]json.RawMessage
 		s.json(http.MethodGet, path, "", 200, &value)
 		if len(value[member]) < 3 {

@@ -61,6 +61,7 @@ func commandEntries(doc *policy.Policy) []view.GoEntry {
 		{Kind: "command", Label: "What the policy says", Command: "segue policy get"},
 		{Kind: "command", Label: "Who changed it", Command: "segue policy log"},
 		{Kind: "command", Label: "Outcomes that stay unknown", Command: "segue tx list --state held"},
+		{Kind: "command", Label: "Where a session is, and could go on", Command: "segue session show ID"},
 		{Kind: "command", Label: "What waits for the store", Command: "segue hint list"},
 		{Kind: "command", Label: "The control nodes", Command: "segue cluster status"},
 		{Kind: "command", Label: "Is this installation sound", Command: "segue doctor"},

@@ -34,6 +34,8 @@ func (w *Web) routes(e *echo.Echo) {
 	e.GET("/transactions/:id", w.transaction)
 	e.POST("/transactions/:id/verify", w.verify)
 	e.POST("/transactions/:id/resolve", w.resolve)
+	e.GET("/sessions", w.sessionsPage)
+	e.GET("/sessions/:id", w.sessionPage)
 	e.GET("/hints", w.hintsPage)
 	e.POST("/hints/replay", w.hintsReplayPost)
 	e.POST("/hints/throttle", w.hintsThrottlePost)

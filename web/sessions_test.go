@@ -71,3 +71,34 @@ func TestSessionsAPI(t *testing.T) {
 		s.json(http.MethodGet, path, "", 404, nil)
 	}
 }
+
+func TestSessionsPage(t *testing.T) {
+	s := newSite(t, options{})
+	s.plane.answers = talkative(s.now)
+	wants(t, s.get("/sessions", 200), "20 of 80 sessions in use", "could not go on at another provider now, in payments.", "75 %", "66.7 %", "100 %", "6 moved, with what was brought there", "2 moved, and left a pinned field behind",
+		"ap-south-1: no answer within 3 s", "segue session show ID", "The policy declares no field", `action="/sessions"`, "!calls refused")
+	if a := s.ask(http.MethodGet, "/sessions?id=+ses_1", ""); a.Code != http.StatusSeeOther || a.Header().Get("Location") != "/sessions/ses_1" {
+		t.Errorf("a search: %d %s", a.Code, a.Header().Get("Location"))
+	}
+	wants(t, s.get("/sessions?id=ses_%3Cb%3E", 200), "No agent has a session", "!<b>&#34;", `value="ses_&lt;b&gt;"`)
+	s.plane.answers = nil
+	wants(t, s.get("/sessions", 200), "No agent tells which sessions are in use", "No session is in use")
+	wants(t, newSite(t, options{empty: true}).get("/sessions", 200), "The policy declares no field")
+}
+
+func TestSessionPage(t *testing.T) {
+	s := newSite(t, options{})
+	s.plane.answers = talkative(s.now)
+	wants(t, s.get("/sessions/ses_1", 200), "It could go on at another provider now.", "If main fails now: it goes on at backup; card is brought there first.", "62 bytes, sealed", "3, never below 0", "brings card",
+		"nothing brings it &lt;b&gt;", "card was written, 62 bytes sealed", "eu-west-1/7", "segue session verify ses_1", "told by eu-west-1", "!it is not what its history says")
+	wants(t, s.get("/sessions/ses_1?verify=1", 200), "it is not what its history says", "pin of payments: stored main, by its history nothing", "us-east-1: it is what its history says", "copies are not the same")
+	wants(t, s.get("/sessions/ses_2", 404), "No agent has a session")
+}
+
+func TestCoverageTile(t *testing.T) {
+	s := newSite(t, options{})
+	wants(t, s.get("/", 200), "Coverage", "no session is in use")
+	s.plane.set(func(p *plane) { p.view.World.Total.InUse, p.view.World.Total.Could = 200, 187 })
+	s.web.look()
+	wants(t, s.get("/", 200), `<p class="figure is-warn">93.5<small>%</small></p>`, "of 200 sessions could move")
+}

@@ -51,6 +51,8 @@ func boundedService(r ServiceRow) ServiceRow {
 	}
 	r.FailedOver = min(r.FailedOver, r.Calls)
 	r.Saved = min(r.Saved, r.FailedOver, r.Succeeded+r.Declined)
+	r.InUse = min(r.InUse, maxPerReport)
+	r.Could = min(r.Could, r.InUse)
 	hold(r.Overhead[:], r.Calls)
 	return r
 }

@@ -94,6 +94,7 @@ type ServiceRow struct {
 	FailedOver                                   uint32        // calls that needed a second provider
 	Saved                                        uint32        // of those, the ones that ended succeeded or declined
 	Overhead                                     FineHistogram // Segue's own part
+	InUse, Could                                 uint32        // sessions in use now, as far as they are looked at, and of them those that could go on at another provider
 	UnknownOpen                                  int32         // transactions whose outcome is unknown now
 	OldestUnknown                                time.Time
 }

@@ -99,7 +99,7 @@ func (w *Window) flow(wanted flowKey, now time.Time) Flow {
 		AddedP50: fine(&recent.Overhead, .5), AddedP99: fine(&recent.Overhead, .99),
 	}
 	f.Before, f.After = success(&recent)
-	f.UnknownOpen, f.OldestUnknown = w.unknown(wanted, now)
+	w.gauge(&f, wanted, now)
 	for i := HistoryPoints - w.steps(now); i < HistoryPoints; i++ {
 		f.History = append(f.History, point(&history[i]))
 	}
@@ -107,7 +107,7 @@ func (w *Window) flow(wanted flowKey, now time.Time) Flow {
 }
 
 func point(r *ServiceRow) Point {
-	p := Point{Rate: perSecond(r.Calls, Step), AddedP99: fine(&r.Overhead, .99)}
+	p := Point{Rate: perSecond(r.Calls, Step), AddedP99: fine(&r.Overhead, .99), Coverage: percent(uint64(r.Could), uint64(r.InUse))}
 	p.Before, p.After = success(r)
 	return p
 }
@@ -118,7 +118,8 @@ func success(r *ServiceRow) (before, after float64) {
 	return percent(good-min(good, uint64(r.Saved)), uint64(r.Calls)), percent(good, uint64(r.Calls))
 }
 
-func (w *Window) unknown(wanted flowKey, now time.Time) (open int64, oldest time.Time) {
+// gauge sums what stands now at the agents that are heard.
+func (w *Window) gauge(f *Flow, wanted flowKey, now time.Time) {
 	for _, a := range w.agents {
 		if !a.heard(now) {
 			continue
@@ -127,11 +128,11 @@ func (w *Window) unknown(wanted flowKey, now time.Time) (open int64, oldest time
 			if !wanted.covers(a.seen.Region, name) {
 				continue
 			}
-			open += int64(u.open)
-			oldest = earliest(oldest, u.oldest)
+			f.UnknownOpen += int64(u.open)
+			f.OldestUnknown = earliest(f.OldestUnknown, u.oldest)
+			f.InUse, f.Could = f.InUse+int64(u.inUse), f.Could+int64(u.could)
 		}
 	}
-	return open, oldest
 }
 
 // load sums a cell's traffic. Its share needs the cells beside it: see World.

@@ -76,6 +76,8 @@ func (r *ServiceRow) Add(o *ServiceRow) {
 	add(&r.Refused, o.Refused)
 	add(&r.FailedOver, o.FailedOver)
 	add(&r.Saved, o.Saved)
+	add(&r.InUse, o.InUse) // over a while these say nothing but their share
+	add(&r.Could, o.Could)
 	r.Overhead.Merge(&o.Overhead)
 }
 

@@ -31,13 +31,14 @@ type agent struct {
 	twinAt   time.Time // when the run before was last heard beside it
 	seq      uint64
 	rows     map[cellKey]Condition
-	services map[string]unknowns
+	services map[string]gauges
 }
 
-// unknowns are a service's gauges.
-type unknowns struct {
-	open   int32
-	oldest time.Time
+// gauges are a service's.
+type gauges struct {
+	open         int32     // outcomes that are unknown
+	oldest       time.Time // of them
+	inUse, could uint32    // sessions
 }
 
 // Errors of Put. A refused report changed nothing.
@@ -131,7 +132,7 @@ func (a *agent) hear(r *Report, at time.Time) {
 		}
 	}
 	a.rows = make(map[cellKey]Condition, len(r.Rows))
-	a.services = make(map[string]unknowns, len(r.Services))
+	a.services = make(map[string]gauges, len(r.Services))
 }
 
 func (w *Window) putRow(a *agent, r *Row, at time.Time) {
@@ -173,7 +174,7 @@ func (w *Window) putService(a *agent, r *ServiceRow, at time.Time) {
 	}
 	row := boundedService(*r)
 	s.at(at).Add(&row)
-	a.services[r.Service] = unknowns{open: max(r.UnknownOpen, 0), oldest: past(r.OldestUnknown, at)}
+	a.services[r.Service] = gauges{open: max(r.UnknownOpen, 0), oldest: past(r.OldestUnknown, at), inUse: row.InUse, could: row.Could}
 }
 
 func (w *Window) putEvents(r *Report, at time.Time) {

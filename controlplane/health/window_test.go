@@ -359,3 +359,36 @@ func BenchmarkWorld(b *testing.B) {
 		w.World(t0.Add(900 * time.Second))
 	}
 }
+
+// TestCoverage: sessions in use are summed over the agents that are heard; their history is a share.
+func TestCoverage(t *testing.T) {
+	w := NewWindow()
+	for n := range uint64(6) { // a whole step and one more
+		for i, name := range []string{"a1", "a2"} {
+			r := reportOf(name, "us-east", n+1, 5, 0)
+			r.Services[0].InUse, r.Services[0].Could = 20, uint32(10*(i+1))
+			put(t, w, r, t0.Add(time.Duration(n)*time.Second))
+		}
+	}
+	hostile := reportOf("a3", "us-east", 1, 5, 0)
+	hostile.Services[0].InUse, hostile.Services[0].Could = 10, 99
+	now := t0.Add(5 * time.Second)
+	put(t, w, hostile, now)
+	f := w.World(now).Total
+	if f.InUse != 50 || f.Could != 40 {
+		t.Errorf("%d of %d could go on", f.Could, f.InUse)
+	}
+	if last := f.History[len(f.History)-1]; last.Coverage != 75 {
+		t.Errorf("the last whole step: %v %%", last.Coverage)
+	}
+	if f := w.World(now.Add(Silent + time.Second)).Total; f.InUse != 0 {
+		t.Errorf("those that are not heard count: %d", f.InUse)
+	}
+	quiet := NewWindow()
+	for n := range uint64(7) {
+		put(t, quiet, reportOf("a1", "us-east", n+1, 5, 0), t0.Add(time.Duration(n)*time.Second))
+	}
+	if f := quiet.World(t0.Add(6 * time.Second)).Total; f.History[len(f.History)-1].Coverage != None64 {
+		t.Errorf("nobody was in use: %+v", f.History)
+	}
+}

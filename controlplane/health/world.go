@@ -28,6 +28,8 @@ type Flow struct {
 	Calls         uint64    // calls that ended, over Recent
 	FailedOver    uint64    // of them, those that needed a second provider
 	Refused       uint64    // of them, those that Segue refused
+	InUse         int64     // sessions in use now, as far as they are looked at
+	Could         int64     // of them, those that could go on at another provider now
 	UnknownOpen   int64     // transactions whose outcome is unknown now
 	OldestUnknown time.Time // when the oldest of them began; zero: none
 	History       []Point   // oldest first, one per Step, at most HistoryPoints; the last is the last whole Step
@@ -39,6 +41,7 @@ type Point struct {
 	Before   float64 // percent, None64: no calls
 	After    float64 // percent, None64: no calls
 	AddedP99 float64 // ms, None64: no calls
+	Coverage float64 // percent of the sessions in use that could go on at another provider, None64: none was in use
 }
 
 // ServiceWorld is one service in every region.

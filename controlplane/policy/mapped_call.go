@@ -17,6 +17,7 @@ type Heard struct {
 	Body                   []byte
 	Key, Reference         string // of the attempt, as the provider is told them; "": a read has none
 	Session                string
+	Account                string // of the provider: a merchant account, a channel
 	Object                 string // the provider's own id of the object that the call is about; "": it is about none, or nobody knows
 
 	tree map[string]any
@@ -63,6 +64,7 @@ func (a *Heard) read(m *Mapped) error {
 	a.tree = map[string]any{
 		"method": a.Method, "path": a.Path, "param": m.From.params(a.Path), "query": query, "header": shownHeaders(m.headers, a.Header), "body": body,
 		"key": orNull(a.Key), "reference": orNull(a.Reference), "session": orNull(a.Session), "object": orNull(a.Object),
+		"account": orNull(a.Account),
 	}
 	return nil
 }
@@ -204,6 +206,7 @@ func (m *Mapped) answered(a *Heard, t *Told) (map[string]any, error) {
 	return map[string]any{
 		"request": a.tree, "status": t.Status, "header": shownHeaders(m.headers, t.Header), "at": int(t.At),
 		"key": a.tree["key"], "reference": a.tree["reference"], "session": a.tree["session"], "object": a.tree["object"],
+		"account": a.tree["account"],
 	}, nil
 }
 

@@ -54,6 +54,19 @@ func (r *Replica) suits(ctx context.Context, id, addr string) error {
 	}
 }
 
+// Answers asks the node called id who it is, at the listener that Raft uses; nil: it lives.
+func (r *Replica) Answers(ctx context.Context, id string) error {
+	sv, ok := r.server(id)
+	if !ok {
+		return missing(id)
+	}
+	who, err := r.trans.stream.ask(ctx, string(sv.Address), id)
+	if err == nil && who.ID != id {
+		return refuse("the control node at %s calls itself %s, not %s", sv.Address, who.ID, id)
+	}
+	return err
+}
+
 // Promote gives a learner its vote.
 func (r *Replica) Promote(ctx context.Context, id string) error {
 	sv, ok := r.server(id)

@@ -2,9 +2,9 @@ package state
 
 import (
 	"cmp"
+	"hash/maphash"
 	"slices"
 	"sort"
-	"strings"
 	"time"
 )
 
@@ -26,25 +26,31 @@ type memory struct {
 	runs  [][]mark
 }
 
-// mark points from a request id to its place in the list.
-type mark struct {
-	request string
-	seq     uint64
-}
+// mark points from a request id to its place in the list. It has no pointer and is compared in one step: there are 100,000 of them, which
+// the garbage collector need not look at.
+type mark struct{ hash, seq uint64 }
+
+var (
+	hashSeed = maphash.MakeSeed()
+	hashBits = ^uint64(0) // a test takes few, so that many ids share a hash
+)
+
+// hashOf differs from process to process: it says where to look, never what was seen.
+func hashOf(request string) uint64 { return maphash.String(hashSeed, request) & hashBits }
 
 // find returns what request led to, if that was less than 24 h from now.
 func (m memory) find(request string, now time.Time) (Seen, bool) {
+	hash := hashOf(request)
 	for i := len(m.runs) - 1; i >= 0; i-- {
 		run := m.runs[i]
-		at := sort.Search(len(run), func(j int) bool { return run[j].request >= request })
-		if at == len(run) || run[at].request != request {
-			continue
+		for at := sort.Search(len(run), func(j int) bool { return run[j].hash >= hash }); at < len(run) && run[at].hash == hash; at++ {
+			if run[at].seq < m.first {
+				continue
+			}
+			if seen := m.list[run[at].seq-m.first]; seen.Request == request {
+				return seen, seen.At.Add(seenFor).After(now)
+			}
 		}
-		if run[at].seq < m.first {
-			return Seen{}, false
-		}
-		seen := m.list[run[at].seq-m.first]
-		return seen, seen.At.Add(seenFor).After(now)
 	}
 	return Seen{}, false
 }
@@ -54,7 +60,7 @@ func (m memory) add(v Seen) memory {
 	m.list, m.room = grow(m.list, m.room, v)
 	m.bytes += v.size()
 	m = m.forget(v.At)
-	runs := append(m.runs[:len(m.runs):len(m.runs)], []mark{{v.Request, m.first + uint64(len(m.list)) - 1}})
+	runs := append(m.runs[:len(m.runs):len(m.runs)], []mark{{hashOf(v.Request), m.first + uint64(len(m.list)) - 1}})
 	for n := len(runs); n > 1 && len(runs[n-2]) <= len(runs[n-1]); n = len(runs) {
 		runs = append(runs[:n-2], merge(runs[n-2], runs[n-1], m.first))
 	}
@@ -68,10 +74,9 @@ func remember(list []Seen) memory {
 	var run []mark
 	for i, v := range list {
 		m.bytes += v.size()
-		run = append(run, mark{v.Request, uint64(i)})
+		run = append(run, mark{hashOf(v.Request), uint64(i)})
 	}
-	slices.SortFunc(run, func(a, b mark) int { return cmp.Or(strings.Compare(a.request, b.request), cmp.Compare(b.seq, a.seq)) })
-	run = slices.CompactFunc(run, func(a, b mark) bool { return a.request == b.request })
+	slices.SortFunc(run, func(a, b mark) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(b.seq, a.seq)) })
 	if len(run) > 0 {
 		m.runs = [][]mark{run}
 	}
@@ -92,18 +97,16 @@ func (m memory) forget(now time.Time) memory {
 	return m
 }
 
-// merge joins two runs. Of one id's marks the newer stays; marks before first point to nothing and go.
+// merge joins two runs. Of one hash's marks the newer come first, and all stay: they may be of two ids. Marks before first point to nothing
+// and go.
 func merge(older, newer []mark, first uint64) []mark {
 	out := make([]mark, 0, len(older)+len(newer))
 	for len(older) > 0 || len(newer) > 0 {
 		var next mark
-		switch {
-		case len(older) == 0 || len(newer) > 0 && newer[0].request < older[0].request:
-			next, newer = newer[0], newer[1:]
-		case len(newer) == 0 || older[0].request < newer[0].request:
+		if len(newer) == 0 || len(older) > 0 && older[0].hash < newer[0].hash {
 			next, older = older[0], older[1:]
-		default: // the same id, a day apart
-			next, older, newer = newer[0], older[1:], newer[1:]
+		} else {
+			next, newer = newer[0], newer[1:]
 		}
 		if next.seq >= first {
 			out = append(out, next)

@@ -104,6 +104,15 @@ func TestLongRefusalsAreBounded(t *testing.T) {
 
 // TestMemoryAgainstAMap: the runs answer as a plain map would, across expiry, re-use of ids and clocks that go back.
 func TestMemoryAgainstAMap(t *testing.T) {
+	t.Run("", againstAMap)
+	t.Run("ids that share a hash", func(t *testing.T) {
+		defer func(was uint64) { hashBits = was }(hashBits)
+		hashBits = 31
+		againstAMap(t)
+	})
+}
+
+func againstAMap(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Log("seed", seed)
 	r := rand.New(rand.NewPCG(seed, 1))

@@ -28,6 +28,7 @@ type entry struct {
 	k     []byte
 	n, at int64
 	key   ledger.Key // that k is the hash of; zero in entries of the first version
+	there bool       // its write was acknowledged
 }
 
 // slot is a partition of open that one process alone writes to. It is taken off the list of slots when its last entry is gone.
@@ -62,22 +63,53 @@ func (e *entries) tick(now time.Time) int64 {
 	return e.last
 }
 
-// has tells whether this process wrote an entry for a row under a run.
+// has tells whether this process wrote an entry for a row under a run, and knows that it is there.
 func (e *entries) has(k, run string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, known := range e.known[k] {
-		if known.run == named(run) {
+		if known.there && known.run == named(run) {
 			return true
 		}
 	}
 	return false
 }
 
-func (e *entries) of(k string) []entry {
+// take hands out the entries of a row: from now on they are not counted on.
+func (e *entries) take(k string) []entry {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.known[k]
+	taken := e.known[k]
+	delete(e.known, k)
+	return taken
+}
+
+// put brings back what take handed out.
+func (e *entries) put(k string, some []entry) {
+	if len(some) == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.known[k] = append(e.known[k], some...)
+}
+
+// many tells whether so much is remembered that nothing is added that could be left out.
+func (e *entries) many() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.known) >= maxGone
+}
+
+// acknowledged notes that an entry is there.
+func (e *entries) acknowledged(k string, n int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.known[k] {
+		if e.known[k][i].n == n {
+			e.known[k][i].there = true
+		}
+	}
 }
 
 // named is a run's name as a key, which may not be empty.
@@ -94,11 +126,20 @@ func (s *Store) openEntry(ctx context.Context, k []byte, t *ledger.Transaction) 
 	if err != nil {
 		return entry{}, err
 	}
+	return s.putInto(ctx, in, k, t)
+}
+
+// putInto is openEntry where the slot is there already.
+func (s *Store) putInto(ctx context.Context, in *slot, k []byte, t *ledger.Transaction) (entry, error) {
 	e := entry{run: named(t.Run), slot: in, k: k, n: s.entries.tick(s.opts.Now()), at: t.Created.UnixNano(), key: t.Key}
 	s.entries.mu.Lock()
 	s.entries.known[string(k)] = append(s.entries.known[string(k)], e)
 	s.entries.mu.Unlock()
-	return e, s.putEntry(ctx, e)
+	err := s.putEntry(ctx, e)
+	if err == nil {
+		s.entries.acknowledged(string(k), e.n)
+	}
+	return e, err
 }
 
 func (s *Store) putEntry(ctx context.Context, e entry) error {

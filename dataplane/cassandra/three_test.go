@@ -56,6 +56,15 @@ func TestThree(t *testing.T) {
 	emptied(t, maker)
 	t.Run("faults", func(t *testing.T) { faults(t, c) })
 	t.Run("no quorum", func(t *testing.T) { noQuorum(t, c) })
+	t.Run("the first comes back last", func(t *testing.T) {
+		must(t, errors.Join(c.Kill(3), c.Kill(1)))
+		must(t, errors.Join(c.Up(3), c.Up(1)))
+		s := open(t, Options{Hosts: c.Hosts(), Datacenter: "ap"})
+		until(t, "claims are taken", func() bool {
+			_, won, err := s.Ledger().Claim(t.Context(), quorumRow("last", 0))
+			return err == nil || won
+		})
+	})
 }
 
 // around returns a function that opens the store on empty tables, each time in the next data centre. It commits everywhere at once: the suites

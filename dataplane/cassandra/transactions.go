@@ -43,7 +43,11 @@ func (s transactions) Claim(ctx context.Context, t *ledger.Transaction) (*ledger
 	var errOpen, errIndex error
 	var e entry
 	if t.Pending() {
-		group.Go(func() { e, errOpen = s.openEntry(ctx, k, t) })
+		in, err := s.slotFor(ctx, named(t.Run)) // before the row stands: all that is beside it takes one write then, and no longer than the row
+		if err != nil {
+			return nil, false, fmt.Errorf("%w: %w", ErrNotWritten, err)
+		}
+		group.Go(func() { e, errOpen = s.putInto(ctx, in, k, t) })
 	}
 	group.Go(func() { errIndex = s.index(ctx, k, t) })
 	applied, found, err := s.cas(ctx, s.names.claim, args...)
@@ -55,7 +59,11 @@ func (s transactions) Claim(ctx context.Context, t *ledger.Transaction) (*ledger
 	case err != nil:
 		return nil, false, err
 	case !applied:
-		return s.taken(ctx, k, e, mark, found)
+		current, won, err := s.taken(ctx, k, e, mark, found)
+		if err == nil && !won {
+			s.vouch(ctx, k, current)
+		}
+		return current, won, err
 	case errOpen != nil || errIndex != nil:
 		return nil, false, fmt.Errorf("%w: the row stands, not all that is beside it: %w", ErrUnknown, errors.Join(errOpen, errIndex))
 	}
@@ -112,9 +120,18 @@ func (s transactions) advance(ctx context.Context, t *ledger.Transaction) (curre
 	var group sync.WaitGroup
 	var errBeside error
 	var e entry
-	if t.Pending() && !s.entries.has(string(k), t.Run) {
-		group.Go(func() { e, errBeside = s.beside(ctx, k, t) })
+	var closing []entry
+	switch {
+	case !t.Pending(): // whoever opens the row again, this very moment, writes an entry of his own
+		closing = s.entries.take(string(k))
+	case !s.entries.has(string(k), t.Run):
+		in, err := s.slotFor(ctx, named(t.Run))
+		if err != nil {
+			return nil, false, fmt.Errorf("%w: %w", ErrNotWritten, err)
+		}
+		group.Go(func() { e, errBeside = s.beside(ctx, in, k, t) })
 	}
+	defer func() { s.settleEntries(string(k), e, closing, applied, err) }()
 	version := int64(t.Version)
 	statement, args := s.names.advance, append([]any{seconds(s.opts.Keep)}, columns...)
 	args = append(args, version, mark)
@@ -137,22 +154,32 @@ func (s transactions) advance(ctx context.Context, t *ledger.Transaction) (curre
 			current = t
 		}
 	}
-	s.settleEntries(k, t, e, applied)
 	if applied && errBeside != nil {
-		return nil, false, fmt.Errorf("%w: the row stands, not all that is beside it: %w", ErrUnknown, errBeside)
+		return nil, true, fmt.Errorf("%w: the row stands, not all that is beside it: %w", ErrUnknown, errBeside)
 	}
 	return current, applied, nil
 }
 
 // beside writes what leads to a row that another run drives from now on: its open entry, and the indices, because who claimed it may have
 // died before they were written.
-func (s *Store) beside(ctx context.Context, k []byte, t *ledger.Transaction) (e entry, err error) {
+func (s *Store) beside(ctx context.Context, in *slot, k []byte, t *ledger.Transaction) (e entry, err error) {
 	var group sync.WaitGroup
 	var errIndex error
 	group.Go(func() { errIndex = s.index(ctx, k, t) })
-	e, err = s.openEntry(ctx, k, t)
+	e, err = s.putInto(ctx, in, k, t)
 	group.Wait()
 	return e, errors.Join(err, errIndex)
+}
+
+// vouch writes the entry of a row that another run drives and that a caller asked for again: its claimer may have died before its own was
+// written, and then nobody who takes over that run would come upon the row.
+func (s *Store) vouch(ctx context.Context, k []byte, t *ledger.Transaction) {
+	if !t.Pending() || s.entries.has(string(k), t.Run) || s.entries.many() {
+		return
+	}
+	if _, err := s.openEntry(ctx, k, t); err != nil {
+		s.opts.Log.Debug("a second entry of an open row could not be written", "transaction", t.ID, "error", err)
+	}
 }
 
 // whose reads the row after "not applied": that may have been our own first try, of which nobody heard.
@@ -172,13 +199,17 @@ func (s transactions) whose(ctx context.Context, k []byte, version int64, mark g
 	return t, mine, err
 }
 
-// settleEntries removes the open entries that t needs no more.
-func (s *Store) settleEntries(k []byte, t *ledger.Transaction, e entry, applied bool) {
+// settleEntries removes the open entries that a write made needless: its own where it was not applied, all where it closed the row. Of a write
+// of which nobody knows, all stay.
+func (s *Store) settleEntries(k string, e entry, closing []entry, applied bool, err error) {
 	switch {
-	case !applied:
+	case applied:
+		s.forget(closing...)
+	case err == nil:
 		s.forget(e)
-	case !t.Pending():
-		s.forget(s.entries.of(string(k))...)
+		s.entries.put(k, closing)
+	default:
+		s.entries.put(k, closing)
 	}
 }
 

@@ -14,11 +14,16 @@ import (
 // Round is a call that an application makes in the API of a specimen, and what it expects there, whoever carries it out.
 type Round struct {
 	Name     string
+	At       string // only this contract is driven by it: what simulators are made to do differs
 	Request  func(n string) Request
-	Fail     int // the simulator is made to answer so
+	Then     func(id string) Request // what is asked of the object that Request makes: this is what counts
+	Fail     int                     // the simulator is made to answer so
 	NotSent  bool
 	Status   int
-	Fields   [][2]string // of the answer: a dotted name, and a text that its value begins with
+	Fields   [][2]string // of the answer: a dotted name, and a text that its value begins with, or a number that it is
+	Books    string      // what a simulator has executed then
+	Header   string      // that the answer has
+	Shaped   string      // of the first field: how many letters and digits stand between its dashes
 	Streamed bool        // the answer comes in events: their contents together begin as the first field says
 }
 
@@ -37,6 +42,9 @@ func (d *driver) rounds(ctx context.Context) {
 			continue
 		}
 		for _, r := range spoken.Rounds {
+			if d.hasty && Failed(d.checks) > 0 {
+				return
+			}
 			d.round(ctx, svc, api+": "+r.Name, r)
 		}
 	}
@@ -59,11 +67,16 @@ func (d *driver) speaking(api string) (*policy.Service, error) {
 }
 
 func (d *driver) round(ctx context.Context, svc *policy.Service, name string, r Round) {
-	d.n++
-	q := r.Request(fmt.Sprintf("%s-%d", d.run, d.n))
-	op, ok := svc.Match(q.Method, q.Path)
-	if !ok || svc.Candidates[0].Mapped(op.Name) == nil {
-		d.leave("speaks", name, "the operation is not mapped")
+	if r.At != "" && r.At != d.Specimen.Contract {
+		return
+	}
+	q, op, why := d.begin(ctx, svc, r)
+	if why != "" {
+		d.leave("speaks", name, why)
+		return
+	}
+	if op == nil {
+		d.say("speaks", name, false, "what it is about could not be made")
 		return
 	}
 	if r.Fail != 0 {
@@ -90,7 +103,36 @@ func (d *driver) round(ctx context.Context, svc *policy.Service, name string, r 
 	if wrong == "" && executed >= 0 && (executed == 1) != (r.Status < 300 && !op.Read) {
 		wrong = fmt.Sprintf("%d effects were executed", executed)
 	}
+	if wrong == "" && r.Books != "" && d.World != nil && d.World.Booked() != r.Books {
+		wrong = fmt.Sprintf("%s was executed, and %s was asked for", d.World.Booked(), r.Books)
+	}
 	d.say("speaks", name, wrong == "", "%s%s", g, unless(wrong == "", wrong))
+}
+
+// begin is the request that a round is about. What it is about is made first.
+func (d *driver) begin(ctx context.Context, svc *policy.Service, r Round) (q Request, op *policy.Operation, why string) {
+	const unmapped = "the operation is not mapped"
+	to := svc.Candidates[0]
+	d.n++
+	q = r.Request(fmt.Sprintf("%s-%d", d.run, d.n))
+	op, ok := svc.Match(q.Method, q.Path)
+	if !ok || to.Mapped(op.Name) == nil {
+		return q, op, unmapped
+	}
+	if r.Then == nil {
+		return q, op, ""
+	}
+	then := r.Then("x")
+	if op, ok := svc.Match(then.Method, then.Path); !ok || to.Mapped(op.Name) == nil {
+		return q, op, unmapped
+	}
+	made := d.sendMapped(ctx, to, op, q)
+	if made.status != 200 || made.field("id") == "" {
+		return q, nil, ""
+	}
+	q = r.Then(made.field("id"))
+	op, _ = svc.Match(q.Method, q.Path)
+	return q, op, ""
 }
 
 // sendMapped is one send through the mapping, as an agent's.
@@ -99,9 +141,11 @@ func (d *driver) sendMapped(ctx context.Context, to *policy.Candidate, op *polic
 	defer cancel()
 	g := &got{}
 	q := &message.Request{Method: r.Method, Path: r.Path, Header: r.header(), Body: []byte(r.Body)}
-	g.Result = d.client.Send(ctx, &provider.Call{
-		Candidate: to, Service: "spoken", Operation: op.Name, Request: q, Read: op.Read, Key: d.key(), PerTry: patience, Mapping: to.Mapped(op.Name),
-	}, g)
+	call := &provider.Call{Candidate: to, Service: "spoken", Operation: op.Name, Request: q, Read: op.Read, Key: d.key(), PerTry: patience, Mapping: to.Mapped(op.Name)}
+	if provider.Refers(to, op.Name, q) {
+		call.Reference = "tx_" + call.Key
+	}
+	g.Result = d.client.Send(ctx, call, g)
 	return g
 }
 
@@ -113,6 +157,9 @@ func (g *got) lacks(r Round) string {
 	if g.status != r.Status {
 		return fmt.Sprintf("the application is told %d, and expects %d", g.status, r.Status)
 	}
+	if r.Header != "" && g.header.Get(r.Header) == "" {
+		return "the answer has no header " + r.Header
+	}
 	for i, f := range r.Fields {
 		value := ""
 		if r.Streamed && i == 0 {
@@ -120,11 +167,25 @@ func (g *got) lacks(r Round) string {
 		} else {
 			value = g.field(f[0])
 		}
-		if value == "" || !strings.HasPrefix(value, f[1]) {
+		if value == "" || !strings.HasPrefix(value, f[1]) || number(f[1]) && value != f[1] {
 			return fmt.Sprintf("%s is %.80q, and an application expects %q", f[0], value, f[1])
+		}
+		if i == 0 && r.Shaped != "" && shape(value) != r.Shaped {
+			return fmt.Sprintf("%s is %.80q, and an application expects the form %s", f[0], value, r.Shaped)
 		}
 	}
 	return ""
+}
+
+func number(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// shape is how long the parts of a text are that dashes divide.
+func shape(value string) string {
+	parts := strings.Split(value, "-")
+	for i := range parts {
+		parts[i] = text(len(parts[i]))
+	}
+	return strings.Join(parts, "-")
 }
 
 // streamed is the text of a stream of completions, "" where it has no end.
@@ -145,36 +206,4 @@ func (g *got) streamed() string {
 		text += chunk.Choices[0].Delta.Content
 	}
 	return ""
-}
-
-// chatRounds are what applications say to OpenAI's API: https://platform.openai.com/docs/api-reference/chat.
-func chatRounds() []Round {
-	ask := func(more string) func(string) Request {
-		return func(n string) Request {
-			return Request{Method: "POST", Path: "/v1/chat/completions", Type: "application/json",
-				Body: `{"model":"gpt-4o-mini","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"round ` + n + `"}]` + more + `}`}
-		}
-	}
-	model := func(name string) func(string) Request {
-		return func(n string) Request {
-			r := ask("")(n)
-			r.Body = strings.Replace(r.Body, "gpt-4o-mini", name, 1)
-			return r
-		}
-	}
-	fails := func(status, told int, field, value string) Round {
-		return Round{Name: "a provider that answers " + text(status), Request: ask(""), Fail: status, Status: told, Fields: [][2]string{{field, value}, {"error.message", ""}}}
-	}
-	return []Round{
-		{Name: "a completion", Request: ask(""), Status: 200, Fields: [][2]string{{"object", "chat.completion"}, {"id", "chatcmpl-"}, {"choices.0.message.role", "assistant"},
-			{"choices.0.message.content", `You said "round `}, {"choices.0.finish_reason", "stop"}, {"created", ""}, {"model", ""}, {"usage.prompt_tokens", ""}, {"usage.total_tokens", ""}}},
-		{Name: "a short one", Request: ask(`,"max_tokens":2`), Status: 200, Fields: [][2]string{{"choices.0.message.content", "You said"}, {"choices.0.finish_reason", "length"}, {"usage.completion_tokens", "2"}}},
-		{Name: "a stream", Request: ask(`,"stream":true`), Status: 200, Streamed: true, Fields: [][2]string{{"the stream", `You said "round `}}},
-		{Name: "a model that the provider does not have", Request: model("claude-0"), Status: 404, Fields: [][2]string{{"error.code", "model_not_found"}, {"error.type", "invalid_request_error"}, {"error.message", ""}}},
-		{Name: "a model that nothing stands for", Request: model("gpt-0"), NotSent: true},
-		{Name: "what the provider cannot be asked", Request: ask(`,"n":2`), NotSent: true},
-		fails(429, 429, "error.code", "rate_limit_exceeded"), fails(500, 500, "error.type", "server_error"), fails(529, 503, "error.type", "server_error"),
-		{Name: "the models", Request: func(string) Request { return get("/v1/models") }, Status: 200, Fields: [][2]string{{"object", "list"}, {"data.0.object", "model"}, {"data.0.id", ""}, {"data.0.created", ""}}},
-		{Name: "one model", Request: func(string) Request { return get("/v1/models/gpt-4o") }, Status: 200, Fields: [][2]string{{"object", "model"}, {"id", "claude-"}}},
-	}
 }

@@ -3,6 +3,8 @@ package contract
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -78,4 +80,21 @@ func (s *Simulator) Executed() int {
 		n += of
 	}
 	return int(n)
+}
+
+// Booked is the last effect as the books have it.
+func (s *Simulator) Booked() string {
+	list := s.provider.Books().Entries(sandbox.Filter{})
+	if len(list) == 0 {
+		return ""
+	}
+	e := list[len(list)-1]
+	words := []string{e.Operation}
+	if e.Currency != "" {
+		words = append(words, strconv.FormatInt(e.Amount, 10), e.Currency)
+	}
+	if domain := e.Metadata["domain"]; domain != "" {
+		words = append(words, domain)
+	}
+	return strings.Join(words, " ")
 }

@@ -16,7 +16,7 @@ func payments() Specimen {
 	}
 	post := func(path string) Request { return about(form("POST", path)) }
 	return Specimen{
-		Contract: "stripe/v1", API: sandbox.Payments, Secret: "sk_test_contract", Effect: charge, ComesBack: true,
+		Contract: "stripe/v1", API: sandbox.Payments, Rounds: paymentRounds(), Secret: "sk_test_contract", Effect: charge, ComesBack: true,
 		Known: []Request{
 			charge("known"), post("/v1/charges/ch_1/capture"), post("/v1/charges/ch_1"), form("POST", "/v1/payment_intents"), post("/v1/payment_intents/pi_1/confirm"),
 			post("/v1/payment_intents/pi_1/capture"), post("/v1/payment_intents/pi_1/cancel"), post("/v1/payment_intents/pi_1"), post("/v1/refunds"),
@@ -44,7 +44,7 @@ func messages() Specimen {
 		return form("POST", account+"/Messages.json", "To", "+15005550006", "From", "+15005550009", "Body", "contract "+n)
 	}
 	return Specimen{
-		Contract: "twilio/2010", API: sandbox.Messages, Secret: "AC11111111111111111111111111111111:token", Effect: send, ComesBack: true,
+		Contract: "twilio/2010", API: sandbox.Messages, Rounds: messageRounds(), Secret: "AC11111111111111111111111111111111:token", Effect: send, ComesBack: true,
 		Known: []Request{send("known"), about(get(account + "/Messages/SM1.json")), get(account + "/Messages.json")},
 		Cases: append([]Case{
 			declined("a wrong number", 400, "21211", with("To", "+15005550001")),
@@ -99,7 +99,7 @@ func mail() Specimen {
 			Body: `{"personalizations":[{"to":[{"email":"to@example.com"}]}],"from":{"email":"from@example.com"},"subject":"contract ` + n + `","content":[{"type":"text/plain","value":"-"}]}`}
 	}
 	return Specimen{
-		Contract: "sendgrid/v3", API: sandbox.Mail, Secret: "SG.contract", NoCodes: true, Effect: send,
+		Contract: "sendgrid/v3", API: sandbox.Mail, Rounds: mailRounds(), Secret: "SG.contract", NoCodes: true, Effect: send,
 		Known: []Request{send("known"), get("/v3/scopes")},
 		Cases: append([]Case{
 			declined("no recipient", 400, "", replaced(`{"to":[{"email":"to@example.com"}]}`, "")),
@@ -115,7 +115,7 @@ func mailgun() Specimen {
 		return form("POST", "/v3/mg.example.com/messages", "from", "from@example.com", "to", "to@example.com", "subject", "contract "+n, "text", "-")
 	}
 	return Specimen{
-		Contract: "mailgun/v3", API: sandbox.Mailgun, Secret: "api:key-contract", NoCodes: true, Effect: send,
+		Contract: "mailgun/v3", API: sandbox.Mailgun, Rounds: mailgunRounds(), Secret: "api:key-contract", NoCodes: true, Effect: send,
 		Known: []Request{send("known"), form("POST", "/v3/mg.example.com/messages.mime"), get("/v3/mg.example.com/events")},
 		Cases: append([]Case{
 			declined("no recipient", 400, "", with("to", "")),

@@ -133,6 +133,12 @@ func paypal() Specimen {
 			limited(429),
 			{Name: "a conflict", Fail: 409, Status: 409, Class: policy.ClassOK, Outcome: policy.OutcomeUnknown},
 		}, fails([]int{403, 404}, []int{408, 500, 503})...),
+		Told: []Told{
+			{"a card that was declined", 201, `{"id":"O1","status":"COMPLETED","purchase_units":[{"payments":{"captures":[{"id":"C1","status":"DECLINED"}]}}]}`, policy.ClassOK, policy.OutcomeDeclined},
+			{"a capture that failed", 201, `{"id":"O1","status":"COMPLETED","purchase_units":[{"payments":{"captures":[{"id":"C1","status":"FAILED"}]}}]}`, policy.ClassOK, policy.OutcomeDeclined},
+			{"an authorization that was denied", 201, `{"id":"O1","status":"COMPLETED","purchase_units":[{"payments":{"authorizations":[{"id":"A1","status":"DENIED"}]}}]}`, policy.ClassOK, policy.OutcomeDeclined},
+			{"a capture that is not yet there", 201, `{"id":"O1","status":"COMPLETED","purchase_units":[{"payments":{"captures":[{"id":"C1","status":"PENDING"}]}}]}`, policy.ClassOK, policy.OutcomeSucceeded},
+		},
 		Refund: func(string) Request { return object("", `{}`) }, Refunded: "order",
 	}
 }
@@ -143,7 +149,7 @@ func vonage() Specimen {
 		return object("/v1/messages", `{"to":"447700900000","from":"447700900001","channel":"sms","message_type":"text","text":"contract `+n+`"}`)
 	}
 	return Specimen{
-		Contract: "vonage/v1", API: sandbox.Vonage, Secret: "key:secret-contract", NoCodes: true, Effect: send,
+		Contract: "vonage/v1", API: sandbox.Vonage, Rounds: vonageRounds(), Secret: "key:secret-contract", NoCodes: true, Effect: send,
 		Known: []Request{send("known")},
 		Cases: append([]Case{
 			declined("a wrong number", 422, "", replaced("447700900000", "nobody")),

@@ -33,6 +33,7 @@ func heard(call *Call) *policy.Heard {
 	return &policy.Heard{
 		Method: r.Method, Path: r.Path, RawQuery: r.RawQuery, Header: r.Header.Get, Type: r.Header.Get("Content-Type"), Body: r.Body,
 		Key: call.Key, Reference: call.Reference, Session: call.Session, Object: call.Object,
+		Account: call.Candidate.Account,
 	}
 }
 

@@ -74,19 +74,30 @@ func payAdyen(b *bank, c *call) (any, *apiError) {
 			return nil, e
 		}
 	}
-	amount, err := strconv.ParseInt(c.doc.get("amount.value"), 10, 64)
-	if err != nil || amount < 0 {
-		return nil, adyenTrouble(http.StatusUnprocessableEntity, "Invalid amount specified")
+	amount, bad := adyenAmount(c)
+	if bad != nil {
+		return nil, bad
+	}
+	if c.doc.get("paymentMethod.storedPaymentMethodId") != "" && c.doc.get("shopperReference") == "" {
+		return nil, adyenTrouble(http.StatusUnprocessableEntity, "Required field 'shopperReference' is not provided.")
 	}
 	p := &payment{id: strings.ToUpper(b.ids.make("psp")), reference: c.doc.get("reference"), amount: amount, currency: c.doc.get("amount.currency"), status: "Authorised"}
-	answer := map[string]any{"pspReference": p.id, "resultCode": p.status, "merchantReference": p.reference}
+	answer := map[string]any{"pspReference": p.id, "resultCode": p.status, "merchantReference": p.reference, "amount": map[string]any{"value": amount, "currency": p.currency}}
 	booked := "succeeded"
 	if c.doc.get("paymentMethod.holderName") == "DECLINED" { // https://docs.adyen.com/development-resources/testing/result-code-testing
 		p.status, booked = "Refused", StatusDeclined
-		answer["resultCode"], answer["refusalReason"], answer["refusalReasonCode"] = "Refused", "Refused", "2"
+		answer["resultCode"], answer["refusalReason"], answer["refusalReasonCode"] = "Refused", "Not enough balance", "12"
 	}
 	b.enter(c, p, booked)
 	return answer, nil
+}
+
+func adyenAmount(c *call) (int64, *apiError) {
+	amount, err := strconv.ParseInt(c.doc.get("amount.value"), 10, 64)
+	if err != nil || amount < 0 || len(c.doc.get("amount.currency")) != 3 {
+		return 0, adyenTrouble(http.StatusUnprocessableEntity, "Invalid amount specified")
+	}
+	return amount, nil
 }
 
 // modifyAdyen receives a capture, a refund or a cancel; what becomes of it a webhook would tell.
@@ -102,10 +113,21 @@ func modifyAdyen(b *bank, c *call) (any, *apiError) {
 		return nil, adyenTrouble(http.StatusUnprocessableEntity, "Original pspReference required for this operation")
 	}
 	m := &payment{id: strings.ToUpper(b.ids.make("mod")), reference: c.doc.get("reference"), of: of, status: "received"}
+	if c.operation != OpAdyenCancel { // a capture and a refund say how much
+		amount, bad := adyenAmount(c)
+		if bad != nil {
+			return nil, bad
+		}
+		m.amount, m.currency = amount, c.doc.get("amount.currency")
+	}
 	b.enter(c, m, "received")
 	name := "paymentPspReference"
 	if c.id == "" {
 		name = "paymentReference"
 	}
-	return map[string]any{"merchantAccount": c.doc.get("merchantAccount"), name: of, "pspReference": m.id, "reference": m.reference, "status": "received"}, nil
+	answer := map[string]any{"merchantAccount": c.doc.get("merchantAccount"), name: of, "pspReference": m.id, "reference": m.reference, "status": "received"}
+	if m.currency != "" {
+		answer["amount"] = map[string]any{"value": m.amount, "currency": m.currency}
+	}
+	return answer, nil
 }

@@ -53,17 +53,18 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 // call is one request, read and understood.
 type call struct {
 	*route
-	path   string
-	names  map[string]string // in the path
-	id     string            // the one called id
-	form   form
-	chat   chatRequest
-	mail   mailRequest
-	doc    document
-	room   allowance // what the provider says is left of its limits
-	key    string    // Idempotency-Key as received
-	secret string    // a fingerprint of the API key
-	life   *life
+	path    string
+	names   map[string]string // in the path
+	id      string            // the one called id
+	form    form
+	chat    chatRequest
+	mail    mailRequest
+	doc     document
+	room    allowance // what the provider says is left of its limits
+	key     string    // Idempotency-Key as received
+	secret  string    // a fingerprint of the API key
+	life    *life
+	prefers string // of the answer: PayPal's are short unless it is asked for more
 }
 
 // account is the one that the path names.

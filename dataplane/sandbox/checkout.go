@@ -3,6 +3,7 @@ package sandbox
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -67,20 +68,44 @@ func (p *payment) checkout() map[string]any {
 func payCheckout(b *bank, c *call) (any, *apiError) {
 	amount, err := strconv.ParseInt(c.doc.get("amount"), 10, 64)
 	switch {
-	case c.doc.get("source.type") == "":
-		return nil, checkoutTrouble(http.StatusUnprocessableEntity, "payment_source_required")
-	case c.doc.get("currency") == "":
+	case checkoutSource(&c.doc) != "":
+		return nil, checkoutTrouble(http.StatusUnprocessableEntity, checkoutSource(&c.doc))
+	case len(c.doc.get("currency")) != 3:
 		return nil, checkoutTrouble(http.StatusUnprocessableEntity, "currency_required")
 	case err != nil || amount < 0:
 		return nil, checkoutTrouble(http.StatusUnprocessableEntity, "amount_invalid")
 	}
 	p := &payment{id: b.ids.make("pay"), reference: c.doc.get("reference"), amount: amount, currency: c.doc.get("currency"), status: "Authorized"}
 	booked := "succeeded"
-	if amount%100 == 5 { // https://www.checkout.com/docs/developer-resources/testing: amounts that end in 05 are declined
+	why, declined := checkoutDeclines()[amount%100]
+	if declined {
 		p.status, booked = "Declined", StatusDeclined
 	}
 	b.enter(c, p, booked)
-	return p.checkout(), nil
+	answer := p.checkout()
+	if declined {
+		answer["response_code"], answer["response_summary"], _ = strings.Cut(why, " ")
+	}
+	return answer, nil
+}
+
+// checkoutDeclines are the amounts that are declined, by their last two digits: https://www.checkout.com/docs/developer-resources/testing.
+func checkoutDeclines() map[int64]string {
+	return map[int64]string{5: "20005 Declined - Do Not Honour", 51: "20051 Insufficient Funds"}
+}
+
+// checkoutSource tells what is wrong with what is charged, or "".
+func checkoutSource(d *document) string {
+	needs := map[string][]string{"card": {"number", "expiry_month", "expiry_year"}, "token": {"token"}, "id": {"id"}}[d.get("source.type")]
+	if needs == nil {
+		return "payment_source_required"
+	}
+	for _, name := range needs {
+		if d.get("source."+name) == "" {
+			return "source_" + name + "_required"
+		}
+	}
+	return ""
 }
 
 // actCheckout accepts what follows a payment; here it is done at once.
@@ -93,8 +118,16 @@ func actCheckout(becomes string) func(*bank, *call) (any, *apiError) {
 		case becomes == "Voided" && p.status != "Authorized", becomes == "Refunded" && p.status == "Declined":
 			return nil, checkoutTrouble(http.StatusForbidden, "action_not_allowed")
 		}
+		amount := p.amount
+		if text := c.doc.get("amount"); text != "" {
+			n, err := strconv.ParseInt(text, 10, 64)
+			if err != nil || n <= 0 || n > p.amount {
+				return nil, checkoutTrouble(http.StatusUnprocessableEntity, "amount_invalid")
+			}
+			amount = n
+		}
 		p.status = becomes
-		b.record(c, p.id, p.amount, p.currency, map[string]string{"order": p.reference}, "accepted")
+		b.record(c, p.id, amount, p.currency, map[string]string{"order": p.reference}, "accepted")
 		return map[string]any{"action_id": b.ids.make("act"), "reference": c.doc.get("reference"), "_links": map[string]any{"payment": map[string]any{"href": "/payments/" + p.id}},
 			"payment_id": p.id}, nil
 	}

@@ -41,6 +41,9 @@ func sendVonage(b *bank, c *call) (any, *apiError) {
 			return nil, vonageTrouble(http.StatusUnprocessableEntity, field+" is missing")
 		}
 	}
+	if c.doc.get("channel") == "sms" && (c.doc.get("message_type") != "text" || c.doc.get("text") == "") {
+		return nil, vonageTrouble(http.StatusUnprocessableEntity, "message_type of an sms is text, and text is not empty")
+	}
 	if to := c.doc.get("to"); strings.Trim(to, "0123456789") != "" || len(to) < 7 || len(to) > 15 {
 		return nil, vonageTrouble(http.StatusUnprocessableEntity, "to is no number in E.164")
 	}

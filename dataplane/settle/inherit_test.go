@@ -48,7 +48,7 @@ func slowly(f *fleet, fence time.Duration, runs ...string) (*Driver, *slowRuns) 
 // again.
 func TestSlowRunKeepsNobodyWaiting(t *testing.T) {
 	f := newFleet(t, nil, newBank(t, always("ok")))
-	quick := []string{"a/1", "b/1", "c/1"}
+	quick := []string{"x/1", "y/1", "z/1"} // after the slow ones
 	for i, run := range quick {
 		name, life, _ := strings.Cut(run, "/")
 		f.claim(f.agent(name, life), fmt.Sprintf("k%d", i), policy.Leave{})

@@ -1,6 +1,8 @@
 package settle
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,13 +90,14 @@ func (p peers) found(run string) {
 	}
 }
 
-// due returns the fenced runs whose rows are to be looked for now.
+// due returns the fenced runs whose rows are to be looked for now: those first that nobody looked through yet, and then the longest due.
 func (p peers) due(now time.Duration) (ids []string) {
 	for id, q := range p {
 		if q.fenced && !q.done && now >= q.left {
 			ids = append(ids, id)
 		}
 	}
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Or(cmp.Compare(p[a].left, p[b].left), cmp.Compare(a, b)) })
 	return ids
 }
 

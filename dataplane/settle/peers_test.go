@@ -80,3 +80,17 @@ func TestWhoCares(t *testing.T) {
 		t.Errorf("due: %v", got)
 	}
 }
+
+// Of many runs that are due, one that nobody looked through yet comes first: after a storm of deaths the last dead need not wait for looks
+// at the first.
+func TestNewlyFencedComesFirst(t *testing.T) {
+	p := peers{}
+	for at, id := range map[time.Duration]string{3: "a/1", 1: "b/1", 2: "c/1"} {
+		p[id] = &peer{fenced: true}
+		p.scanned(id, 0, at*time.Second)
+	}
+	p["z/1"], p["y/1"] = &peer{fenced: true}, &peer{}
+	if got := p.due(time.Minute); !slices.Equal(got, []string{"z/1", "b/1", "c/1", "a/1"}) {
+		t.Errorf("%v", got)
+	}
+}

@@ -117,12 +117,3 @@ func count(told *query.SessionsInUse, u *used, open policy.Set) {
 		at.Could++
 	}
 }
-
-// Coverage is which share of the sessions in use could go on at another provider now. ok is false where no session is in use.
-func (c *Carrier) Coverage(svc *policy.Service, now time.Time) (share float64, ok bool) {
-	told := c.InUse(svc, now)
-	if told.InUse == 0 {
-		return 0, false
-	}
-	return float64(told.Could) / float64(told.InUse), true
-}

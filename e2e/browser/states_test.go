@@ -17,6 +17,7 @@ import (
 
 	"segue/cmd/segue/dev"
 	"segue/controlplane"
+	"segue/controlplane/query"
 )
 
 // shown is a page in one of its states.
@@ -70,14 +71,14 @@ func (c *complaints) take() []string {
 var threeShares = url.Values{"region": {"eu-west"}, "w.main": {"20"}, "w.backup": {"70"}, "w.legacy": {"10"}}
 
 // everyPage is what the navigation leads to and what can be opened from there, on an installation with a policy.
-func everyPage(transaction string) []shown {
+func everyPage(known query.Transaction) []shown {
 	return []shown{
 		{name: "Overview", path: "/"}, {name: "Regions", path: "/regions"}, {name: "a region", path: "/regions/eu-west"},
 		{name: "Providers", path: "/providers"}, {name: "a provider", path: "/providers/main"}, {name: "a drain reviewed", path: "/providers/legacy?drain=1&for=30m&region=eu-west"},
 		{name: "Routing", path: "/routing/payments"}, {name: "weights reviewed", path: "/routing/payments?" + threeShares.Encode()},
 		{name: "Changes", path: "/changes"}, {name: "a revision", path: "/changes/1"}, {name: "a rollback reviewed", path: "/changes/1?rollback=1"},
-		{name: "Transactions", path: "/transactions"}, {name: "a transaction", path: "/transactions/" + transaction},
-		{name: "Hints and repair", path: "/hints"},
+		{name: "Transactions", path: "/transactions"}, {name: "a transaction", path: "/transactions/" + known.ID},
+		{name: "Sessions", path: "/sessions"}, {name: "a session", path: "/sessions/" + known.Session}, {name: "Hints and repair", path: "/hints"},
 		{name: "Cluster", path: "/cluster"}, {name: "a removal reviewed", path: "/cluster?remove=c3"},
 		{name: "API", path: "/api"}, {name: "the palette as a page", path: "/go?q=main"},
 	}
@@ -88,7 +89,7 @@ func TestPagesBusy(t *testing.T) {
 	h := open(t)
 	h.well(t)
 	h.mustCharge(t, "us-east", fmt.Sprintf("pages-%d", time.Now().UnixNano()))
-	known := h.transactions(t, "state=succeeded&limit=1")[0].ID
+	known := h.transactions(t, "state=succeeded&limit=1")[0]
 	unknown := h.unknown(t, "pages")
 	h.weights(t, "eu-west", demo["eu-west"]) // somebody is faster than whoever starts from revision 1
 	t.Cleanup(func() { h.restore(t); h.well(t) })
@@ -112,7 +113,7 @@ func TestPagesBusy(t *testing.T) {
 	bad := url.Values{"region": {"eu-west"}, "w.main": {"20"}, "w.backup": {"-70"}, "w.legacy": {"ten"}}
 	b.looks(t, append(everyPage(known),
 		shown{name: "a drained provider", path: "/providers/legacy"}, shown{name: "an unknown outcome", path: "/transactions/" + unknown},
-		shown{name: "no transactions", path: "/transactions?q=nothing-like-it"},
+		shown{name: "no transactions", path: "/transactions?q=nothing-like-it"}, shown{name: "no such session", path: "/sessions?id=nothing-like-it"},
 		shown{name: "a conflict", path: "/routing/payments?" + conflict.Encode()}, shown{name: "a bad sum", path: "/routing/payments?" + bad.Encode()},
 	), nothing)
 }
@@ -122,7 +123,7 @@ func TestPagesError(t *testing.T) {
 	h := open(t)
 	h.well(t)
 	t.Cleanup(func() { h.stopAll(t); h.well(t) })
-	known := h.transactions(t, "state=succeeded&limit=1")[0].ID
+	known := h.transactions(t, "state=succeeded&limit=1")[0]
 	b := h.tab(t)
 	b.breaks("Stop the control plane", "", "for 5 min")
 	b.reads("#alarm", "No control node leads", within)
@@ -190,7 +191,7 @@ func TestPagesEmpty(t *testing.T) {
 	b.tolerate("404")
 	pages := []shown{
 		{name: "Overview", path: "/"}, {name: "Regions", path: "/regions"}, {name: "Providers", path: "/providers"}, {name: "Routing", path: "/routing"},
-		{name: "Changes", path: "/changes"}, {name: "Transactions", path: "/transactions"}, {name: "Hints and repair", path: "/hints"}, {name: "Cluster", path: "/cluster"}, {name: "API", path: "/api"},
+		{name: "Changes", path: "/changes"}, {name: "Transactions", path: "/transactions"}, {name: "Sessions", path: "/sessions"}, {name: "Hints and repair", path: "/hints"}, {name: "Cluster", path: "/cluster"}, {name: "API", path: "/api"},
 		{name: "the palette as a page", path: "/go"}, {name: "no such region", path: "/regions/eu-west"}, {name: "no such provider", path: "/providers/main"},
 		{name: "no such revision", path: "/changes/1"},
 	}

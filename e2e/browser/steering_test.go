@@ -179,7 +179,7 @@ func TestSteeringWithoutScript(t *testing.T) {
 	t.Cleanup(func() { h.restore(t) })
 	b := h.tab(t)
 	b.scriptless()
-	for _, p := range everyPage(h.transactions(t, "state=succeeded&limit=1")[0].ID) {
+	for _, p := range everyPage(h.transactions(t, "state=succeeded&limit=1")[0]) {
 		b.open(p.path)
 		if text := b.text(); len(text) < 40 {
 			t.Errorf("%s is empty without a script: %q", p.name, text)

@@ -23,6 +23,7 @@ type world struct {
 	credential string
 	mock       string // URL of stripe-mock
 	recorder   *recorder
+	door       *door
 	processes  []*process
 }
 
@@ -32,7 +33,7 @@ var here *world // set by TestMain, read by tests
 var services = append([]string{"payments", "mock"}, crossed()...)
 
 // roles are what the tables need a service for.
-var roles = []string{"recorder", "keyless", "gone", "narrow", "hosted"}
+var roles = []string{"recorder", "keyless", "gone", "narrow", "hosted", "held"}
 
 var contracts = map[string]string{"stripe": "stripe/v1", "openai": "openai/v1", "twilio": "twilio/2010"}
 
@@ -53,7 +54,7 @@ func (w *world) ownPolicy() string {
 		if speaks == "" {
 			speaks = "stripe"
 		}
-		contract, listen, endpoint, limits := contracts[speaks], fmt.Sprint(servicePort+i), w.recorder.server.URL, ""
+		contract, listen, endpoint, limits, more, order := contracts[speaks], fmt.Sprint(servicePort+i), w.recorder.server.URL, "", "", name
 		switch role {
 		case "payments":
 			endpoint = w.provider("main")
@@ -69,8 +70,12 @@ func (w *world) ownPolicy() string {
 			limits = ", limits: {in_flight: 1}"
 		case "hosted":
 			listen = fmt.Sprintf("{port: %d, host: %s.example}", servicePort+i, name)
+		case "held":
+			order, more = "behind-"+name+", "+name, ", session: {challenge: {class: pinned}}"
+			fmt.Fprintf(&p, "  behind-%s: {contract: %s, credential: caller, endpoint: %q}\n", name, contract, w.door.url())
 		}
-		fmt.Fprintf(&s, "  %s: {speaks: %s, listen: %s, strategy: priority, priority: [%s], breaker: {failures: 1000}}\n", name, contracts[speaks], listen, name)
+		fmt.Fprintf(&s, "  %s: {speaks: %s, listen: %s, strategy: priority, priority: [%s], breaker: {failures: 1000}%s}\n",
+			name, contracts[speaks], listen, order, more)
 		fmt.Fprintf(&p, "  %s: {contract: %s, credential: caller, endpoint: %q%s}\n", name, contract, endpoint, limits)
 	}
 	return "segue: v1\nservices:\n" + s.String() + "providers:\n" + p.String() + "contracts:\n  keyless/v1: {like: stripe/v1, keys: {enforced: false}}\n"
@@ -94,6 +99,9 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer os.RemoveAll(dir)
 	here = &world{dir: dir, recorder: newRecorder()}
+	if here.door, err = newDoor(here.recorder); err != nil {
+		return 1, err
+	}
 	defer func() { err = errors.Join(err, here.stop()) }()
 	if err := here.start(); err != nil {
 		return 1, err
@@ -221,6 +229,7 @@ func (w *world) stop() error {
 		err = errors.Join(err, p.stop())
 	}
 	w.recorder.server.Close()
+	w.door.shut()
 	return errors.Join(err, stopRunners())
 }
 

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -82,5 +83,25 @@ func (r *record) write(file string) error {
 		time.Now().UTC().Format("2006-01-02 15:04"), strings.TrimSpace(string(commit)), r.store, r.seed, r.length.Minutes(), v.Operations,
 		r.kills(), listed(r.points), r.done[string(freeze)]+r.done[string(freezeAt)], r.done["freeze of a minute"], listed(others),
 		len(v.Twice), len(v.Lost), len(v.Guessed), len(v.Open), v.Held, r.rested.Seconds())
-	return os.WriteFile(file, append(text, line...), 0o644)
+	return os.WriteFile(file, []byte(below(string(text), line)), 0o644)
+}
+
+// below puts a line under the last one of the table; what is written under the table stays there.
+func below(text, line string) string {
+	at := strings.LastIndex(text, "\n| ")
+	if at < 0 {
+		return text + line
+	}
+	end := at + 1 + strings.IndexByte(text[at+1:]+"\n", '\n') + 1
+	return text[:min(end, len(text))] + line + text[min(end, len(text)):]
+}
+
+func TestBelow(t *testing.T) {
+	for _, c := range [][2]string{
+		{"# S\n\n|---|\n", "# S\n\n|---|\nL\n"}, {"|---|\n| 1 |\n", "|---|\n| 1 |\nL\n"}, {"|---|\n| 1 |\n| 2 |\n\nA | b.\n", "|---|\n| 1 |\n| 2 |\nL\n\nA | b.\n"},
+	} {
+		if got := below(c[0], "L\n"); got != c[1] {
+			t.Errorf("%q: %q", c[0], got)
+		}
+	}
 }

@@ -15,7 +15,7 @@ func navGroups() []NavGroup {
 		{"steer", "Steer", []NavPage{
 			{"overview", "Overview", "/"}, {"regions", "Regions", "/regions"}, {"providers", "Providers", "/providers"}, {"routing", "Routing", "/routing"}, {"changes", "Changes", "/changes"},
 		}},
-		{"trace", "Trace", []NavPage{{"transactions", "Transactions", "/transactions"}, {"hints", "Hints and repair", "/hints"}}},
+		{"trace", "Trace", []NavPage{{"transactions", "Transactions", "/transactions"}, {"sessions", "Sessions", "/sessions"}, {"hints", "Hints and repair", "/hints"}}},
 		{"run", "Run", []NavPage{{"cluster", "Cluster", "/cluster"}, {"api", "API", "/api"}}},
 	}
 }

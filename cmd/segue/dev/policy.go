@@ -42,6 +42,11 @@ services:
       ap-south: {main: 60, backup: 0, legacy: 40}
     attempts: {max: 3, per_try: 4s, deadline: 10s}
     breaker: {failures: 3, successes: 5, reset: 10s}
+    session: # what an application may keep in a session, and what becomes of it when the session goes to another provider
+      note: {class: rebuilt}
+      cart: {class: rebuilt, kind: set}
+      stock: {class: rebuilt, kind: counter, floor: 0}
+      challenge: {class: pinned, lose: report}
   sms:
     speaks: twilio/2010
     listen: 7102
