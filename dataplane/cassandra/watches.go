@@ -177,7 +177,10 @@ func (s runs) mend(ctx context.Context, k []byte) (bool, error) {
 		return false, nil
 	}
 	if err == nil {
-		_, err = s.beside(ctx, k, t)
+		_, err = s.openEntry(ctx, k, t)
+	}
+	if err == nil { // people must find it, too: who claimed it may have died before that was written
+		err = s.index(ctx, k, t)
 	}
 	if err != nil {
 		return false, fmt.Errorf("cassandra: the entry of a row: %w", err)

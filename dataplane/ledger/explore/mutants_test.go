@@ -105,7 +105,7 @@ var mutants = []mutant{
 	{"15", "a first byte leaves by a clock that is off", driver + "attempt.go", "	if err := w.Clock(); err != nil {", "	if err := w.Clock(); false {", driver, "TestClockOff$"},
 	{"15", "a clock that is off claims", "dataplane/proxy/offline.go", "Driver.Clock(); err != nil {", "Driver.Clock(); false {", "dataplane/", "TestClockOff"},
 	{"15", "a clock that was set between two looks is believed", driver + "clock.go", "(s.ahead + d.cfg.Boot())", "time.Duration(d.cfg.Now().UnixNano())", driver, "TestClockOff"},
-	{"8", "an open row without an entry is not found again", embedded + "watches.go", "			if !there {", "			if false {", embedded, "TestMend"},
+	{"8", "an open row without an entry is not found again", embedded + "watches.go", "			if !there {", "			if there && false {", embedded, "TestMend"},
 	{"8", "nobody looks through all rows", driver + "keeper.go", "!now.Before(k.mend) {", "false {", driver, "TestNightly"},
 	{"9", "what is watched is forgotten with its agent", driver + "late.go", "	if d.cfg.Watches == nil {\n		return nil\n	}\n	ctx, cancel", "	if true {\n		return nil\n	}\n	ctx, cancel", driver, "TestWatchSurvives"},
 	{"I5", "a new attempt without a caller", rules + "next.go", "	case !c.Live:\n		return \"no caller", "	case false:\n		return \"no caller", explored, inN},
