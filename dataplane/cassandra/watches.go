@@ -27,7 +27,7 @@ func (s *Store) Time(ctx context.Context) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	var clock int64
-	if err := s.query(ctx, gocql.One, s.names.clock).Scan(&clock); err != nil {
+	if err := s.query(ctx, gocql.One, s.names.run.clock).Scan(&clock); err != nil {
 		return time.Time{}, fmt.Errorf("cassandra: clock: %w", err)
 	}
 	return time.UnixMilli(clock), nil
@@ -42,13 +42,13 @@ type watches struct{ *Store }
 // Watch writes that an attempt is watched. The place is made from what is watched, so that the same is written twice to one place.
 func (s watches) Watch(ctx context.Context, w ledger.Watched) error {
 	h, life := w.Key.Hash(), max(1, int(time.Until(w.Until)/time.Second))
-	return payloads(s).write(ctx, s.names.due.add, int(h[0])%dueShards, int(w.Until.Unix()/3600), w.Until, h[:], w.Attempt, min(life, seconds(s.opts.Keep+grace)))
+	return payloads(s).write(ctx, s.names.payloads.due.add, int(h[0])%dueShards, int(w.Until.Unix()/3600), w.Until, h[:], w.Attempt, min(life, seconds(s.opts.Keep+grace)))
 }
 
 // Unwatch removes it.
 func (s watches) Unwatch(ctx context.Context, w ledger.Watched) error {
 	h := w.Key.Hash()
-	return payloads(s).write(ctx, s.names.due.remove, int(h[0])%dueShards, int(w.Until.Unix()/3600), w.Until, h[:], w.Attempt)
+	return payloads(s).write(ctx, s.names.payloads.due.remove, int(h[0])%dueShards, int(w.Until.Unix()/3600), w.Until, h[:], w.Attempt)
 }
 
 // Watched yields what is watched.
@@ -63,7 +63,7 @@ func (s watches) Watched(ctx context.Context, yield func(*ledger.Transaction, le
 	var all []one
 	err := s.often(ctx, func(ctx context.Context) error {
 		all = nil
-		iter := s.read(ctx, gocql.Quorum, s.names.due.all).Iter()
+		iter := s.read(ctx, gocql.Quorum, s.names.payloads.due.all).Iter()
 		var found one
 		for iter.Scan(&found.w.Until, &found.k, &found.w.Attempt) {
 			all, found = append(all, found), one{}
@@ -140,7 +140,7 @@ func (s runs) pendingIn(ctx context.Context, from, to int64) (rows map[string]*l
 	defer s.leave()
 	err = s.often(ctx, func(ctx context.Context) error {
 		rows = map[string]*ledger.Transaction{}
-		iter := s.query(ctx, gocql.Quorum, s.names.stretch, from, to).PageSize(mendPage).Iter()
+		iter := s.query(ctx, gocql.Quorum, s.names.run.stretch, from, to).PageSize(mendPage).Iter()
 		var encoded []byte
 		for iter.Scan(&encoded) {
 			t, err := ledger.Decode(encoded)
