@@ -250,7 +250,7 @@ func (d *Driver) takeBack(ctx context.Context, of *ledger.Transaction, i int, ob
 	}
 	if c != nil {
 		a.Contract = c.Digest
-		a.ProviderKey = ledger.ProviderKey(d.cfg.Vault.Secret(), t.ID, late.Provider, late.Account, 0)
+		a.ProviderKey = ledger.ProviderKey(d.cfg.Vault.Secret(), c.Contract.Keys, t.ID, late.Provider, late.Account, 0)
 	}
 	if err := t.Begin(a, d.RunID()); err != nil {
 		return fmt.Errorf("settle: %w", err)
