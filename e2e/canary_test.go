@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,6 +27,7 @@ func newSecrets(seed uint64) secrets {
 	for _, name := range []string{
 		"cvv", "caller's key", "caller's cookie", "caller's header", "query", "answer", "answer's cookie", "answer's header", "provider's key", "redirect",
 		"broken answer", "session field", "body of a read", "prompt", "upload", "trailer", "refused header", "chat key", "policy",
+		"set item", "pinned field", "vault's name", "hook's secret", "hook's body", "hook's signature",
 	} {
 		s[name] = fmt.Sprintf("%c%dn&/+%016x", 'a'+rune(len(s)), len(s), rng.Uint64())
 	}
@@ -39,6 +39,27 @@ type leaky struct {
 	s      secrets
 	mu     sync.Mutex
 	orders map[string]int
+	ours   string // our reference in the first charge that it breaks
+	vault  int    // imports
+}
+
+// learnt is one of our references, whose end only a webhook tells, and how often the vault was written to.
+func (l *leaky) learnt() (reference string, imports int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ours, l.vault
+}
+
+func (l *leaky) learn(r *http.Request, body []byte) {
+	form, err := url.ParseQuery(string(body))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ours := form.Get("metadata[ours]"); err == nil && r.Header.Get("X-How") == "reset" && l.ours == "" {
+		l.ours = ours
+	}
+	if r.URL.Path == "/v1/vault/cards" {
+		l.vault++
+	}
 }
 
 func (l *leaky) times(path string) int {
@@ -54,6 +75,7 @@ func (l *leaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Set-Cookie", "sid="+url.QueryEscape(l.s["answer's cookie"]))
 	w.Header().Set("X-Secret", l.s["answer's header"])
 	w.Header().Set("Content-Type", "application/json")
+	l.learn(r, body)
 	switch how := r.Header.Get("X-How"); how {
 	case "":
 		_, _ = fmt.Fprintf(w, `{"id":"ch_leaky%d","object":"charge","echo":%q}`, l.times("id"), said)
@@ -98,17 +120,20 @@ func (l *leaky) broken(w http.ResponseWriter, how string) {
 	}[how])
 }
 
-// leakyWorld is a world of one agent at the highest log level, whose first provider of payments and of chat is the leaky one.
-func leakyWorld(t *testing.T, s secrets) *world {
-	l := httptest.NewServer(&leaky{s: s, orders: map[string]int{}})
+// leakyWorld is a world at the highest log level, whose first provider of payments and of chat is the leaky one. Each region's agent gets its
+// own arguments too.
+func leakyWorld(t *testing.T, s secrets, args func(w *world, region string) []string, regions ...string) (*world, *leaky) {
+	leaks := &leaky{s: s, orders: map[string]int{}}
+	l := httptest.NewServer(leaks)
 	l.Config.ErrorLog = nil
 	t.Cleanup(func() { l.CloseClientConnections(); l.Close() })
 	p := talking()
-	p.nodes = 1
+	p.nodes, p.regions = 1, regions
 	p.tries = "{max: 2, per_try: 1s, deadline: 2s}"
 	var w *world
 	p.edit = func(policy string) string {
 		policy = strings.Replace(policy, "    strategy: weighted\n", "    operations: {charge: {match: POST /v1/charges, key: required, keep: request, execute_by: 60s}}\n    strategy: weighted\n", 1) // bodies too
+		policy = w.vaulting(policy)
 		policy = strings.ReplaceAll(policy, w.provider(mainProvider).URL(), l.URL)
 		policy = strings.ReplaceAll(policy, w.provider(chatters[0]).URL(), l.URL)
 		return strings.ReplaceAll(policy, "file:"+w.secret, "file:"+filepath.Join(w.dir, "secret", "provider"))
@@ -118,43 +143,70 @@ func leakyWorld(t *testing.T, s secrets) *world {
 		t.Fatal(err)
 	}
 	w.file(filepath.Join("secret", "provider"), s["provider's key"]+"\n")
-	for _, process := range append(slices.Clone(w.nodes), w.agents["local"]) {
-		process.args = append(process.args, "--log", "debug")
+	w.file(filepath.Join("secret", "hooks"), s["hook's secret"]+"\n")
+	loud := func(process *process, more ...string) {
+		process.args = append(append(process.args, "--log", "debug"), more...)
 		process.env = append(process.env, "GOTRACEBACK=all")
 		process.start()
 	}
+	loud(w.nodes[0])
 	w.nodes[0].ready(w.ports.api[0], 20*time.Second)
 	w.apply(w.policy())
-	w.agentReady("local", 20*time.Second)
-	return w
+	for _, region := range regions {
+		loud(w.agents[region], args(w, region)...)
+		w.agentReady(region, time.Minute)
+	}
+	return w, leaks
 }
 
 // TestCanaries sends card numbers, keys and other secrets through every path, and finds none of them in any file or output of Segue's, raw,
 // encoded or packed. What applications are answered is theirs; problems are Segue's.
 func TestCanaries(t *testing.T) {
 	s := newSecrets(seed(t))
-	w := leakyWorld(t, s)
+	w, leaks := leakyWorld(t, s, func(*world, string) []string { return nil }, "local")
 	seen := newFinder(s)
+	imports := w.leakAll(t, s, leaks, seen)
+	w.crash(t)
+	files := seen.tree(t, w.dir)
+	rows := seen.store(t, filepath.Join(w.agentDir("local"), "store"))
+	seen.verdict(t, files, rows, imports)
+}
+
+// leakAll sends every secret on every way, and looks through all that can be asked of Segue afterwards.
+func (w *world) leakAll(t *testing.T, s secrets, leaks *leaky, seen *finder) (imports int) {
+	t.Helper()
 	w.leakCalls(t, s, seen)
+	reference, imports := leaks.learnt()
+	w.leakHooks(s, reference, seen)
 	w.leakOutputs(seen)
-	// the dump of a crash: every goroutine's stack
-	w.agents["local"].signal(syscall.SIGQUIT)
-	w.agents["local"].await(10 * time.Second)
-	if !strings.Contains(w.agents["local"].said(), "goroutine ") {
-		t.Error("SIGQUIT left no dump")
+	return imports
+}
+
+// crash ends the agents with the dump of a crash, every goroutine's stack, and takes away the operator's own file of secrets.
+func (w *world) crash(t *testing.T) {
+	t.Helper()
+	for name, agent := range w.agents {
+		agent.signal(syscall.SIGQUIT)
+		agent.await(10 * time.Second)
+		if !strings.Contains(agent.said(), "goroutine ") {
+			t.Errorf("SIGQUIT left no dump of %s", name)
+		}
 	}
 	w.nodes[0].signal(syscall.SIGTERM)
 	w.nodes[0].await(20 * time.Second)
-	if err := os.RemoveAll(filepath.Join(w.dir, "secret")); err != nil { // the operator's own file
+	if err := os.RemoveAll(filepath.Join(w.dir, "secret")); err != nil {
 		t.Fatal(err)
 	}
-	files := seen.tree(t, w.dir)
-	rows := seen.store(t, filepath.Join(w.agentDir("local"), "store"))
-	t.Logf("%d outputs, %d files, %d rows looked through for %d secrets", seen.texts, files, rows, len(s))
-	if seen.texts < 60 || files < 10 || rows < 20 {
+}
+
+// verdict tells what was found, and fails where too little was looked through.
+func (f *finder) verdict(t *testing.T, files, rows, imports int) {
+	t.Helper()
+	t.Logf("%d outputs, %d files, %d rows looked through for %d secrets; %d imports", f.texts, files, rows, len(f.secrets), imports)
+	if imports == 0 || f.texts < 60 || files < 10 || rows < 20 {
 		t.Error("too little was looked through to show anything")
 	}
-	for where, what := range seen.found {
+	for where, what := range f.found {
 		t.Errorf("%s: %s", where, what)
 	}
 }
@@ -201,6 +253,7 @@ func (w *world) leakCalls(t *testing.T, s secrets, seen *finder) {
 	}
 	upload := url.Values{"file": {strings.Repeat(s["upload"], 10_000)}}
 	problem("an upload", c.do(ask{method: http.MethodPost, path: "/v1/charges", key: "upload", form: upload, header: header("reset")}))
+	w.leakSessions(s, header, problem)
 	w.leakChat(s, problem)
 	w.leakRaw(s, seen)
 }
@@ -251,7 +304,7 @@ func (w *world) leakOutputs(seen *finder) {
 		{"provider", "show", mainProvider, "-o", "json"}, {"region", "list", "-o", "json"}, {"contract", "list", "-o", "json"}, {"policy", "get"}, {"policy", "log", "-o", "json"},
 		{"events", "-o", "json"}, {"drill", "list", "-o", "json"}, {"cluster", "status", "-o", "json"}, {"cluster", "backup", filepath.Join(w.dir, "segue.backup")},
 		{"policy", "validate", w.file(filepath.Join("secret", "bad.yaml"), bad)}, {"policy", "apply", filepath.Join(w.dir, "secret", "bad.yaml"), "--reason", "x"},
-		{"session", "show", "ses-"}, {"session", "show", "talk", "-o", "json"}, {"hint", "list", "-o", "json"},
+		{"session", "show", "ses-"}, {"session", "show", "talk", "-o", "json"}, {"session", "show", "ses-stays"}, {"session", "show", "ses-moves", "-o", "json"}, {"session", "verify", "ses-moves"}, {"hint", "list", "-o", "json"},
 	} {
 		r := w.segue(args...)
 		seen.text("segue "+strings.Join(args, " "), r.out+r.err)
@@ -260,7 +313,7 @@ func (w *world) leakOutputs(seen *finder) {
 	paths := []string{
 		"/", "/routing", "/routing/payments", "/routing.yaml", "/regions", "/regions/local", "/providers", "/providers/" + mainProvider, "/changes", "/changes/1", "/cluster", "/api", "/transactions",
 		"/transactions?state=held", "/sessions", "/hints", "/metrics", "/openapi.json", "/debug/pprof/", "/api/v1/policy", "/api/v1/providers", "/api/v1/regions", "/api/v1/transactions?limit=500", "/api/v1/health",
-		"/api/v1/cluster/agents", "/api/v1/policy/revisions", "/api/v1/feed/local", "/api/v1/events", "/api/v1/sessions/talk", "/api/v1/hints", "/api/v1/audit",
+		"/api/v1/cluster/agents", "/api/v1/policy/revisions", "/api/v1/feed/local", "/api/v1/events", "/api/v1/sessions/talk", "/api/v1/sessions/ses-stays", "/api/v1/sessions/ses-moves", "/sessions/ses-moves", "/api/v1/hints", "/api/v1/audit",
 	}
 	for _, row := range w.transactions("") {
 		paths = append(paths, "/transactions/"+row.ID, "/api/v1/transactions/"+row.ID, "/api/v1/transactions/"+row.ID+"/why")

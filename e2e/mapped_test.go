@@ -2,12 +2,10 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"segue/dataplane/sandbox"
 )
@@ -16,33 +14,12 @@ import (
 // Anthropic's. A completion is an effect here: it is executed once, and a repeat is told the same bytes.
 func TestChatGoesOnAtAnotherAPI(t *testing.T) {
 	const other = "anthropic"
-	box, err := sandbox.New(sandbox.Config{Providers: []sandbox.ProviderConfig{{Name: other, API: sandbox.Claude, Credential: credential, Latency: sandbox.Latency{Median: -1}}}})
-	if err == nil {
-		err = box.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		_ = box.Stop(ctx)
-	})
+	box := others(t, sandbox.ProviderConfig{Name: other, API: sandbox.Claude})
 	p := talking()
 	p.edit = func(policy string) string {
-		file := policy[strings.Index(policy, "file:"):]
-		file, _, _ = strings.Cut(file, `"`)
-		for _, r := range [][2]string{
-			{"complete: {match: POST /v1/chat/completions, semantics: read}", "complete: {match: POST /v1/chat/completions, key: required}"},
-			{"priority: [" + strings.Join(chatters, ", ") + "]", "priority: [openai-a, anthropic]"},
-			{"providers:\n", fmt.Sprintf("providers:\n  anthropic: {contract: anthropic/v1, endpoint: \"%s\", credential: \"%s\"}\n", box.Provider(other).URL(), file)},
-		} {
-			if !strings.Contains(policy, r[0]) {
-				t.Fatalf("the policy of the world has no %q", r[0])
-			}
-			policy = strings.Replace(policy, r[0], r[1], 1)
-		}
-		return policy
+		return replaceAll(t, policy, "complete: {match: POST /v1/chat/completions, semantics: read}", "complete: {match: POST /v1/chat/completions, key: required}",
+			"priority: ["+strings.Join(chatters, ", ")+"]", "priority: [openai-a, anthropic]",
+			"providers:\n", fmt.Sprintf("providers:\n  anthropic: {contract: anthropic/v1, endpoint: \"%s\", credential: \"%s\"}\n", box.Provider(other).URL(), secretFile(policy)))
 	}
 	w := newWorld(t, p)
 	c := w.chatter()

@@ -105,8 +105,9 @@ func TestOldRows(t *testing.T) {
 	}
 }
 
-// oldRow reads the stored row of a version.
-func oldRow(t *testing.T, version byte, want *Transaction) {
+// storedRow is a row as a version wrote it.
+func storedRow(t testing.TB, version byte) []byte {
+	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("testdata/row-v%d.hex", version))
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +116,12 @@ func oldRow(t *testing.T, version byte, want *Transaction) {
 	if err != nil || old[0] != version {
 		t.Fatalf("the stored row: %v", err)
 	}
+	return old
+}
+
+// oldRow reads the stored row of a version.
+func oldRow(t *testing.T, version byte, want *Transaction) {
+	old := storedRow(t, version)
 	got, err := Decode(old)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("%v\n%+v\n%+v", err, got, want)
@@ -207,6 +214,14 @@ func encodeErr(t *Transaction) error {
 func FuzzDecode(f *testing.F) {
 	f.Add(encoded(f, full()))
 	f.Add(encoded(f, &Transaction{State: Intent}))
+	for version := byte(1); version < rowVersion; version++ {
+		f.Add(storedRow(f, version))
+	}
+	object, err := EncodeObject(Object{"default", "payments", "ch_1", "stripe", "acct", "tx_1", "theirs"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(object)
 	f.Add([]byte{rowVersion, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = DecodeObject(b)

@@ -88,7 +88,7 @@ func (x *Exchange) tell(p *Problem) {
 	if p.Transaction == "" && x.work.tx != nil && x.work.tx.Version > 0 {
 		p.Transaction = x.work.tx.ID
 	}
-	p.Open = p.Open || x.work.redrive // nothing was sent now, but before
+	p.Open = p.Open || x.work.earlier()
 	if p.Type == OutcomeUnknown || p.Open {
 		x.told.outcome = ledger.Unknown
 	}

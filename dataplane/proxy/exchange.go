@@ -63,6 +63,10 @@ type work struct {
 	entry       *entry // its place in the log of decisions
 }
 
+// earlier tells whether nothing was sent now, but may have been before: then nothing is denied. A drive that went on with the row says what
+// it found.
+func (w *work) earlier() bool { return w.redrive || w.resume && w.end.Tx == nil }
+
 // clock is when things happened.
 type clock struct {
 	deadline  time.Time

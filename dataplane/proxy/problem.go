@@ -108,6 +108,7 @@ type Problem struct {
 	RetryAfter  time.Duration // 0: not told
 	Accepted    bool          // outcome-unknown: the caller asked not to wait, and the unknown outcome is on record: 202
 	Open        bool          // an earlier call under the key may have been executed: then no type says "no"
+	Declined    bool          // answer-not-kept: the outcome is that it was declined, and so not executed
 	Extra       Extra
 }
 
@@ -185,6 +186,9 @@ func (p *Problem) Answer(dialect policy.Dialect) *message.Answer {
 	k := p.Type.says()
 	if p.Open {
 		k.executed, k.retry = "unknown", "same-key"
+	}
+	if p.Declined {
+		k.title, k.executed, k.retry = "Declined; the answer was not kept", "no", "new-key"
 	}
 	if p.Accepted {
 		k.status = http.StatusAccepted

@@ -11,6 +11,7 @@ import (
 	"segue/controlplane/policy"
 	"segue/dataplane/ledger"
 	"segue/dataplane/route"
+	"segue/dataplane/settle"
 )
 
 func types() []Type {
@@ -22,6 +23,26 @@ func types() []Type {
 
 func row(attempts ...ledger.Attempt) *ledger.Transaction {
 	return &ledger.Transaction{ID: "tx_1", Created: time.Unix(1700000000, 0), Attempts: attempts}
+}
+
+// refusedThere is a row whose outcome a lookup proved: the provider declined.
+func refusedThere() *ledger.Transaction {
+	t := row(ledger.Attempt{Provider: "main", Outcome: ledger.Declined, Sends: 1})
+	t.State = ledger.DoneDeclined
+	return t
+}
+
+// A retry that takes an open row over and cannot go on denies nothing: the call before it may have been executed.
+func TestEarlierCallIsNotDenied(t *testing.T) {
+	for _, c := range []struct {
+		w    work
+		open bool
+	}{{work{}, false}, {work{old: true}, false}, {work{old: true, redrive: true}, true}, {work{old: true, resume: true}, true},
+		{work{old: true, resume: true, end: settle.End{Kind: ledger.Refuse, Tx: row()}}, false}} {
+		if c.w.earlier() != c.open {
+			t.Errorf("%+v: %v", c.w, !c.open)
+		}
+	}
 }
 
 func accepted(p *Problem) *Problem {
@@ -70,6 +91,7 @@ func TestProblemsSayWhatTheTableSays(t *testing.T) {
 		{BadHeader("Session-Id", "it is empty"), HeaderMalformed, 400, "no", "never", false, "", nil},
 		{TooLarge(1 << 20), BodyTooLarge, 413, "no", "never", false, "", []string{"limit"}},
 		{notKept(row(), "it was larger"), AnswerNotKept, 409, "yes", "never", false, "", []string{"transaction"}},
+		{notKept(refusedThere(), noAnswer), AnswerNotKept, 409, "no", "new-key", false, "", []string{"transaction"}},
 	} {
 		t.Run(string(c.p.Type)+" "+c.p.Detail, func(t *testing.T) {
 			a := c.p.Answer(policy.Stripe)

@@ -163,7 +163,7 @@ func unreadable(why error) *Problem {
 }
 
 func notKept(t *ledger.Transaction, why string) *Problem {
-	return &Problem{Type: AnswerNotKept, Transaction: t.ID, Detail: "The call is done (" + t.State.String() + "), but its answer is not here: " + why + "."}
+	return &Problem{Type: AnswerNotKept, Declined: t.State == ledger.DoneDeclined, Transaction: t.ID, Detail: "The call is done (" + t.State.String() + "), but its answer is not here: " + why + "."}
 }
 
 func tooShort(left, needed time.Duration) *Problem {

@@ -20,7 +20,7 @@ type ask struct {
 	URL         string `json:"url"`
 	Key         string `json:"key"`
 	Account     string `json:"account"` // twilio's SID
-	Call        string `json:"call"`    // make, stream, or unknown: one that the contract does not have
+	Call        string `json:"call"`    // make, stream, pay, repay, or unknown: one that the contract does not have
 	Text        string `json:"text"`    // a charge's description, a message, what is said in a chat
 	Idempotency string `json:"idempotency"`
 	To          string `json:"to"`
@@ -38,8 +38,8 @@ type ending struct {
 	Code    string
 	Message string
 	ID      string
-	Text    string // what a chat said; of a stream that was cut: until then
-	Reason  string // why it ended
+	Text    string // what a chat said; of a stream that was cut: until then; of a payment, its amount
+	Reason  string // why it ended; of a payment, its status
 }
 
 func (e ending) threw() bool    { return e.Outcome == "threw" }

@@ -46,6 +46,9 @@ func stripeGo(t testing.TB, a ask) ending {
 		made, err := c.V1Customers.Create(t.Context(), &stripe.CustomerCreateParams{Description: &a.Text})
 		return outcome(made.ID, err)
 	}
+	if a.Call == "pay" || a.Call == "repay" {
+		return stripeGoPays(t, c, a)
+	}
 	p := &stripe.ChargeCreateParams{Amount: &a.Amount, Currency: stripe.String("eur"), Description: &a.Text}
 	p.Source = &stripe.PaymentSourceSourceParams{Token: stripe.String("tok_visa")}
 	if a.Idempotency != "" {
@@ -53,6 +56,34 @@ func stripeGo(t testing.TB, a ask) ending {
 	}
 	made, err := c.V1Charges.Create(t.Context(), p)
 	return outcome(made.ID, err)
+}
+
+// stripeGoPays makes a payment with the card in it, or gives one back.
+func stripeGoPays(t testing.TB, c *stripe.Client, a ask) ending {
+	if a.Call == "repay" {
+		p := &stripe.RefundCreateParams{PaymentIntent: &a.Text, Amount: &a.Amount}
+		p.SetIdempotencyKey(a.Idempotency)
+		made, err := c.V1Refunds.Create(t.Context(), p)
+		if err != nil {
+			return outcome("", err)
+		}
+		e := outcome(made.ID, nil)
+		e.Text, e.Reason = strconv.FormatInt(made.Amount, 10), string(made.Status)
+		return e
+	}
+	p := &stripe.PaymentIntentCreateParams{Amount: &a.Amount, Currency: stripe.String("eur"), Confirm: stripe.Bool(true)}
+	p.PaymentMethodData = &stripe.PaymentIntentCreatePaymentMethodDataParams{Type: stripe.String("card"), BillingDetails: &stripe.PaymentIntentCreatePaymentMethodDataBillingDetailsParams{Name: &a.Text}}
+	for name, value := range map[string]string{"number": "4242424242424242", "exp_month": "3", "exp_year": "2030", "cvc": "737"} {
+		p.AddExtra("payment_method_data[card]["+name+"]", value) // the SDK has no field for it
+	}
+	p.SetIdempotencyKey(a.Idempotency)
+	made, err := c.V1PaymentIntents.Create(t.Context(), p)
+	if err != nil {
+		return outcome("", err)
+	}
+	e := outcome(made.ID, nil)
+	e.Text, e.Reason = strconv.FormatInt(made.Amount, 10), string(made.Status)
+	return e
 }
 
 func openaiGo(t testing.TB, a ask) ending {

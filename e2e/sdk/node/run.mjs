@@ -11,6 +11,17 @@ const stripeCall = async (c) => {
   const { hostname, port } = new URL(c.url);
   const stripe = new Stripe(c.key, { host: hostname, port, protocol: 'http', maxNetworkRetries: retries });
   const options = c.idempotency ? { idempotencyKey: c.idempotency } : {};
+  if (c.call === 'pay') {
+    const card = { number: '4242424242424242', exp_month: 3, exp_year: 2030, cvc: '737' };
+    const paid = await stripe.paymentIntents.create({
+      amount: c.amount, currency: 'eur', confirm: true, payment_method_data: { type: 'card', card, billing_details: { name: c.text } },
+    }, options);
+    return { id: paid.id, text: String(paid.amount), reason: paid.status };
+  }
+  if (c.call === 'repay') {
+    const back = await stripe.refunds.create({ payment_intent: c.text, amount: c.amount }, options);
+    return { id: back.id, text: String(back.amount), reason: back.status };
+  }
   const made = c.call === 'unknown'
     ? await stripe.customers.create({ description: c.text }, options)
     : await stripe.charges.create({ amount: c.amount, currency: 'eur', source: 'tok_visa', description: c.text }, options);

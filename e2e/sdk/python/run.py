@@ -19,6 +19,15 @@ def stripe_call(c):
     options = {"idempotency_key": c["idempotency"]} if c["idempotency"] else {}
     if c["call"] == "unknown":
         return {"id": client.v1.customers.create({"description": c["text"]}, options).id}
+    if c["call"] == "pay":
+        card = {"number": "4242424242424242", "exp_month": 3, "exp_year": 2030, "cvc": "737"}
+        pay = {"amount": c["amount"], "currency": "eur", "confirm": True}
+        pay["payment_method_data"] = {"type": "card", "card": card, "billing_details": {"name": c["text"]}}
+        paid = client.v1.payment_intents.create(pay, options)
+        return {"id": paid.id, "text": str(paid.amount), "reason": paid.status}
+    if c["call"] == "repay":
+        back = client.v1.refunds.create({"payment_intent": c["text"], "amount": c["amount"]}, options)
+        return {"id": back.id, "text": str(back.amount), "reason": back.status}
     charge = {"amount": c["amount"], "currency": "eur", "source": "tok_visa", "description": c["text"]}
     return {"id": client.v1.charges.create(charge, options).id}
 
