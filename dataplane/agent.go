@@ -190,9 +190,7 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 		Store: a.store.Ledger(), Board: p.board, Client: p.client, Vault: vault, Agent: cfg.ID, Run: a.run, Region: cfg.Region,
 		Now: cfg.Now, Boot: settle.Boot, Log: cfg.Log, Metrics: cfg.Metrics,
 	}
-	if s, ok := a.store.(runStore); ok {
-		sc.Runs, sc.Payloads = s.Runs(), s.Payloads()
-	}
+	sc.Runs, sc.Payloads, sc.Watches, sc.Time = a.store.Runs(), a.store.Payloads(), a.store.Watches(), a.store.Time
 	if p.hints != nil {
 		sc.Offline = p.hints.repair.Offline()
 	}

@@ -23,6 +23,15 @@ import (
 type severed struct {
 	Store
 	cut *atomic.Bool
+	off *atomic.Int64 // the store's clock is behind by this
+}
+
+func (s severed) Time(ctx context.Context) (time.Time, error) {
+	if err := s.err(); err != nil {
+		return time.Time{}, err
+	}
+	at, err := s.Store.Time(ctx)
+	return at.Add(-time.Duration(s.off.Load())), err
 }
 
 func (s severed) err() error {
@@ -121,6 +130,7 @@ type apart struct {
 	dir    string
 	agents map[string]*Agent
 	cut    map[string]*atomic.Bool
+	off    atomic.Int64
 	way    string // without_quorum
 	index  uint64
 }
@@ -155,7 +165,7 @@ func (a *apart) begin(region string) {
 	a.t.Helper()
 	agent, err := New(Config{
 		ID: region + "-1", Region: region, Dir: filepath.Join(a.dir, region), KeysDir: filepath.Join(a.dir, "keys"), Listen: Listen{Any: true},
-		Store: severed{a.store, a.cut[region]}, Log: quiet(a.t),
+		Store: severed{a.store, a.cut[region], &a.off}, Log: quiet(a.t),
 	})
 	must(a.t, err)
 	must(a.t, agent.Start(context.Background()))
@@ -299,6 +309,29 @@ func TestOfflinePinRefuses(t *testing.T) {
 	if n := a.at("main", "o2") + a.at("backup", "o2"); n != 0 {
 		t.Errorf("sent %d times without a quorum", n)
 	}
+}
+
+// TestClockOff: a machine whose clock is too far from the ledger's claims nothing, with a quorum or without, and says so.
+func TestClockOff(t *testing.T) {
+	a := newApart(t, "offline_pin")
+	a.off.Store(int64(5 * time.Second))
+	ready := func() int {
+		r, err := http.Get("http://" + a.agents["here"].AdminAddr() + "/readyz")
+		must(t, err)
+		must(t, r.Body.Close())
+		return r.StatusCode
+	}
+	soon(t, "the agent sees that its clock is off", 20*time.Second, func() bool { return ready() == 503 })
+	for _, cut := range []bool{false, true} {
+		a.cut["here"].Store(cut)
+		p := a.pay("here", fmt.Sprint("k", cut), "o1").problem(t, 503, "no-quorum")
+		if !strings.Contains(fmt.Sprint(p["detail"]), "clock") || a.at("main", "o1")+a.at("backup", "o1") != 0 {
+			t.Errorf("cut %v: %v", cut, p)
+		}
+	}
+	a.cut["here"].Store(false)
+	a.off.Store(0)
+	soon(t, "it goes on when its clock is right", 20*time.Second, func() bool { return ready() == 200 && a.pay("here", "k", "o2").status == 200 })
 }
 
 // TestOfflinePinRestart: what was sent without a quorum and had no outcome when the agent ended stands in the ledger when that is back, open, and ends by its

@@ -16,6 +16,9 @@ type Store interface {
 	Sessions() session.Store
 	Runs() ledger.Runs
 	Payloads() ledger.Payloads
+	Watches() ledger.Watches
+	// Time is the clock by which the store's rows age.
+	Time(ctx context.Context) (time.Time, error)
 	// Refused tells why nothing new is claimed, as long as that holds and however often one asks; nil: claims are taken. Outcomes of what
 	// was sent are recorded in any case.
 	Refused() error
@@ -23,12 +26,6 @@ type Store interface {
 	Level() string
 	// Close is called once, when nothing uses the store any more.
 	Close() error
-}
-
-// runStore is a store that keeps runs and payloads. Without them nobody else may drive what is in the store, and no request is kept.
-type runStore interface {
-	Runs() ledger.Runs
-	Payloads() ledger.Payloads
 }
 
 // openStore opens the agent's own store, where it was not given one.
@@ -45,7 +42,12 @@ func (a *Agent) openStore() error {
 }
 
 // guarded tells why effects are refused here, or nil.
-func (a *Agent) guarded() error { return a.store.Refused() }
+func (a *Agent) guarded() error {
+	if err := a.store.Refused(); err != nil {
+		return err
+	}
+	return a.parts.driver.Clock()
+}
 
 // adoptEvery is how often a store that could not be read at the start is asked again for what earlier runs left open.
 const adoptEvery = time.Second

@@ -22,7 +22,10 @@ with idempotency keys, what its answers prove. What is promised for an operation
 outcome that is not known follows from it:
 
   G     it enforces keys: the same request is sent there again, and executes once
+  F     a lookup and a final cancel rule out that it still executes: then it goes elsewhere
+  T     a lookup shows it; elsewhere only where the policy takes the silence of one for proof
   N     it is sent at most once; what is unknown waits for a person
+  D     the policy accepts that it happens twice: what is unknown is sent elsewhere
   read  it changes nothing: it may be sent again`,
 	}
 	group.AddCommand(newContractList(s), newContractShow(s), newContractTest(s))

@@ -115,6 +115,7 @@ func overlay(under, over Contract) Contract {
 	set(&under.Keys.Scope, over.Keys.Scope)
 	set(&under.Keys.Life, over.Keys.Life)
 	set(&under.Keys.Max, over.Keys.Max)
+	set(&under.Keys.Syntax, over.Keys.Syntax)
 	set(&under.Keys.InUse, over.Keys.InUse)
 	set(&under.Keys.Replay, over.Keys.Replay)
 	if over.Keys.Enforced || over.Keys.Ignored {
@@ -134,6 +135,7 @@ func overlay(under, over Contract) Contract {
 	if over.Webhooks.say() {
 		under.Webhooks = over.Webhooks
 	}
+	set(&under.Fees, over.Fees)
 	under.Sources = sourcesOver(under.Sources, over)
 	under.Statuses = slices.Concat(over.Statuses, under.Statuses)
 	if len(over.Operations) > 0 {

@@ -132,6 +132,9 @@ func (c *Contract) Digest() [32]byte {
 	d.number("keys.in_use", int64(c.Keys.InUse))
 	d.text("keys.scope", string(c.Keys.Scope))
 	d.text("keys.replay", string(c.Keys.Replay))
+	if c.Keys.Syntax != "" {
+		d.text("keys.syntax", string(c.Keys.Syntax))
+	}
 	d.text("retry_after", c.RetryAfter)
 	d.text("object_id", c.ObjectID)
 	for i, f := range c.Codes {

@@ -240,6 +240,7 @@ func TestDigestSeesEveryField(t *testing.T) {
 		"Credential":      func(c *Contract) { c.Credential.Path += "x" },
 		"Keys":            func(c *Contract) { c.Keys.Life++ },
 		"Keys.Scope":      func(c *Contract) { c.Keys.Scope = PerEndpoint },
+		"Keys.Syntax":     func(c *Contract) { c.Keys.Syntax = SyntaxUUID },
 		"Keys.Replay":     func(c *Contract) { c.Keys.Replay = Stored2xx },
 		"RateLimit":       func(c *Contract) { c.RateLimit.Reset = "x" },
 		"Recourse":        func(c *Contract) { c.Recourse.Refund = "charge" },
@@ -287,7 +288,7 @@ func TestDigestSeesEveryField(t *testing.T) {
 	for _, of := range []struct {
 		of   reflect.Type
 		want int
-	}{{reflect.TypeFor[Contract](), 15}, {reflect.TypeFor[Webhooks](), 9}, {reflect.TypeFor[Signature](), 9}, {reflect.TypeFor[Keys](), 8}, {reflect.TypeFor[Recourse](), 5}, {reflect.TypeFor[Lookup](), 7},
+	}{{reflect.TypeFor[Contract](), 15}, {reflect.TypeFor[Webhooks](), 9}, {reflect.TypeFor[Signature](), 9}, {reflect.TypeFor[Keys](), 9}, {reflect.TypeFor[Recourse](), 5}, {reflect.TypeFor[Lookup](), 7},
 		{reflect.TypeFor[Cancel](), 6}, {reflect.TypeFor[Found](), 6}, {reflect.TypeFor[States](), 5}, {reflect.TypeFor[CancelRule](), 5}, {reflect.TypeFor[RateHeaders](), 3}} {
 		if n := of.of.NumField(); n != of.want {
 			t.Errorf("%s has %d fields, this test and the digest know %d", of.of, n, of.want)

@@ -18,7 +18,13 @@ type Contract struct {
 	Recourse
 	Operations []OperationSpec // what a service that speaks this contract offers unless it lists its own
 	Bridge
-	Sources []Source // where the vendor says so
+	Aside
+}
+
+// Aside is what is shown of a contract, and steers nothing.
+type Aside struct {
+	Fees    ValueRule // where an answer says what the call cost; zero: it does not
+	Sources []Source  // where the vendor says so
 }
 
 // Bridge is how what began elsewhere goes on at a provider.
@@ -55,6 +61,7 @@ type Keys struct {
 	Scope    Scope         // how far a key is one key; "": not stated
 	Life     time.Duration // how long it remembers
 	Max      int           // longest key it takes, bytes
+	Syntax   Syntax        // what a key may be made of; "": of anything that a header's line may hold
 	InUse    int           // status while the first is in progress (409); always unknown
 	Replay   Stored        // which answers are stored under a key and told again; "": not stated
 }

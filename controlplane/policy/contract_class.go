@@ -12,12 +12,13 @@ const (
 	Fenced   Class = "F"    // a cancel can rule out that a request still executes
 	Traced   Class = "T"    // a lookup shows whether it executed
 	Nothing  Class = "N"    // sent at most once; what is unknown waits for a person
+	Doubled  Class = "D"    // the policy accepts that it happens twice
 	NotThere Class = "none" // the provider has another API, and its contract does not map the operation
 	Free     Class = "read" // no effect: nothing to promise, it may be sent again
 )
 
 // built are the classes that the data plane acts on. What a contract would allow beyond them is told, and not promised.
-func built() []Class { return []Class{Guarded, Fenced, Traced, Nothing, Free} }
+func built() []Class { return []Class{Guarded, Fenced, Traced, Nothing, Doubled, Free} }
 
 // offer is a class that a contract allows, and what the provider has to offer for it.
 type offer struct {
@@ -33,6 +34,9 @@ func ClassOf(o *OperationSpec, c *Contract) (class Class, why string) {
 func classOf(o *OperationSpec, c *Contract, acted []Class) (class Class, why string) {
 	if o.Read {
 		return Free, "It changes nothing there: it may be sent again, there or elsewhere."
+	}
+	if o.Leave.Duplicates { // the policy's word, whatever the provider offers
+		return Doubled, promise(Doubled, c)
 	}
 	missed := ""
 	for _, one := range offers(o.Name, c) {
@@ -85,6 +89,8 @@ func promise(class Class, c *Contract) string {
 		return "What is unknown is looked up there; what is not found is cancelled for good, and only then sent elsewhere."
 	case Traced:
 		return "What is unknown is looked up there. What two lookups do not find behind its settle window counts as not executed where the operation says unknown: trace; else it waits for a person."
+	case Doubled:
+		return "The policy accepts that it happens twice: what is unknown is sent elsewhere at once, while the caller waits. Nothing is promised."
 	default:
 		return "It heeds no key: what is unknown there is never sent again, so it is executed once at most. What stays unknown waits for a person."
 	}

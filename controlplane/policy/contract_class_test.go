@@ -50,6 +50,11 @@ func TestClassOf(t *testing.T) {
 			t.Errorf("%s: %q does not say what is not made use of", c.name, why)
 		}
 	}
+	twice := effectNamed("pay")
+	twice.Leave.Duplicates = true
+	if got, why := ClassOf(twice, &Contract{Keys: enforced}); got != Doubled || !strings.Contains(why, "happens twice") {
+		t.Errorf("what may happen twice is %s: %s", got, why)
+	}
 	if got, _ := ClassOf(&OperationSpec{Read: true}, &Contract{Keys: enforced}); got != Free {
 		t.Errorf("a read is %s", got)
 	}
@@ -57,7 +62,7 @@ func TestClassOf(t *testing.T) {
 
 // No class is promised that agents do not act on.
 func TestOnlyWhatIsBuiltIsPromised(t *testing.T) {
-	if !slices.Equal(built(), []Class{Guarded, Fenced, Traced, Nothing, Free}) {
+	if !slices.Equal(built(), []Class{Guarded, Fenced, Traced, Nothing, Doubled, Free}) {
 		t.Error("another class is promised: the ledger's Next must act on it, and DESIGN.md and docs/contracts.md must say so")
 	}
 	p := good(t, "three-regions")

@@ -25,7 +25,7 @@ type Stated struct {
 type Promise struct {
 	Operation string `json:"operation"`
 	Match     string `json:"match"`        // method and path
-	Class     Class  `json:"class"`        // G, N or read; none: it is not made there
+	Class     Class  `json:"class"`        // G, F, T, N, D or read; none: it is not made there
 	To        string `json:"to,omitempty"` // the provider's own operation that carries it out, where it has another API
 	Why       string `json:"why"`
 }
@@ -88,7 +88,7 @@ func (c *Contract) facts() []Stated {
 	list := []Stated{}
 	for _, f := range [][2]string{
 		{"endpoint", c.Endpoint}, {"dialect", string(c.Dialect)}, {"credential", slot}, {"keys", c.Keys.text()}, {"statuses", c.statusLines()},
-		{"retry_after", c.RetryAfter}, {"rate_limit", c.RateLimit.text()}, {"object_id", c.ObjectID}, {"codes", strings.Join(c.Codes, ", ")}, {"lookup", c.Recourse.Lookup.text()},
+		{"retry_after", c.RetryAfter}, {"rate_limit", c.RateLimit.text()}, {"object_id", c.ObjectID}, {"fees", c.feesText()}, {"codes", strings.Join(c.Codes, ", ")}, {"lookup", c.Recourse.Lookup.text()},
 		{"cancel", c.Recourse.Cancel.text()}, {"refund", c.Recourse.Refund}, {"settle", spanText(c.Recourse.Settle)}, {"webhooks", c.Webhooks.text()},
 		{"session", importsText(c.Session)},
 		{"speaks", spokenText(c.Speaks)},

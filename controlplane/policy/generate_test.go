@@ -60,7 +60,7 @@ func contracts(t *rapid.T, name string) Contract {
 		c.Keys.Ignored = true
 	}
 	if rapid.Bool().Draw(t, "key numbers") {
-		c.Keys.Life, c.Keys.Max, c.Keys.InUse = spans(t, "life", maxKeyLife), rapid.IntRange(1, maxKeyLength).Draw(t, "max"), 425
+		c.Keys.Life, c.Keys.Max, c.Keys.InUse = spans(t, "life", maxKeyLife), rapid.IntRange(uuidLength, maxKeyLength).Draw(t, "max"), 425
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "statuses") {
 		from := rapid.IntRange(400, 599).Draw(t, "from")
@@ -79,10 +79,12 @@ func recourses(t *rapid.T, c *Contract) {
 	if c.Keys.Enforced {
 		c.Keys.Scope = Scope(rapid.SampledFrom(append(scopes(), "")).Draw(t, "scope"))
 		c.Keys.Replay = Stored(rapid.SampledFrom(append(storeds(), "")).Draw(t, "replay"))
+		c.Keys.Syntax = Syntax(rapid.SampledFrom(append(syntaxes(), "")).Draw(t, "syntax"))
 	}
 	if c.Keys.Ignored {
 		c.Keys.Life, c.Keys.InUse = 0, 0
 	}
+	c.Fees = rapid.SampledFrom([]ValueRule{{}, {Amount: Field{"body", "fee.value"}, Currency: Field{"body", "fee.currency"}, Major: true}}).Draw(t, "fees")
 	c.RateLimit = rapid.SampledFrom([]RateHeaders{{}, {"X-L", "X-Rem", "X-Res"}, {Remaining: "x-left"}}).Draw(t, "rate limit")
 	of := rapid.SampledFrom([][]string{nil, {"charge"}, {"intent", "refund"}})
 	text := func(label string, values ...string) string {

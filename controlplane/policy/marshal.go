@@ -297,6 +297,7 @@ func writeContract(w writer, c *Contract) {
 	} else {
 		w.texts("codes", c.Codes)
 	}
+	writeFees(w, c.Fees)
 	writeStatuses(w, c.Statuses)
 	writeRecourse(w, &c.Recourse)
 	writeWebhooks(w, &c.Webhooks)
@@ -319,6 +320,7 @@ func writeKeys(w writer, k Keys) {
 	w.text("scope", string(k.Scope))
 	w.span("life", k.Life)
 	w.count("max", k.Max)
+	w.text("syntax", string(k.Syntax))
 	w.count("in_use", k.InUse)
 	w.text("replay", string(k.Replay))
 }

@@ -32,12 +32,12 @@ func (r *reader) contract(name string, v value) Contract {
 			"refund":      func(v value) { c.Recourse.Refund = r.text(v) },
 			"settle":      func(v value) { c.Recourse.Settle = r.duration(v) },
 			"webhooks":    func(v value) { c.Webhooks = r.webhooks(v) },
+			"fees":        func(v value) { c.Fees = r.fees(v) },
 			"operations":  func(v value) { c.Operations = r.operations(v) },
 			"session":     func(v value) { c.Session = r.imports(v) },
 			"speaks":      func(v value) { c.Speaks = r.speaks(v) },
 			"sources":     func(v value) { c.Sources = r.sources(v) },
 		},
-		later: []string{"fees"},
 	})
 	return c
 }
@@ -69,7 +69,8 @@ func (r *reader) keys(v value) Keys {
 		"max":    func(v value) { k.Max = r.positive(v, maxKeyLength) },
 		"in_use": func(v value) { k.InUse = r.positive(v, 599) },
 		"replay": func(v value) { k.Replay = Stored(r.word(v, storeds(), nil)) },
-	}, later: []string{"syntax"}})
+		"syntax": func(v value) { k.Syntax = Syntax(r.word(v, syntaxes(), nil)) },
+	}})
 	return k
 }
 

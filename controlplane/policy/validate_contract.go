@@ -72,6 +72,9 @@ func (c *checker) texts(path string, own *Contract) {
 	if own.Keys.Enforced && own.Keys.Ignored {
 		c.problem(path+".keys.enforced", "write true or false", "is both enforced and not")
 	}
+	if own.Fees.Set() {
+		c.feesIn(path+".fees", own.Fees)
+	}
 	c.keyNumbers(path+".keys", own.Keys)
 	c.keyFacts(path+".keys", own.Keys)
 	c.rateHeaders(path+".rate_limit", own.RateLimit)
@@ -143,6 +146,9 @@ func (c *checker) resolved(path string, own, full *Contract) {
 	}
 	if full.Keys.Enforced && (full.Keys.Header == "" || full.Keys.Life == 0) {
 		c.problem(path+".keys", "write {header: Idempotency-Key, enforced: true, life: 24h}", "are enforced, but without a header or a life")
+	}
+	if k := full.Keys; k.Enforced && k.Max > 0 && k.Max < k.shortest() {
+		c.problem(path+".keys.max", "write enforced: false if the provider takes no longer keys", "%d bytes hold no key that nobody else makes: at least %d are needed", k.Max, k.shortest())
 	}
 	if full.Keys.Header != "" && strings.EqualFold(full.Keys.Header, full.Credential.Header) {
 		c.problem(path+".keys.header", "write another", "is the header of the credential")

@@ -11,10 +11,11 @@ import (
 func (c *checker) keyFacts(path string, k Keys) {
 	c.oneOf(path+".scope", string(k.Scope), scopes())
 	c.oneOf(path+".replay", string(k.Replay), storeds())
+	c.oneOf(path+".syntax", string(k.Syntax), syntaxes())
 	for _, said := range []struct {
 		field string
 		yes   bool
-	}{{"scope", k.Scope != ""}, {"life", k.Life != 0}, {"in_use", k.InUse != 0}, {"replay", k.Replay != ""}} {
+	}{{"scope", k.Scope != ""}, {"life", k.Life != 0}, {"in_use", k.InUse != 0}, {"replay", k.Replay != ""}, {"syntax", k.Syntax != ""}} {
 		if k.Ignored && said.yes {
 			c.problem(path+"."+said.field, "leave it out, or write enforced: true", "cannot be: keys that are not enforced are not remembered")
 		}

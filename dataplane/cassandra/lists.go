@@ -22,6 +22,12 @@ type pointer struct {
 	service string
 }
 
+// leadsTo tells whether an index means this row, and not a claim that lost against it. An open entry means whatever row there is: it may be an
+// earlier try's, whose agent died, and the only one that is left of a row's.
+func (p pointer) leadsTo(t *ledger.Transaction) bool {
+	return p.slot != nil || t.Created.UnixNano() == p.at
+}
+
 // minutes remembers which minutes this process put on the list of those that have rows.
 type minutes struct {
 	mu   sync.Mutex
@@ -245,7 +251,7 @@ func (s transactions) Recent(ctx context.Context, q ledger.Query) ([]*ledger.Tra
 				return false, err
 			}
 			for i, t := range rows {
-				if t != nil && t.Created.UnixNano() == some[i].at && passes(t, q) && len(out) < limit {
+				if t != nil && some[i].leadsTo(t) && passes(t, q) && len(out) < limit {
 					out = append(out, t)
 				}
 			}

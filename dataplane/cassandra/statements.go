@@ -24,10 +24,16 @@ type statements struct {
 	payloads                             payloadStatements
 }
 
-type runStatements struct{ begin, beat, fence, all string }
+// dueStatements are those of watched attempts.
+type dueStatements struct{ add, remove, all string }
+
+type runStatements struct{ begin, beat, fence, all, clock, stretch string }
 
 // payloadStatements are those of payloads, and of large answers in chunks.
-type payloadStatements struct{ keep, fetch, drop, chunk, chunks string }
+type payloadStatements struct {
+	keep, fetch, drop, chunk, chunks string
+	due                              dueStatements
+}
 
 type openStatements struct {
 	add, remove, list               string
@@ -89,6 +95,7 @@ func statementsFor(ledger, soft string) statements {
 			beat:  in("UPDATE @L.run USING TTL ? SET region = ?, state = ?, beat = ?, encoded = ? WHERE run = ? IF state = ? AND beat <= ?"),
 			fence: in("UPDATE @L.run USING TTL ? SET region = ?, state = ?, beat = ?, encoded = ? WHERE run = ? IF state = ? AND beat = ?"),
 			all:   in("SELECT encoded FROM @L.run"),
+			clock: "SELECT toUnixTimestamp(now()) FROM system.local", stretch: in("SELECT encoded FROM @L.tx WHERE token(k) >= ? AND token(k) <= ?"),
 		},
 		payloads: payloadStatements{
 			keep:   in("INSERT INTO @L.kept (k, part, sealed) VALUES (?, ?, ?) USING TTL ?"),
@@ -96,6 +103,11 @@ func statementsFor(ledger, soft string) statements {
 			drop:   in("DELETE FROM @L.kept WHERE k = ?"),
 			chunk:  in("INSERT INTO @L.payload (k, epoch, part, n, sealed) VALUES (?, ?, ?, ?, ?) USING TTL ?"),
 			chunks: in("SELECT sealed FROM @L.payload WHERE k = ? AND epoch = ? AND part = ?"),
+			due: dueStatements{
+				add:    in("INSERT INTO @L.due (shard, hour, at, k, attempt, kind) VALUES (?, ?, ?, ?, ?, 'watch') USING TTL ?"),
+				remove: in("DELETE FROM @L.due WHERE shard = ? AND hour = ? AND at = ? AND k = ? AND attempt = ?"),
+				all:    in("SELECT at, k, attempt FROM @L.due"),
+			},
 		},
 		object: objectStatements{
 			add:  in("INSERT INTO @L.object (app, service, id, provider, account, encoded) VALUES (?, ?, ?, ?, ?, ?)"),

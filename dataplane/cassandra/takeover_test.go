@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gocql/gocql"
 
@@ -155,5 +156,32 @@ func TestEntriesCount(t *testing.T) {
 	e.unknow(taken[0])
 	if !e.has("k", "a/1") {
 		t.Error("the entry of the row that was opened again went with the old one")
+	}
+}
+
+// TestHeldIsShown: the entry of an earlier try, whose agent died before its row, does not hide the row from who looks for what is open.
+func TestHeldIsShown(t *testing.T) {
+	hosts := one(t)
+	empty(t)
+	died, other := open(t, Options{Hosts: hosts}), open(t, Options{Hosts: hosts})
+	first, tx := ledgertest.Sample(1), ledgertest.Sample(1)
+	first.ID, first.Run, first.Created = "tx_first", "agent-1/life-1", tx.Created.Add(-time.Second)
+	if _, err := died.openEntry(t.Context(), hashOf(first), first); err != nil {
+		t.Fatal(err)
+	}
+	if _, won, err := other.Ledger().Claim(t.Context(), tx); err != nil || !won {
+		t.Fatalf("won %v: %v", won, err)
+	}
+	for _, state := range []ledger.State{ledger.Intent, ledger.Held} {
+		if tx = tx.Clone(); state != tx.State {
+			tx.State, tx.Version = state, tx.Version+1
+			if _, how, err := other.Ledger().Advance(t.Context(), tx); err != nil || how != ledger.Stored {
+				t.Fatalf("%d: %v", how, err)
+			}
+		}
+		found, err := other.Ledger().Recent(t.Context(), ledger.Query{State: tx.State})
+		if err != nil || len(found) != 1 || found[0].ID != tx.ID {
+			t.Errorf("%s: found %+v: %v", tx.State, found, err)
+		}
 	}
 }

@@ -194,6 +194,23 @@ func (d *driver) refund(ctx context.Context) {
 	d.say("refund", name, g.told() == policy.OutcomeSucceeded && g.field(d.Specimen.Refunded) == made, "%s of %s", g, made)
 }
 
+// fees checks that an answer tells what its call cost, where the contract says that it stands.
+func (d *driver) fees(ctx context.Context) {
+	const check = "an answer tells what it cost"
+	rule := d.contract.Fees
+	switch {
+	case !rule.Set():
+		return
+	case d.Specimen.Priced == nil:
+		d.leave("fees", check, "nobody knows of an answer of this API that does")
+		return
+	}
+	d.n++
+	g := d.send(ctx, d.right, d.Specimen.Priced(fmt.Sprintf("%s-%d", d.run, d.n)), d.key())
+	v, err := policy.ParseValue(g.field(rule.Amount.Name), g.field(rule.Currency.Name), rule.Major)
+	d.say("fees", check, err == nil && v.Minor > 0, "%s, %s%s", g, v, because(err))
+}
+
 // idle are the facts that no request shows.
 func (d *driver) idle(context.Context) {
 	r := &d.contract.Recourse

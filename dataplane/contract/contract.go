@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -81,7 +82,7 @@ type check = func(*driver, context.Context)
 // facts are the checks of what the contract says of its own API.
 func facts() []check {
 	return []check{
-		(*driver).operations, (*driver).statuses, (*driver).told, (*driver).retryAfter, (*driver).rateLimit, (*driver).refund,
+		(*driver).operations, (*driver).statuses, (*driver).told, (*driver).retryAfter, (*driver).rateLimit, (*driver).refund, (*driver).fees,
 		(*driver).keys, (*driver).lookup, (*driver).cancel, (*driver).webhooks, (*driver).idle,
 	}
 }
@@ -239,7 +240,12 @@ func (d *driver) next() Request {
 
 func (d *driver) key() string {
 	d.n++
-	return fmt.Sprintf("contract-%s-%d", d.run, d.n)
+	text := fmt.Sprintf("contract-%s-%d", d.run, d.n)
+	if d.contract != nil && !d.contract.Keys.Takes(text) {
+		sum := sha256.Sum256([]byte(text))
+		return d.contract.Keys.Make([20]byte(sum[:20]))
+	}
+	return text
 }
 
 func (d *driver) say(fact, check string, fine bool, format string, args ...any) {

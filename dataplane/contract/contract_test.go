@@ -111,6 +111,8 @@ func mutants(of policy.Contract) []mutant {
 	add(of.RateLimit.Remaining != "", "rate_limit.remaining", func(c *policy.Contract) { c.RateLimit.Remaining = c.RateLimit.Limit + "-remaining" })
 	add(of.RateLimit.Reset != "", "rate_limit.reset", func(c *policy.Contract) { c.RateLimit.Reset = "X-Reset" })
 	add(of.Recourse.Refund != "", "refund", func(c *policy.Contract) { c.Recourse.Refund = "charge-capture" })
+	add(of.Fees.Set(), "fees", func(c *policy.Contract) { c.Fees.Amount = c.Fees.Currency })
+	add(of.Fees.Set(), "fees.currency", func(c *policy.Contract) { c.Fees.Currency = c.Fees.Amount })
 	add(len(of.Codes) > 0, "codes", func(c *policy.Contract) { c.Codes = nil })
 	list = append(list, keyMutants(of.Keys)...)
 	list = append(list, recourseMutants(of)...)
@@ -137,6 +139,7 @@ func keyMutants(k policy.Keys) []mutant {
 		{"keys.life, longer", func(c *policy.Contract) { c.Keys.Life *= 2 }},
 		{"keys.life, shorter", func(c *policy.Contract) { c.Keys.Life /= 2 }},
 		{"keys.in_use", func(c *policy.Contract) { c.Keys.InUse = 423 }},
+		{"keys.syntax, stated otherwise", func(c *policy.Contract) { c.Keys.Syntax = policy.SyntaxToken }},
 		{"keys.max, stated otherwise", func(c *policy.Contract) { c.Keys.Max = 50 }},
 	}
 	if k.Max > 0 {

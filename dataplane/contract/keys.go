@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ func (d *driver) keys(ctx context.Context) {
 	d.inUse(ctx)
 	d.stored(ctx)
 	d.longest(ctx)
+	d.syntax(ctx)
 	d.scope(ctx)
 	d.life(ctx)
 }
@@ -196,6 +198,10 @@ func (d *driver) longest(ctx context.Context) {
 	if most == 0 {
 		return
 	}
+	if d.contract.Keys.Syntax == policy.SyntaxUUID {
+		d.leave("keys.max", "the longest key", "a UUID has one length")
+		return
+	}
 	fill := func(n int) string {
 		key := d.key()
 		return (key + strings.Repeat("k", max(0, n-len(key))))[:n]
@@ -208,6 +214,16 @@ func (d *driver) longest(ctx context.Context) {
 	d.say("keys.max", "the longest key is taken", fits.told() == policy.OutcomeSucceeded, "%d bytes: %s", most, fits)
 	over := d.send(ctx, d.right, d.next(), fill(most+1))
 	d.say("keys.max", "a longer one is not", over.Status >= 400 && over.Status < 500, "%d bytes: %s", most+1, over)
+}
+
+// syntax checks that keys of another make are refused, so that nothing is sent twice under what was taken for a key.
+func (d *driver) syntax(ctx context.Context) {
+	if d.contract.Keys.Syntax == "" {
+		return
+	}
+	d.n++
+	g := d.send(ctx, d.right, d.next(), fmt.Sprintf("a key, %d: of another make", d.n))
+	d.say("keys.syntax", "a key of another make is not taken", g.Status >= 400 && g.Status < 500, "%s", g)
 }
 
 // life checks that a key is remembered for as long as stated, and no longer: who relies on more executes twice.

@@ -27,6 +27,7 @@ type Specimen struct {
 	KeyHeader string                    // where it takes keys, if not in the usual header
 	ComesBack bool                      // a 429 says when to come back
 	Refund    func(made string) Request // its body; nil: there is none
+	Priced    func(n string) Request    // an effect whose answer tells what it cost; nil: none does
 	Refunded  string                    // where the answer of a refund names what was given back
 	Recourse
 }

@@ -140,6 +140,11 @@ func paypal() Specimen {
 			{"a capture that is not yet there", 201, `{"id":"O1","status":"COMPLETED","purchase_units":[{"payments":{"captures":[{"id":"C1","status":"PENDING"}]}}]}`, policy.ClassOK, policy.OutcomeSucceeded},
 		},
 		Refund: func(string) Request { return object("", `{}`) }, Refunded: "order",
+		Priced: func(n string) Request {
+			r := replaced(`"intent"`, `"payment_source":{"card":{"number":"4111111111111111","expiry":"2030-03"}},"intent"`)(order(n))
+			r.Extra = [][2]string{{"Prefer", "return=representation"}}
+			return r
+		},
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 	runPrefix     = 'r' // id → run
 	payloadPrefix = 'p' // hash, part → when it was kept, and what
 	historyPrefix = 'h' // hash, clock, digest → event of a session
+	watchPrefix   = 'a' // hash, attempt → until when it is watched
 )
 
 // format is the form of the directory: the prefixes above and what stands under them.
@@ -44,6 +45,10 @@ func createdKey(at time.Time, h hash) []byte { return timeKey(createdPrefix, at,
 
 func payloadKey(h hash, part string) []byte {
 	return append(append([]byte{payloadPrefix}, h[:]...), part...)
+}
+
+func watchKey(h hash, attempt string) []byte {
+	return append(append([]byte{watchPrefix}, h[:]...), attempt...)
 }
 
 func historyBounds(h hash) []byte { return append([]byte{historyPrefix}, h[:]...) }

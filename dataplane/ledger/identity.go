@@ -182,11 +182,11 @@ func (t *Transaction) Within(window time.Duration, now time.Time) bool {
 
 // ProviderKey is the key that a provider is sent where it is not the application's own: nobody without the secret can make it, and no
 // two of (transaction, provider, account, n) share one.
-func ProviderKey(secret []byte, id, provider, account string, n int) string {
+func ProviderKey(secret []byte, keys policy.Keys, id, provider, account string, n int) string {
 	h := hmac.New(sha256.New, secret)
 	lengthPrefixed(h, id, provider, account)
 	writeLength(h, n)
-	return "segue-" + hex.EncodeToString(h.Sum(nil)[:20])
+	return keys.Make([20]byte(h.Sum(nil)[:20]))
 }
 
 // PinnedID is the id of the transaction of a key whose first attempt goes to an offline pin, and PinnedAttemptID that attempt's: two regions that do not
@@ -229,11 +229,14 @@ func Account(c *policy.Candidate, h message.Header) string {
 // is never sent.
 func ProviderKeyFor(secret []byte, t *Transaction, c *policy.Candidate) string {
 	own := t.Key.Key
-	fits := c.Contract == nil || c.Contract.Keys.Max <= 0 || len(own) <= c.Contract.Keys.Max
-	if len(t.Attempts) == 0 && c.SpeaksNative && fits && !strings.HasPrefix(own, derivedPrefix) {
+	var keys policy.Keys
+	if c.Contract != nil {
+		keys = c.Contract.Keys
+	}
+	if len(t.Attempts) == 0 && c.SpeaksNative && keys.Takes(own) && !strings.HasPrefix(own, derivedPrefix) {
 		return own
 	}
-	return ProviderKey(secret, t.ID, c.Provider, c.Account, t.definite(c.Provider, c.Account))
+	return ProviderKey(secret, keys, t.ID, c.Provider, c.Account, t.definite(c.Provider, c.Account))
 }
 
 // Reference is our name for the attempt that t is about to make there. It rises with the provider key's n: a lookup names one of them.

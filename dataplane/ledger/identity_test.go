@@ -205,7 +205,7 @@ func TestProviderKey(t *testing.T) {
 		for _, provider := range []string{"stripe", "tripe", "s"} {
 			for _, account := range []string{"", "a", "stripe"} {
 				for n := range 3 {
-					k := ProviderKey(secret, id, provider, account, n)
+					k := ProviderKey(secret, policy.Keys{}, id, provider, account, n)
 					if was, ok := seen[k]; ok || len(k) > 64 {
 						t.Fatalf("%s for %s %s %s %d and for %s", k, id, provider, account, n, was)
 					}
@@ -214,7 +214,7 @@ func TestProviderKey(t *testing.T) {
 			}
 		}
 	}
-	if ProviderKey(secret, "a", "b", "c", 0) == ProviderKey([]byte("another"), "a", "b", "c", 0) {
+	if ProviderKey(secret, policy.Keys{}, "a", "b", "c", 0) == ProviderKey([]byte("another"), policy.Keys{}, "a", "b", "c", 0) {
 		t.Error("the secret does not count")
 	}
 }
@@ -228,11 +228,16 @@ func TestProviderKeyFor(t *testing.T) {
 	}
 	foreign := *native
 	foreign.SpeaksNative = false
-	if k := ProviderKeyFor(secret, fresh(), &foreign); k != ProviderKey(secret, "tx_1", "stripe", "acct", 0) {
+	if k := ProviderKeyFor(secret, fresh(), &foreign); k != ProviderKey(secret, policy.Keys{}, "tx_1", "stripe", "acct", 0) {
 		t.Errorf("a foreign API was sent %s", k)
 	}
 	short := *native
 	short.Contract = &policy.Contract{Keys: policy.Keys{Max: 6}}
+	shaped := *native
+	shaped.Contract = &policy.Contract{Keys: policy.Keys{Syntax: policy.SyntaxUUID}}
+	if k := ProviderKeyFor(secret, fresh(), &shaped); !shaped.Contract.Keys.Takes(k) || k != ProviderKeyFor(secret, fresh(), &shaped) {
+		t.Errorf("a provider that takes UUIDs was sent %s", k)
+	}
 	derived := fresh()
 	derived.Key.Key = derivedPrefix + "0"
 	if ProviderKeyFor(secret, fresh(), &short) == "order-7" || ProviderKeyFor(secret, derived, native) == derived.Key.Key {
@@ -241,7 +246,7 @@ func TestProviderKeyFor(t *testing.T) {
 	for o, want := range map[Outcome]int{Open: 0, Unknown: 0, NotSent: 1, Declined: 1, Succeeded: 1} {
 		tx := fresh()
 		tx.Attempts = []Attempt{{Provider: "stripe", Account: "acct", Outcome: o}, {Provider: "stripe", Account: "other", Outcome: NotSent}, {Provider: "adyen", Account: "acct", Outcome: NotSent}}
-		if k := ProviderKeyFor(secret, tx, native); k != ProviderKey(secret, "tx_1", "stripe", "acct", want) {
+		if k := ProviderKeyFor(secret, tx, native); k != ProviderKey(secret, policy.Keys{}, "tx_1", "stripe", "acct", want) {
 			t.Errorf("after %s the key's n is not %d", o, want)
 		}
 		if r := Reference(tx, "stripe", "acct"); r != fmt.Sprint("tx_1-", want) {

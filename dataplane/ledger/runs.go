@@ -31,6 +31,24 @@ type Runs interface {
 	// Left yields the pending transactions whose Run is a fenced run, until yield returns false. Where its claim may have left an open entry
 	// without a row, the store plants the row first (Plant), so that the claim cannot come late.
 	Left(ctx context.Context, run string, yield func(*Transaction) bool) error
+	// Mend looks through all rows, in no hurry, and gives each pending one to which no open entry leads its entry again. It returns how many.
+	Mend(ctx context.Context) (int, error)
+}
+
+// Watched is an attempt that was closed without its provider's own proof: it may come to light until then.
+type Watched struct {
+	Key     Key
+	Attempt string
+	Until   time.Time
+}
+
+// Watches keeps which attempts are watched. A watch is on stable storage when Watch returns; the same one once more is no harm.
+type Watches interface {
+	Watch(ctx context.Context, w Watched) error
+	// Unwatch forgets it. That it was not there is no error.
+	Unwatch(ctx context.Context, w Watched) error
+	// Watched yields what is watched, with its transaction, in any order, until yield returns false. A watch without a row is left out.
+	Watched(ctx context.Context, yield func(*Transaction, Watched) bool) error
 }
 
 // Payloads keeps what is too large or too private for a row, sealed by whoever kept it. A payload is on stable storage when Keep returns.

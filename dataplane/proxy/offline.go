@@ -61,8 +61,12 @@ func (x *Exchange) goOffline(err error) bool {
 	return x.work.offline
 }
 
-// mayClaim tells why nothing may be claimed now: nobody can be told that this agent lives. At a pin the provider's keys stand in for that.
+// mayClaim tells why nothing may be claimed now: the clock is off, or nobody can be told that this agent lives. At a pin the provider's keys stand in
+// for that.
 func (x *Exchange) mayClaim() error {
+	if err := x.proxy.cfg.Driver.Clock(); err != nil { // at a pin too: the age of its keys counts
+		return unwritable(err)
+	}
 	err := x.proxy.cfg.Driver.Lease()
 	if err == nil || x.work.offline || !x.work.old && x.goOffline(err) {
 		return nil

@@ -113,7 +113,7 @@ func (w *drive) wait(ctx context.Context) (End, bool) {
 
 // plainly are the circumstances that are the same for everybody: what the contract offers, what the policy allows, what has changed.
 func (d *Driver) plainly(t *ledger.Transaction, who *policy.Candidate, operation string, leave policy.Leave) ledger.Circumstances {
-	c := ledger.Circumstances{Now: d.cfg.Now(), Run: d.RunID(), MaxSends: maxSends, Leave: ledger.Leave{Twice: leave.Duplicates, Traced: leave.Traced}}
+	c := ledger.Circumstances{Now: d.cfg.Now(), Run: d.RunID(), Skewed: d.Clock() != nil, MaxSends: maxSends, Leave: ledger.Leave{Twice: leave.Duplicates, Traced: leave.Traced}}
 	if who == nil || who.Contract == nil {
 		c.Changed = true
 		return c

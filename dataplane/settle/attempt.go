@@ -90,6 +90,9 @@ func (w *drive) send(ctx context.Context) {
 // guard is asked right before the first byte. Both times are measured on a clock that goes on while the machine sleeps.
 func (w *drive) guard() error {
 	now := w.cfg.Boot()
+	if err := w.Clock(); err != nil {
+		return fmt.Errorf("%w: %w", errStale, err)
+	}
 	lapsed := !w.job.Offline && !w.leased(w.run, w.leaseTime(), now)
 	if age := now - w.begun; !ledger.MaySend(age, SendBy, lapsed) {
 		return fmt.Errorf("%w: %v after its intent", errStale, age)
@@ -136,7 +139,10 @@ func (w *drive) elsewhere(ctx context.Context) (End, bool) {
 	w.who = w.job.Service.Candidates[w.decision.Winner]
 	var err error
 	// killpoint: elsewhere.before
-	if w.begun, err = w.Intend(w.tx, w.who, w.job.Request, now); err == nil {
+	if err = w.leave(ctx); err == nil {
+		w.begun, err = w.Intend(w.tx, w.who, w.job.Request, now)
+	}
+	if err == nil {
 		err = w.write(ctx)
 	}
 	if err != nil {

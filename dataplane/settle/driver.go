@@ -34,21 +34,28 @@ const (
 
 // Config is what a Driver is made of.
 type Config struct {
-	Store    ledger.Store
-	Runs     ledger.Runs     // nil: nobody else drives what is in the store, and this run needs no lease
-	Payloads ledger.Payloads // nil: no request is kept
-	Offline  ledger.Offline  // nil: nothing is done without a quorum
-	Board    *standing.Board
-	Client   *provider.Client
-	Vault    *Vault
-	Agent    string // the runs of this agent begin with it and a slash
-	Run      string // this life of the agent
-	Region   string
-	Fence    time.Duration // a run whose beat stands still for so long is taken for dead; default DefaultFence
-	Now      func() time.Time
-	Boot     func() time.Duration // settle.Boot
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer // nil: not registered
+	Store ledger.Store
+	Beside
+	Board   *standing.Board
+	Client  *provider.Client
+	Vault   *Vault
+	Agent   string // the runs of this agent begin with it and a slash
+	Run     string // this life of the agent
+	Region  string
+	Fence   time.Duration // a run whose beat stands still for so long is taken for dead; default DefaultFence
+	Now     func() time.Time
+	Boot    func() time.Duration // settle.Boot
+	Log     *slog.Logger
+	Metrics prometheus.Registerer // nil: not registered
+}
+
+// Beside is what a driver needs beside the rows.
+type Beside struct {
+	Runs     ledger.Runs                              // nil: nobody else drives what is in the store, and this run needs no lease
+	Payloads ledger.Payloads                          // nil: no request is kept
+	Watches  ledger.Watches                           // nil: what is watched is forgotten at the end
+	Offline  ledger.Offline                           // nil: nothing is done without a quorum
+	Time     func(context.Context) (time.Time, error) // of the store; nil: this machine's clock is the store's
 }
 
 // Driver drives transactions to their outcomes.
@@ -56,7 +63,9 @@ type Driver struct {
 	cfg      Config
 	crowd    crowd
 	unknowns unknowns
+	strays   strays
 	lease    lease
+	sight    sight
 	keeper   keeper
 	metrics  *metrics
 	policy   atomic.Pointer[policy.Snapshot]

@@ -18,6 +18,8 @@ const (
 	checkLimit   = 20 * time.Second // for one look at an outcome, its questions included
 	leftAtOnce   = 256              // rows of a dead run that are taken over in one go
 	scanEvery    = 6                // times Config.Fence lie between two looks for open rows whose run nobody knows
+	mendLimit    = 3 * time.Hour    // for a look through all rows
+	nightHour    = 3                // of UTC: when that begins
 	soon         = 5 * time.Second  // a check that could not be made is tried again after
 )
 
@@ -30,6 +32,8 @@ type keeper struct {
 	peers   peers
 	strange map[string]time.Duration // runs without a row that have open transactions → Boot when first seen
 	scanned time.Duration            // Boot of the last scan for them
+	listed  time.Duration            // Boot of the last look at what is written down to be watched
+	mend    time.Time                // when all rows are looked through next
 	ill     map[[2]string]bool       // service and provider whose circuit was not closed
 	watched watched
 }
@@ -40,6 +44,7 @@ func (d *Driver) Start() {
 	k := &d.keeper
 	k.stop, k.wake, k.slots = cancel, make(chan struct{}, 1), make(chan struct{}, checksAtOnce)
 	k.peers, k.strange, k.ill = peers{}, map[string]time.Duration{}, map[[2]string]bool{}
+	k.listed, k.mend = d.cfg.Boot(), nextNight(d.cfg.Now())
 	if d.cfg.Runs != nil {
 		k.idle.Go(func() { d.every(ctx, nil, d.beats) })
 	}
@@ -85,6 +90,9 @@ func (d *Driver) every(ctx context.Context, wake <-chan struct{}, do func(contex
 func (d *Driver) beats(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, d.cfg.Fence/2)
 	defer cancel()
+	if err := d.see(limited); err != nil && ctx.Err() == nil {
+		d.cfg.Log.Debug("the ledger's clock was not seen", "error", err)
+	}
 	if err := d.beat(limited); err != nil && ctx.Err() == nil {
 		d.cfg.Log.Warn("the ledger was not told that this agent lives", "error", err)
 	}
@@ -92,7 +100,7 @@ func (d *Driver) beats(ctx context.Context) {
 
 // look observes the other runs, takes over what dead ones left, and begins the checks that are due.
 func (d *Driver) look(ctx context.Context) {
-	if d.Lease() != nil { // who may not drive takes nothing over
+	if d.Lease() != nil || d.Clock() != nil { // who may not drive takes nothing over
 		return
 	}
 	if d.cfg.Runs != nil {
@@ -104,8 +112,48 @@ func (d *Driver) look(ctx context.Context) {
 		d.inherit(ctx)
 	}
 	d.recovered()
+	d.gather(ctx)
 	d.checks(ctx)
 	d.watches(ctx)
+	d.nightly(ctx)
+}
+
+// nightly does what has time: it takes up watches whose agents died, and once a night one of all agents looks through all rows.
+func (d *Driver) nightly(ctx context.Context) {
+	k := &d.keeper
+	if now := d.cfg.Boot(); now-k.listed >= scanEvery*d.cfg.Fence {
+		k.listed = now
+		if err := d.Rewatch(ctx); err != nil && ctx.Err() == nil {
+			d.cfg.Log.Warn("what dead agents watched is taken up later", "error", err)
+		}
+	}
+	if now := d.cfg.Now(); d.cfg.Runs != nil && !now.Before(k.mend) {
+		if k.mend = nextNight(now); k.peers.lowest(d.RunID()) {
+			k.idle.Go(func() { d.mendRows(ctx) })
+		}
+	}
+}
+
+// mendRows gives open rows that no entry leads to their entries again: nobody would find them when their driver is dead.
+func (d *Driver) mendRows(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, mendLimit)
+	defer cancel()
+	switch n, err := d.cfg.Runs.Mend(ctx); {
+	case err != nil && !errors.Is(err, context.Canceled):
+		d.cfg.Log.Warn("not all rows were looked through for open ones that nothing leads to", "found", n, "error", err)
+	case n > 0:
+		d.cfg.Log.Error("open rows to which nothing led are found again", "rows", n)
+	}
+}
+
+// nextNight is the next time at which all rows are looked through.
+func nextNight(now time.Time) time.Time {
+	now = now.UTC()
+	at := time.Date(now.Year(), now.Month(), now.Day(), nightHour, 0, 0, 0, time.UTC)
+	if !at.After(now) {
+		at = at.AddDate(0, 0, 1)
+	}
+	return at
 }
 
 // observe fences runs that stood still for too long, and takes over what fenced runs left.
@@ -176,6 +224,7 @@ func (d *Driver) strangers(ctx context.Context, now time.Duration) error {
 	k.scanned = now
 	seen := map[string]bool{}
 	err := d.cfg.Store.Open(ctx, func(t *ledger.Transaction) bool {
+		k.peers.found(t.Run)
 		seen[t.Run] = seen[t.Run] || k.peers[t.Run] == nil && t.Run != d.RunID()
 		return true
 	})

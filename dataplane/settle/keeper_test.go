@@ -214,7 +214,7 @@ func (f *fleet) agent(name, run string) *Driver {
 		f.t.Fatal(err)
 	}
 	d := New(Config{
-		Store: f.store.Ledger(), Runs: f.store.Runs(), Payloads: f.store.Payloads(), Board: board, Client: client, Vault: NewVault(key, []byte("secret")),
+		Store: f.store.Ledger(), Beside: Beside{Runs: f.store.Runs(), Payloads: f.store.Payloads(), Watches: f.store.Watches()}, Board: board, Client: client, Vault: NewVault(key, []byte("secret")),
 		Agent: name, Run: name + "/" + run, Region: "here", Fence: testFence, Now: f.now, Boot: Boot, Log: slog.New(slog.DiscardHandler),
 	})
 	d.Swap(snap)

@@ -19,7 +19,7 @@ import (
 // Bounds of the watch over attempts that were left without the provider's proof.
 const (
 	maxWatched   = 10_000
-	watchedAgain = 500 // the newest rows that are looked through for them at the start
+	maxWatch     = 35 * 24 * time.Hour // rows are kept no longer
 	firstWatch   = 30 * time.Second
 	lastWatch    = time.Hour
 	compensateBy = 24 * time.Hour // a refund that is sent by the background is sent within
@@ -43,26 +43,79 @@ func (d *Driver) watch(t *ledger.Transaction) {
 		return
 	}
 	for i := range t.Attempts {
-		a := &t.Attempts[i]
-		if a.Late || a.How == ledger.NotClosed || a.How == ledger.ByAnswer {
-			continue
+		if d.dark(t, i) && d.keeper.watched.add(t.Attempts[i].ID, t.ID, d.cfg.Now().Add(firstWatch)) {
+			if err := d.remember(context.Background(), t, i); err != nil {
+				d.cfg.Log.Warn("an attempt that may come to light late is watched by this life of the agent only", "transaction", t.ID, "error", err)
+			}
 		}
-		d.keeper.watched.add(a.ID, t.ID, d.cfg.Now().Add(firstWatch))
 	}
 	if len(t.Duplicates()) > 0 {
 		d.compensate(context.Background(), t, "")
 	}
 }
 
-func (w *watched) add(attempt, transaction string, next time.Time) {
+// dark tells whether an attempt of t was closed without its provider's own proof, and may still come to light by a lookup.
+func (d *Driver) dark(t *ledger.Transaction, i int) bool {
+	a := &t.Attempts[i]
+	if a.Late || a.How == ledger.NotClosed || a.How == ledger.ByAnswer {
+		return false
+	}
+	return d.cfg.Now().Before(d.lookable(t, i))
+}
+
+// lookable is until when an attempt may be looked up; the zero time: never. Where the policy does not have its provider now, it may again.
+func (d *Driver) lookable(t *ledger.Transaction, i int) time.Time {
+	a := &t.Attempts[i]
+	until := a.IntentAt.Add(maxWatch)
+	svc, _, who := d.place(t, i)
+	if who < 0 {
+		return until
+	}
+	c := svc.Candidates[who]
+	m := ledger.MeansOf(c.Contract, c.OperationThere(t.Operation))
+	if !m.Lookup || a.Reference == "" {
+		return time.Time{}
+	}
+	if m.Horizon > 0 && m.Horizon < maxWatch {
+		until = a.IntentAt.Add(m.Horizon)
+	}
+	return until
+}
+
+// remember writes that an attempt is watched, for whoever comes after this life of the agent.
+func (d *Driver) remember(ctx context.Context, t *ledger.Transaction, i int) error {
+	if d.cfg.Watches == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+	defer cancel()
+	w := ledger.Watched{Key: t.Key, Attempt: t.Attempts[i].ID, Until: t.Attempts[i].IntentAt.Add(maxWatch).UTC().Truncate(time.Millisecond)}
+	if err := d.cfg.Watches.Watch(ctx, w); err != nil {
+		return fmt.Errorf("settle: the watch over %s: %w", w.Attempt, err)
+	}
+	return nil
+}
+
+// leave writes that the current attempt is watched, if it is left without its provider's own proof: before the row says that it is left.
+func (w *drive) leave(ctx context.Context) error {
+	if i := len(w.tx.Attempts) - 1; i >= 0 && w.dark(w.tx, i) {
+		return w.remember(ctx, w.tx, i)
+	}
+	return nil
+}
+
+// add says whether it is new.
+func (w *watched) add(attempt, transaction string, next time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.list == nil {
 		w.list = map[string]*watch{}
 	}
-	if w.list[attempt] == nil && len(w.list) < maxWatched {
-		w.list[attempt] = &watch{transaction: transaction, next: next, every: firstWatch}
+	if w.list[attempt] != nil || len(w.list) >= maxWatched {
+		return false
 	}
+	w.list[attempt] = &watch{transaction: transaction, next: next, every: firstWatch}
+	return true
 }
 
 // due returns some of the attempts whose look is due, and sets their next.
@@ -98,56 +151,70 @@ func (d *Driver) watches(ctx context.Context) {
 			defer func() { <-k.slots }()
 			limited, cancel := context.WithTimeout(ctx, checkLimit)
 			defer cancel()
-			if done := d.watchOne(limited, transaction, attempt); done {
+			if t, done := d.watchOne(limited, transaction, attempt); done {
 				k.watched.drop(attempt)
+				d.forgetWatch(limited, t, attempt)
 			}
 		})
 	}
 }
 
 // watchOne looks for one attempt. true: nothing can come of it any more.
-func (d *Driver) watchOne(ctx context.Context, transaction, attempt string) (done bool) {
+func (d *Driver) watchOne(ctx context.Context, transaction, attempt string) (t *ledger.Transaction, done bool) {
 	t, err := d.cfg.Store.ByID(ctx, transaction)
 	if err != nil {
-		return errors.Is(err, ledger.ErrNotFound)
+		return nil, errors.Is(err, ledger.ErrNotFound)
 	}
 	i := attemptOf(t, attempt)
-	if i < 0 || t.Attempts[i].Late || t.Pending() && i == len(t.Attempts)-1 {
-		return true
+	if i < 0 || !d.dark(t, i) {
+		return t, true
 	}
 	a := &t.Attempts[i]
 	svc, _, who := d.place(t, i)
 	if who < 0 {
-		return false
+		return t, false
 	}
-	c := svc.Candidates[who]
-	m := ledger.MeansOf(c.Contract, c.OperationThere(t.Operation))
-	if !m.Lookup || a.Reference == "" || m.Horizon > 0 && d.cfg.Now().Sub(a.IntentAt) >= m.Horizon || d.cfg.Now().Sub(a.IntentAt) >= 35*24*time.Hour {
-		return true
-	}
-	f := d.cfg.Client.LookUp(ctx, &provider.Question{Candidate: c, Service: svc.Name, Operation: t.Operation, Attempt: a, RequestID: t.ID})
+	f := d.cfg.Client.LookUp(ctx, &provider.Question{Candidate: svc.Candidates[who], Service: svc.Name, Operation: t.Operation, Attempt: a, RequestID: t.ID})
 	if f.Evidence.Outcome != ledger.Succeeded {
-		return false
+		return t, false
 	}
 	e := f.Evidence
 	e.Attempt, e.Kind = a.ID, ledger.FromLookup
 	if err := d.Learn(ctx, t.ID, e, f.Answer); err != nil {
 		d.cfg.Log.Warn("a late execution could not be written down", "transaction", t.ID, "error", err)
-		return false
+		return t, false
 	}
-	return true
+	return t, true
 }
 
-// Rewatch looks through the newest rows for attempts that may still come to light: what was watched is not written down anywhere else.
+// forgetWatch takes an attempt off what is written down. One that stays there is looked at once more after a start.
+func (d *Driver) forgetWatch(ctx context.Context, t *ledger.Transaction, attempt string) {
+	i := -1
+	if t != nil {
+		i = attemptOf(t, attempt)
+	}
+	if i < 0 || d.cfg.Watches == nil {
+		return
+	}
+	w := ledger.Watched{Key: t.Key, Attempt: attempt, Until: t.Attempts[i].IntentAt.Add(maxWatch).UTC().Truncate(time.Millisecond)}
+	if err := d.cfg.Watches.Unwatch(ctx, w); err != nil {
+		d.cfg.Log.Debug("a watch that is over stays written down", "transaction", t.ID, "error", err)
+	}
+}
+
+// Rewatch takes up what is written down to be watched: by this agent's earlier lives, and by agents that are dead.
 func (d *Driver) Rewatch(ctx context.Context) error {
-	rows, err := d.cfg.Store.Recent(ctx, ledger.Query{Limit: watchedAgain})
+	if d.cfg.Watches == nil {
+		return nil
+	}
+	err := d.cfg.Watches.Watched(ctx, func(t *ledger.Transaction, w ledger.Watched) bool {
+		if i := attemptOf(t, w.Attempt); i >= 0 && d.dark(t, i) && (d.mine(t) || d.keeper.peers.orphan(t.Run)) {
+			d.keeper.watched.add(w.Attempt, t.ID, d.cfg.Now().Add(firstWatch))
+		}
+		return ctx.Err() == nil
+	})
 	if err != nil {
 		return fmt.Errorf("settle: watch: %w", err)
-	}
-	for _, t := range rows {
-		if d.mine(t) && !t.Pending() {
-			d.watch(t)
-		}
 	}
 	return nil
 }
@@ -183,7 +250,7 @@ func (d *Driver) takeBack(ctx context.Context, of *ledger.Transaction, i int, ob
 	}
 	if c != nil {
 		a.Contract = c.Digest
-		a.ProviderKey = ledger.ProviderKey(d.cfg.Vault.Secret(), t.ID, late.Provider, late.Account, 0)
+		a.ProviderKey = ledger.ProviderKey(d.cfg.Vault.Secret(), c.Contract.Keys, t.ID, late.Provider, late.Account, 0)
 	}
 	if err := t.Begin(a, d.RunID()); err != nil {
 		return fmt.Errorf("settle: %w", err)

@@ -3,6 +3,7 @@ package settle
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"segue/dataplane/ledger"
@@ -56,6 +57,37 @@ func (p peers) observe(runs []ledger.Run, own string, at clocks, fence time.Dura
 		}
 	}
 	return dead
+}
+
+// orphan tells whether a run was fenced and no later one of its agent lives: nobody else cares for what it did.
+func (p peers) orphan(run string) bool {
+	if q := p[run]; q == nil || !q.fenced {
+		return false
+	}
+	agent, _, _ := strings.Cut(run, "/")
+	for id, q := range p {
+		if name, _, _ := strings.Cut(id, "/"); name == agent && !q.fenced {
+			return false
+		}
+	}
+	return true
+}
+
+// lowest tells whether no living run has a name before this one: work that one of all agents does is its agent's.
+func (p peers) lowest(own string) bool {
+	for id, q := range p {
+		if !q.fenced && id < own {
+			return false
+		}
+	}
+	return true
+}
+
+// found notes that a run which seemed to have left nothing has an open row: a claim that came late, or one that waited on a disk.
+func (p peers) found(run string) {
+	if q := p[run]; q != nil && q.fenced && q.done {
+		q.done, q.empty, q.left = false, 0, 0
+	}
 }
 
 // due returns the fenced runs whose rows are to be looked for now: those first that nobody looked through yet, and then the longest due.

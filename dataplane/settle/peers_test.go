@@ -59,6 +59,28 @@ func TestPeers(t *testing.T) {
 	}
 }
 
+// TestWhoCares: what a fenced run watched is taken up when no later run of its agent lives, one living agent does the night's work, and a fenced run
+// that seemed empty is looked through again when an open row of its is found.
+func TestWhoCares(t *testing.T) {
+	p := peers{"a/1": {fenced: true, done: true}, "a/2": {}, "b/1": {fenced: true, done: true}, "c/1": {}}
+	for run, want := range map[string]bool{"a/1": false, "a/2": false, "b/1": true, "c/1": false, "d/1": false} {
+		if p.orphan(run) != want {
+			t.Errorf("orphan %s: %v", run, !want)
+		}
+	}
+	for run, want := range map[string]bool{"a/0": true, "a/3": false, "z/1": false} {
+		if p.lowest(run) != want {
+			t.Errorf("lowest %s: %v", run, !want)
+		}
+	}
+	p.found("b/1")
+	p.found("c/1")
+	p.found("nobody")
+	if got := p.due(0); len(got) != 1 || got[0] != "b/1" {
+		t.Errorf("due: %v", got)
+	}
+}
+
 // Of many runs that are due, one that nobody looked through yet comes first: after a storm of deaths the last dead need not wait for looks
 // at the first.
 func TestNewlyFencedComesFirst(t *testing.T) {

@@ -331,7 +331,11 @@ func (w *drive) reread(ctx context.Context) {
 
 // refuse records that every attempt is proven not executed, and that no other will be made for this caller.
 func (w *drive) refuse(ctx context.Context, d *route.Decision) End {
-	if err := w.close(ctx, ledger.Refuse); err != nil {
+	err := w.leave(ctx)
+	if err == nil {
+		err = w.close(ctx, ledger.Refuse)
+	}
+	if err != nil {
 		return w.unwritten(ctx, err)
 	}
 	w.settled(ctx, w.tx)

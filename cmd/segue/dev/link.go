@@ -48,6 +48,43 @@ func (l *link) Runs() ledger.Runs { return linkedRuns{l.Store.Runs(), l} }
 // Payloads are what is kept of requests, by this link.
 func (l *link) Payloads() ledger.Payloads { return linkedPayloads{l.Store.Payloads(), l} }
 
+// Watches are the attempts that are watched, by this link.
+func (l *link) Watches() ledger.Watches { return linkedWatches{l.Store.Watches(), l} }
+
+// Time is the store's clock, by this link.
+func (l *link) Time(ctx context.Context) (time.Time, error) {
+	if err := l.open(); err != nil {
+		return time.Time{}, err
+	}
+	return l.Store.Time(ctx)
+}
+
+type linkedWatches struct {
+	to ledger.Watches
+	l  *link
+}
+
+func (s linkedWatches) Watch(ctx context.Context, w ledger.Watched) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.to.Watch(ctx, w)
+}
+
+func (s linkedWatches) Unwatch(ctx context.Context, w ledger.Watched) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.to.Unwatch(ctx, w)
+}
+
+func (s linkedWatches) Watched(ctx context.Context, yield func(*ledger.Transaction, ledger.Watched) bool) error {
+	if err := s.l.open(); err != nil {
+		return err
+	}
+	return s.to.Watched(ctx, yield)
+}
+
 type linkedRuns struct {
 	to ledger.Runs
 	l  *link
@@ -72,6 +109,13 @@ func (s linkedRuns) Fence(ctx context.Context, seen ledger.Run) (bool, error) {
 		return false, err
 	}
 	return s.to.Fence(ctx, seen)
+}
+
+func (s linkedRuns) Mend(ctx context.Context) (int, error) {
+	if err := s.l.open(); err != nil {
+		return 0, err
+	}
+	return s.to.Mend(ctx)
 }
 
 func (s linkedRuns) Left(ctx context.Context, run string, yield func(*ledger.Transaction) bool) error {

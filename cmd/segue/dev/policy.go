@@ -45,6 +45,7 @@ services:
     session: # what an application may keep in a session, and what becomes of it when the session goes to another provider
       note: {class: rebuilt}
       cart: {class: rebuilt, kind: set}
+      points: {class: rebuilt, kind: counter}
       stock: {class: rebuilt, kind: counter, floor: 0}
       challenge: {class: pinned, lose: report}
   sms:

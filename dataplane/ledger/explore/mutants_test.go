@@ -80,7 +80,7 @@ var mutants = []mutant{
 	{"15", "a key is relied on past its life", rules + "next.go", "const keyLifePart = 9", "const keyLifePart = 11", explored, inG},
 	{"15", "a clock that is off sends", rules + "unknown.go", "	case c.Skewed:\n", "	case false:\n", rules, stories},
 	{"6", "a write of unknown end that is in the row is lost", "dataplane/settle/write.go", "case current.Token == t.Token:", "case false:", "dataplane/settle/", "."},
-	{"1", "the driver does not ask for its lease", driver + "attempt.go", "!w.job.Offline && !w.leased(w.run, w.leaseTime(), now)\n", "false\n", driver, "TestFrozenRunWakes|TestNoLeaseNoSend"},
+	{"1", "the driver does not ask for its lease", driver + "attempt.go", "!w.job.Offline && !w.leased(w.run, w.leaseTime(), now)", "false", driver, "TestFrozenRunWakes|TestNoLeaseNoSend"},
 	{"4", "the driver lets the cancel leave before its CAS", driver + "ask.go", "	if !stands {\n", "	if false && !stands {\n", driver, "TestCancelIsWrittenBeforeItLeaves"},
 	{"9", "a late execution is not taken back", driver + "late.go", "range t.Duplicates() {", "range t.Duplicates()[:0] {", driver, "TestLateExecutionIsCompensated"},
 	{"5", "a plain final write: the store writes over any version", embedded + "transactions.go", "current == nil || current.Version != t.Version-1 ||", "current == nil ||", embedded, "TestLedger"},
@@ -103,6 +103,13 @@ var mutants = []mutant{
 	{"13", "what was recorded at a pin is written over the row that is there", "dataplane/repair/offline.go", "	if !atPin(t) {\n		return r.ledger.Advance", "	if true {\n		return r.ledger.Advance", "dataplane/repair/", "TestRecordedOverAnotherRow"},
 	{"13", "an offline pin changes while regions work without a quorum", "controlplane/state/pins.go", "then.Same(next), !then.Offline && !next.Offline:", "then.Same(next), !next.Offline:", "controlplane/state/", "TestPinsChange"},
 	{"14", "the key stands under its canonical name", "dataplane/provider/request.go", "out[strings.ToLower(name)]", "out[http.CanonicalHeaderKey(name)]", "dataplane/provider/", "TestDeadWarmConnection|TestKeyName|TestOneExecutionPerSend"},
+	{"15", "the driver never says that its clock is off", driver + "ask.go", "Skewed: d.Clock() != nil, ", "", driver, "TestClockOffIsNotRedriven"},
+	{"15", "a first byte leaves by a clock that is off", driver + "attempt.go", "	if err := w.Clock(); err != nil {", "	if err := w.Clock(); false {", driver, "TestClockOff$"},
+	{"15", "a clock that is off claims", "dataplane/proxy/offline.go", "Driver.Clock(); err != nil {", "Driver.Clock(); false {", "dataplane/", "TestClockOff"},
+	{"15", "a clock that was set between two looks is believed", driver + "clock.go", "(s.ahead + d.cfg.Boot())", "time.Duration(d.cfg.Now().UnixNano())", driver, "TestClockOff"},
+	{"8", "an open row without an entry is not found again", embedded + "watches.go", "			if !there {", "			if there && false {", embedded, "TestMend"},
+	{"8", "nobody looks through all rows", driver + "keeper.go", "!now.Before(k.mend) {", "false {", driver, "TestNightly"},
+	{"9", "what is watched is forgotten with its agent", driver + "late.go", "	if d.cfg.Watches == nil {\n		return nil\n	}\n	ctx, cancel", "	if true {\n		return nil\n	}\n	ctx, cancel", driver, "TestWatchSurvives"},
 	{"I5", "a new attempt without a caller", rules + "next.go", "	case !c.Live:\n		return \"no caller", "	case false:\n		return \"no caller", explored, inN},
 }
 

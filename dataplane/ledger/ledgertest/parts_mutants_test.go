@@ -2,6 +2,7 @@ package ledgertest_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,8 +15,10 @@ type parts struct {
 	ledgertest.Parts
 	runs     ledger.Runs
 	payloads ledger.Payloads
+	watches  ledger.Watches
 }
 
+func (p parts) Watches() ledger.Watches   { return p.watches }
 func (p parts) Runs() ledger.Runs         { return p.runs }
 func (p parts) Payloads() ledger.Payloads { return p.payloads }
 
@@ -26,7 +29,19 @@ type runs struct {
 	beat  func(context.Context, ledger.Run) error
 	fence func(context.Context, ledger.Run) (bool, error)
 	left  func(context.Context, string, func(*ledger.Transaction) bool) error
+	mend  func(context.Context) (int, error)
+	w     *watches
 }
+
+func (r runs) Mend(ctx context.Context) (int, error) { return r.mend(ctx) }
+
+type watches struct {
+	ledger.Watches
+	watch, unwatch func(context.Context, ledger.Watched) error
+}
+
+func (w watches) Watch(ctx context.Context, one ledger.Watched) error   { return w.watch(ctx, one) }
+func (w watches) Unwatch(ctx context.Context, one ledger.Watched) error { return w.unwatch(ctx, one) }
 
 func (r runs) Beat(ctx context.Context, run ledger.Run) error          { return r.beat(ctx, run) }
 func (r runs) Fence(ctx context.Context, run ledger.Run) (bool, error) { return r.fence(ctx, run) }
@@ -121,6 +136,26 @@ var partsMutants = []struct {
 			return p.Payloads.Keep(ctx, k, "request", kept)
 		}
 	}},
+	{"what is watched is lost", "what is watched is read back", func(r *runs, _ *payloads) {
+		r.w.watch = func(context.Context, ledger.Watched) error { return nil }
+	}},
+	{"each watch stands in a place of its own", "what is watched twice is one watch", func(r *runs, _ *payloads) {
+		n := 0
+		r.w.watch = func(ctx context.Context, one ledger.Watched) error {
+			n++
+			one.Attempt += strings.Repeat("+", n-1)
+			return r.w.Watches.Watch(ctx, one)
+		}
+	}},
+	{"a watch stays", "a watch that is over is gone", func(r *runs, _ *payloads) {
+		r.w.unwatch = func(context.Context, ledger.Watched) error { return nil }
+	}},
+	{"every row is mended", "nothing is mended where nothing is missing", func(r *runs, _ *payloads) {
+		r.mend = func(ctx context.Context) (int, error) {
+			n, err := r.goodRuns.Mend(ctx)
+			return n + 1, err
+		}
+	}},
 	{"what is out of bounds is cut", "payloads out of bounds are refused", func(_ *runs, p *payloads) {
 		p.keep = func(ctx context.Context, k ledger.Key, part string, b []byte) error {
 			if err := ledger.CheckPayload(part, b); err != nil {
@@ -138,10 +173,11 @@ func TestPartsMutants(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			caught[m.red] = true
 			good := open(t, t.TempDir())
-			r := &runs{goodRuns: good.Runs(), beat: good.Runs().Beat, fence: good.Runs().Fence, left: good.Runs().Left}
+			r := &runs{goodRuns: good.Runs(), beat: good.Runs().Beat, fence: good.Runs().Fence, left: good.Runs().Left, mend: good.Runs().Mend}
+			r.w = &watches{good.Watches(), good.Watches().Watch, good.Watches().Unwatch}
 			p := &payloads{Payloads: good.Payloads(), keep: good.Payloads().Keep, drop: good.Payloads().Drop}
 			m.breaks(r, p)
-			if err := checkParts(t, m.red, parts{good, r, p}); err == nil {
+			if err := checkParts(t, m.red, parts{good, r, p, r.w}); err == nil {
 				t.Errorf("%q did not notice", m.red)
 			} else {
 				t.Log(err)

@@ -19,6 +19,7 @@ type Parts interface {
 	Ledger() ledger.Store
 	Runs() ledger.Runs
 	Payloads() ledger.Payloads
+	Watches() ledger.Watches
 }
 
 // PartsCase is one promise of a store's runs or payloads. open is as in Case.
@@ -53,6 +54,10 @@ var PartsCases = []PartsCase{
 	{"payloads are kept apart", payloads},
 	{"payloads are dropped whole", payloadsDropped},
 	{"payloads out of bounds are refused", payloadBounds},
+	{"what is watched is read back", watched},
+	{"what is watched twice is one watch", watchedTwice},
+	{"a watch that is over is gone", unwatched},
+	{"nothing is mended where nothing is missing", unmended},
 }
 
 func runID(n int) string { return fmt.Sprintf("eu-west-%d/%016x", n%3, n) }
