@@ -207,6 +207,13 @@ func TestCutOffRegionsMerge(t *testing.T) {
 		west.put("points", `{"add": -1}`).must(t)
 	}
 	east.put("note", "of the east").must(t)
+	then := time.Now().UnixMilli()
+	eventually(t, time.Second, "a millisecond passes: what is written within one is not in the order of time", func() error {
+		if now := time.Now().UnixMilli(); now <= then {
+			return fmt.Errorf("it is still %d", now)
+		}
+		return nil
+	})
 	west.put("note", "of the west").must(t)
 	east.says("note", "of the east")
 	west.says("note", "of the west")

@@ -17,14 +17,17 @@ import (
 const maxEntries = 24
 
 // looksLikeID tells what nobody would call a page: ids of ours and of providers, and keys.
-var looksLikeID = regexp.MustCompile(`^(tx_|ch_|re_|pi_|SM)[A-Za-z0-9]+$|^[A-Za-z0-9._-]*[0-9][A-Za-z0-9._-]{5,}$`)
+var looksLikeID = regexp.MustCompile(`^(tx_|ch_|re_|pi_|SM|ses[-_])[A-Za-z0-9]+$|^[A-Za-z0-9._-]*[0-9][A-Za-z0-9._-]{5,}$`)
 
 // palette finds pages, things and commands by a part of their name. The dialog asks for the same as JSON.
 func (w *Web) palette(c echo.Context) error {
 	q := strings.TrimSpace(c.QueryParam("q"))
 	entries := matching(w.entries(), q)
 	if looksLikeID.MatchString(q) {
-		entries = append([]view.GoEntry{{Kind: "transaction", Label: q, Detail: "look it up: our id, the provider’s id, or a key", Href: "/transactions?q=" + url.QueryEscape(q)}}, entries...)
+		entries = append([]view.GoEntry{
+			{Kind: "transaction", Label: q, Detail: "look it up: our id, the provider’s id, or a key", Href: "/transactions?q=" + url.QueryEscape(q)},
+			{Kind: "session", Label: q, Detail: "look it up, by its Session-Id", Href: "/sessions?id=" + url.QueryEscape(q)},
+		}, entries...)
 	}
 	page := view.Go{Frame: w.frame(c, "Go to", "", ""), Query: q, Entries: entries[:min(len(entries), maxEntries)]}
 	return w.answer(c, http.StatusOK, map[string]any{"entries": page.Entries}, view.GoPage(page))

@@ -315,6 +315,7 @@ func TestPalette(t *testing.T) {
 		"prov":         `href="/providers"`,
 		"tx_01J9W2K7Q": `href="/transactions?q=tx_01J9W2K7Q"`,
 		"order-88121":  `href="/transactions?q=order-88121"`,
+		"ses_1":        `href="/sessions?id=ses_1"`,
 		"zzz":          "Nothing is called that.",
 		"<script>":     "Nothing is called that.",
 	} {

@@ -166,9 +166,9 @@ func stored(t query.Transaction) []view.Pair {
 	if t.Status > 0 {
 		list = append(list, view.Pair{Name: "answer", Value: fmt.Sprintf("status %d, sealed", t.Status)})
 	}
-	for _, f := range [][2]string{{"provider’s id", t.Object}, {"session", t.Session}, {"run", t.Run}} {
-		if f[1] != "" {
-			list = append(list, view.Pair{Name: f[0], Value: f[1]})
+	for _, p := range []view.Pair{{Name: "provider’s id", Value: t.Object}, {Name: "session", Value: t.Session, Href: "/sessions/" + url.PathEscape(t.Session)}, {Name: "run", Value: t.Run}} {
+		if p.Value != "" {
+			list = append(list, p)
 		}
 	}
 	for _, a := range t.Attempts {

@@ -73,19 +73,36 @@ func (f *fsm) newest() (index, term uint64) {
 	return now.index, now.term
 }
 
+// one applies an entry. The answer to several commands is a list.
 func (f *fsm) one(s *state.State, l *raft.Log) (*state.State, any) {
 	if l.Type != raft.LogCommand {
 		return s, nil
 	}
-	if f.halted.Load() {
-		return s, errHalted
-	}
-	c, err := state.Decode(l.Data)
+	commands, many, err := state.Split(l.Data)
 	if err != nil {
 		f.halt(fmt.Errorf("replica: log entry %d: %w", l.Index, err))
 		return s, errHalted
 	}
-	next, result := s.Apply(c, l.Index)
+	answers := make([]any, len(commands))
+	for i, text := range commands {
+		s, answers[i] = f.command(s, text, l.Index)
+	}
+	if many {
+		return s, answers
+	}
+	return s, answers[0]
+}
+
+func (f *fsm) command(s *state.State, text []byte, index uint64) (*state.State, any) {
+	if f.halted.Load() {
+		return s, errHalted
+	}
+	c, err := state.Decode(text)
+	if err != nil {
+		f.halt(fmt.Errorf("replica: log entry %d: %w", index, err))
+		return s, errHalted
+	}
+	next, result := s.Apply(c, index)
 	return next, result
 }
 

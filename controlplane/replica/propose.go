@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -33,46 +32,32 @@ func (r *Replica) apply(ctx context.Context, text []byte) (state.Result, error) 
 	if !r.gate.enter() {
 		return state.Result{}, r.noLeader()
 	}
-	type answer struct {
-		result state.Result
-		err    error
-	}
-	answered := make(chan answer, 1)
-	go func() { // awaited by Stop through the gate
-		defer r.gate.count.Done()
-		f := r.raft.Load().Apply(text, enqueue(ctx))
-		if err := f.Error(); err != nil {
-			answered <- answer{err: r.failed(err)}
-			return
-		}
-		result, err := answerOf(f.Response())
-		answered <- answer{result, err}
-	}()
+	p := &proposal{text: text, done: make(chan answer, 1)}
+	r.put(p)
 	select {
-	case a := <-answered:
+	case a := <-p.done:
 		return a.result, a.err
 	case <-ctx.Done():
-		return state.Result{}, unknown(ctx.Err())
 	}
+	if r.queue.withdraw(p) {
+		r.gate.count.Done()
+		return state.Result{}, &state.Error{Code: state.NoLeader, Message: "nothing was proposed: " + ctx.Err().Error()}
+	}
+	return state.Result{}, unknown(ctx.Err())
 }
 
-// enqueue is how long the leader may take to accept a proposal.
-func enqueue(ctx context.Context) time.Duration {
-	if end, ok := ctx.Deadline(); ok {
-		return max(min(time.Until(end), enqueueFor), time.Millisecond)
+// answerOf unpacks what the FSM answered to the i-th command of an entry.
+func answerOf(v any, i int) answer {
+	if all, ok := v.([]any); ok && i < len(all) {
+		v = all[i]
 	}
-	return enqueueFor
-}
-
-// answerOf unpacks what the FSM answered.
-func answerOf(v any) (state.Result, error) {
 	switch v := v.(type) {
 	case state.Result:
-		return v, nil
+		return answer{result: v}
 	case error:
-		return state.Result{}, unknown(v)
+		return answer{err: unknown(v)}
 	default:
-		return state.Result{}, unknown(fmt.Errorf("replica: answer %T", v))
+		return answer{err: unknown(fmt.Errorf("replica: answer %T", v))}
 	}
 }
 

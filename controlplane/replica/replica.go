@@ -29,6 +29,7 @@ type Replica struct {
 
 	reign    atomic.Pointer[reign] // set while this node leads and its barrier has passed
 	gate     gate
+	queue    proposals
 	contact  contacts
 	caughtUp atomic.Bool
 	out      atomic.Bool // it was taken out, and others had to say so

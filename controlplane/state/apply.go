@@ -17,7 +17,7 @@ const (
 	maxReason = 1000
 )
 
-// Apply returns the State after c, which stands at index in the log, and what c led to. It changes nothing in s: a refused, repeated
+// Apply returns the State after c, which stands at index in the log (others may stand there too), and what c led to. It changes nothing in s: a refused, repeated
 // or skipped command leaves everything as it is but the memory of request ids. Every node applies every command and must come to the
 // same value, byte for byte.
 func (s *State) Apply(c Command, index uint64) (*State, Result) {
@@ -43,7 +43,7 @@ func (s *State) Apply(c Command, index uint64) (*State, Result) {
 // change runs the command on a draft. The draft replaces s only when the command did something.
 func (s *State) change(c Command, index uint64) (*State, Result) {
 	draft := *s
-	draft.Index = index
+	draft.Index = max(index, s.Index+1) // each change has its own, also where several stand in one entry
 	draft.Orders = s.InForce(c.At)
 	done, err := draft.run(c)
 	if err == nil && c.Match != 0 && c.Match != s.Current().Number {

@@ -11,10 +11,10 @@ import (
 	"segue/controlplane/policy"
 )
 
-// InForce returns the orders that have not ended by now, oldest first. The list is the caller's.
+// InForce returns the orders that have not ended by now, oldest first. The list may be appended to, and not written to.
 func (s *State) InForce(now time.Time) []policy.Order {
-	if len(s.Orders) == 0 {
-		return nil
+	if !slices.ContainsFunc(s.Orders, func(o policy.Order) bool { return !o.Ends().After(now) }) {
+		return slices.Clip(s.Orders)
 	}
 	out := make([]policy.Order, 0, len(s.Orders)+1)
 	for _, o := range s.Orders {
@@ -45,7 +45,7 @@ func (s *State) giveOrder(c Command, o policy.Order) (done, *Error) {
 		}
 	}
 	if o.Kind == policy.HintThrottle { // the latest counts, and an earlier one must not come back when it ends
-		s.Orders = slices.DeleteFunc(s.Orders, func(other policy.Order) bool { return other.Kind == o.Kind && covers(&o, &other) })
+		s.Orders = slices.DeleteFunc(slices.Clone(s.Orders), func(other policy.Order) bool { return other.Kind == o.Kind && covers(&o, &other) })
 	}
 	s.Orders = append(s.Orders, o)
 	return done{text: describe(o), order: o.ID}, nil
@@ -88,7 +88,7 @@ func (s *State) endOrder(id string) (done, *Error) {
 		return done{}, refuse(NotFound, "order %q is not in force", id)
 	}
 	text := "ended early: " + describe(s.Orders[i])
-	s.Orders = slices.Delete(s.Orders, i, i+1)
+	s.Orders = slices.Delete(slices.Clone(s.Orders), i, i+1)
 	return done{text: text, order: id}, nil
 }
 

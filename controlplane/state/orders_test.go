@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -120,6 +121,23 @@ func TestUpdateHoldsWhatConcernsTheRegion(t *testing.T) {
 	}
 	if _, err = w.s.Update("mars", epoch); err == nil || err.(*Error).Code != NotFound {
 		t.Fatal(err)
+	}
+}
+
+// TestStatesShareNoWrites: what one change does to the orders is not seen in the State before it.
+func TestStatesShareNoWrites(t *testing.T) {
+	w := newWorld(t)
+	w.must("p", apply(0, document))
+	w.must("a", drain("main", time.Hour, "eu-west"))
+	w.must("b", drill(time.Minute))
+	for i, c := range []Command{{EndOrder: &EndOrder{ID: orderID("a")}}, drain("main", 2*time.Hour, "eu-west")} {
+		before := w.s
+		text := saveBytes(t, before)
+		w.must(fmt.Sprint("change", i), c)
+		if !bytes.Equal(text, saveBytes(t, before)) {
+			t.Errorf("%+v changed the State before it", c)
+		}
+		w.s = before
 	}
 }
 

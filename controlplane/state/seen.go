@@ -16,15 +16,25 @@ type Seen struct {
 	Result  Result
 }
 
-// memory holds what was seen, in the order of the log. It is immutable: add returns the next. Lookups go through runs, sorted lists
-// whose sizes fall; runs of equal size are merged, so that an id is moved some 16 times in its life and never all of them at once.
+// memory holds what was seen, in the order of the log. It is immutable: add returns the next. The newest few are looked through one by one;
+// the others are found through runs, sorted lists whose sizes grow with their age: runs of equal size are merged, so that an id is moved
+// some 12 times in its life and never all of them at once.
 type memory struct {
 	list  []Seen
 	room  *room
 	first uint64 // sequence number of list[0]
 	bytes int
-	runs  [][]mark
+	runs  *run // the newest
 }
+
+// run is a sorted list of marks, and the run before it.
+type run struct {
+	marks []mark
+	older *run
+	end   uint64 // the sequence number after its newest mark
+}
+
+const unsorted = 16 // of the newest, at most
 
 // mark points from a request id to its place in the list. It has no pointer and is compared in one step: there are 100,000 of them, which
 // the garbage collector need not look at.
@@ -40,14 +50,19 @@ func hashOf(request string) uint64 { return maphash.String(hashSeed, request) & 
 
 // find returns what request led to, if that was less than 24 h from now.
 func (m memory) find(request string, now time.Time) (Seen, bool) {
+	for i := len(m.list) - 1; i >= m.sorted(); i-- {
+		if m.list[i].Request == request {
+			return m.list[i], m.list[i].At.Add(seenFor).After(now)
+		}
+	}
 	hash := hashOf(request)
-	for i := len(m.runs) - 1; i >= 0; i-- {
-		run := m.runs[i]
-		for at := sort.Search(len(run), func(j int) bool { return run[j].hash >= hash }); at < len(run) && run[at].hash == hash; at++ {
-			if run[at].seq < m.first {
+	for run := m.runs; run != nil; run = run.older {
+		at := sort.Search(len(run.marks), func(j int) bool { return run.marks[j].hash >= hash })
+		for ; at < len(run.marks) && run.marks[at].hash == hash; at++ {
+			if run.marks[at].seq < m.first {
 				continue
 			}
-			if seen := m.list[run[at].seq-m.first]; seen.Request == request {
+			if seen := m.list[run.marks[at].seq-m.first]; seen.Request == request {
 				return seen, seen.At.Add(seenFor).After(now)
 			}
 		}
@@ -55,30 +70,46 @@ func (m memory) find(request string, now time.Time) (Seen, bool) {
 	return Seen{}, false
 }
 
+// sorted is how many of the list the runs have.
+func (m memory) sorted() int {
+	if m.runs == nil || m.runs.end < m.first {
+		return 0
+	}
+	return int(m.runs.end - m.first)
+}
+
 // add remembers v and forgets what is older than 24 h or beyond the bounds, oldest first.
 func (m memory) add(v Seen) memory {
 	m.list, m.room = grow(m.list, m.room, v)
 	m.bytes += v.size()
 	m = m.forget(v.At)
-	runs := append(m.runs[:len(m.runs):len(m.runs)], []mark{{hashOf(v.Request), m.first + uint64(len(m.list)) - 1}})
-	for n := len(runs); n > 1 && len(runs[n-2]) <= len(runs[n-1]); n = len(runs) {
-		runs = append(runs[:n-2], merge(runs[n-2], runs[n-1], m.first))
+	if done := m.sorted(); len(m.list)-done >= unsorted {
+		m.runs = m.sort(done)
+		for n := m.runs; n.older != nil && len(n.older.marks) <= len(n.marks); n = m.runs {
+			m.runs = &run{marks: merge(n.older.marks, n.marks, m.first), older: n.older.older, end: n.end}
+		}
 	}
-	m.runs = runs
 	return m
+}
+
+// sort makes a run of what follows the first done of the list.
+func (m memory) sort(done int) *run {
+	marks := make([]mark, 0, len(m.list)-done)
+	for i, v := range m.list[done:] {
+		marks = append(marks, mark{hashOf(v.Request), m.first + uint64(done+i)})
+	}
+	slices.SortFunc(marks, func(a, b mark) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(b.seq, a.seq)) })
+	return &run{marks: marks, older: m.runs, end: m.first + uint64(len(m.list))}
 }
 
 // remember builds a memory of exactly list. It forgets nothing: a restored node must know what the others know.
 func remember(list []Seen) memory {
 	m := memory{list: list}
-	var run []mark
-	for i, v := range list {
+	for _, v := range list {
 		m.bytes += v.size()
-		run = append(run, mark{hashOf(v.Request), uint64(i)})
 	}
-	slices.SortFunc(run, func(a, b mark) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(b.seq, a.seq)) })
-	if len(run) > 0 {
-		m.runs = [][]mark{run}
+	if len(list) > 0 {
+		m.runs = m.sort(0)
 	}
 	return m
 }

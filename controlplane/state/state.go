@@ -9,7 +9,7 @@ import (
 // State is one immutable value; Apply builds the next. Readers share it without locks.
 type State struct {
 	Incarnation string     // made when the cluster is bootstrapped or restored
-	Index       uint64     // Raft index of the last change
+	Index       uint64     // of the last change: its entry's in the log, or the next that is free
 	Revisions   []Revision // oldest first; at most MaxRevisions kept; the last is in force
 	Orders      []policy.Order
 	Nodes       []Node  // the control nodes that announced themselves, by id

@@ -81,7 +81,10 @@ type Review struct {
 type ReviewLine struct{ Provider, Old, New string }
 
 // Pair is a name and a value.
-type Pair struct{ Name, Value string }
+type Pair struct {
+	Name, Value string
+	Href        string // where the value leads to; empty: nowhere
+}
 
 // Rollout is how a revision came into force.
 type Rollout struct {
