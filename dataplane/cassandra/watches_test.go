@@ -21,7 +21,7 @@ func TestMend(t *testing.T) {
 		}
 	}
 	lost := ledgertest.Sample(1)
-	for _, e := range s.entries.of(string(hashOf(lost))) {
+	for _, e := range s.entries.take(string(hashOf(lost))) {
 		if err := s.query(t.Context(), gocql.Quorum, s.names.open.remove, s.entries.tick(time.Now()), e.run, e.slot.number, e.k, e.n).Exec(); err != nil {
 			t.Fatal(err)
 		}
