@@ -205,7 +205,7 @@ func (w *world) callAt(ctx context.Context, addr, method, path, body string, hea
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for i := 0; i < len(header); i += 2 {
-		if header[i] == "Content-Type" {
+		if header[i] == "Content-Type" || header[i] == "Authorization" {
 			req.Header.Del(header[i])
 		}
 		req.Header.Add(header[i], header[i+1])

@@ -90,6 +90,7 @@ func (x *Exchange) elsewhereLive(t *ledger.Transaction) bool {
 func (x *Exchange) replay(t *ledger.Transaction) error {
 	x.work.tx = t
 	x.told.outcome = t.Current().Outcome
+	x.owns(t)
 	if t.Answer == nil || !t.Answer.Kept {
 		if t.Answer == nil || t.Answer.Status == 0 {
 			return notKept(t, noAnswer)
@@ -237,6 +238,7 @@ func (x *Exchange) write(ctx context.Context) error {
 		case errors.Is(err, settle.ErrLost):
 			return inProgress(x.work.tx)
 		case err != nil:
+			x.stray()
 			return unwritable(err)
 		}
 		// killpoint: retry.taken
@@ -251,6 +253,7 @@ func (x *Exchange) write(ctx context.Context) error {
 	case err != nil && x.goOffline(err):
 		return x.record(ctx)
 	case err != nil:
+		x.stray()
 		x.work.tx = nil // it is nowhere: the problem names no transaction
 		return unwritable(err)
 	case current != nil: // somebody else has it: an agent with the same store
@@ -258,4 +261,12 @@ func (x *Exchange) write(ctx context.Context) error {
 		return x.known(current, false)
 	}
 	return nil
+}
+
+// stray leaves a row of which nobody knows whether it was written to the driver: this call sends nothing for it. At an offline pin another
+// region may.
+func (x *Exchange) stray() {
+	if x.op.PinAt == 0 {
+		x.proxy.cfg.Driver.Stray(x.work.tx, !x.work.redrive && !x.work.resume)
+	}
 }

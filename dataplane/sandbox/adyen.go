@@ -24,7 +24,7 @@ func adyenAPI() *dialect {
 	}
 	return &dialect{
 		keys: &keyRules{ // https://docs.adyen.com/development-resources/api-idempotency
-			header: "Idempotency-Key", life: 31 * 24 * time.Hour, longest: 64,
+			header: "Idempotency-Key", life: 7 * 24 * time.Hour, longest: 64,
 			stores: func(failed *apiError, told int) bool { return failed == nil && told < 500 },
 			long:   func() answer { return adyenKey(422, "Idempotency key is too long") },
 			other:  func() answer { return adyenKey(422, "request already processed or in progress") },

@@ -63,6 +63,7 @@ type Driver struct {
 	cfg      Config
 	crowd    crowd
 	unknowns unknowns
+	strays   strays
 	lease    lease
 	sight    sight
 	keeper   keeper

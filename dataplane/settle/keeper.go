@@ -112,6 +112,7 @@ func (d *Driver) look(ctx context.Context) {
 		d.inherit(ctx)
 	}
 	d.recovered()
+	d.gather(ctx)
 	d.checks(ctx)
 	d.watches(ctx)
 	d.nightly(ctx)
