@@ -239,12 +239,16 @@ func (s *Server) promoteOne(ctx context.Context, p replica.PeerStats, commit uin
 		return err
 	}
 	s.cfg.Log.Info("a node has caught up and votes", "node", p.ID)
-	// The vote is given: the record is written even if this tenure ends meanwhile, by whoever leads then.
+	return s.promoted(ctx, p.ID)
+}
+
+// promoted records that a vote was given: even if this tenure ends meanwhile, by whoever leads then.
+func (s *Server) promoted(ctx context.Context, node string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), steerTry)
 	defer cancel()
 	_, err := s.Propose(ctx, state.Command{
 		Version: 1, Request: "promote-" + rand.Text(), Actor: "control node " + s.cfg.ID, Reason: "it has caught up", Ignorable: true,
-		Membership: &state.Membership{Kind: state.Promote, Node: p.ID},
+		Membership: &state.Membership{Kind: state.Promote, Node: node},
 	})
 	return err
 }

@@ -422,3 +422,19 @@ func newer(text []byte) bool {
 		return bytes.HasPrefix(head, []byte(`{"Format":"segue-state","Version":`+v+`,`))
 	})
 }
+
+// TestPromotionIsRecordedBeyondItsTenure: the tenure that gave a vote ends before that stands in the audit.
+func TestPromotionIsRecordedBeyondItsTenure(t *testing.T) {
+	c := newCluster(t, 1)
+	leader := c.nodes[c.leader()]
+	tenure, end := context.WithCancel(context.Background())
+	end()
+	if err := leader.promoted(tenure, "n9"); err != nil {
+		t.Fatal(err)
+	}
+	st, err := leader.Read(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.audited(st, "promote", 1)
+}

@@ -127,6 +127,7 @@ func (a *Agent) Report() health.Report {
 		s := &r.Services[i]
 		u := unknown[s.Service]
 		s.UnknownOpen, s.OldestUnknown = int32(min(u.Open, 1<<30)), u.Oldest
+		a.metrics.worth(s.Service, u.Worth)
 	}
 	a.cover(&r)
 	a.metrics.show(&r, a.age())

@@ -15,6 +15,7 @@ type metrics struct {
 	region        string
 	unknown       *prometheus.GaugeVec
 	unknownOldest *prometheus.GaugeVec
+	unknownValue  *prometheus.GaugeVec
 	breaker       *prometheus.GaugeVec
 	weight        *prometheus.GaugeVec
 	revision      *prometheus.GaugeVec
@@ -30,13 +31,14 @@ func newMetrics(to *prometheus.Registry, region string) (*metrics, error) {
 		region:        region,
 		unknown:       gauge("segue_unknown_transactions", "Transactions whose outcome is not known.", "service"),
 		unknownOldest: gauge("segue_unknown_oldest_seconds", "Age of the oldest transaction whose outcome is not known.", "service"),
+		unknownValue:  gauge("segue_unknown_value_minor", "What the transactions whose outcome is not known are worth, where calls say so, in the smallest unit of the currency.", "service", "currency"),
 		breaker:       gauge("segue_breaker_state", "1 for the state that a circuit is in.", "provider", "region", "state"),
 		weight:        gauge("segue_weight_ratio", "Share of new sessions: as configured, and as it was in the last second.", "service", "region", "provider", "kind"),
 		revision:      gauge("segue_policy_revision", "Revision of the policy in force.", "region"),
 		feedAge:       gauge("segue_feed_age_seconds", "Time since a control node was heard.", "region"),
 		coverage:      gauge("segue_failover_coverage_ratio", "Share of the sessions in use that could go on at another provider now.", "service", "region"),
 	}
-	for _, g := range []**prometheus.GaugeVec{&m.unknown, &m.unknownOldest, &m.breaker, &m.weight, &m.revision, &m.feedAge, &m.coverage} {
+	for _, g := range []**prometheus.GaugeVec{&m.unknown, &m.unknownOldest, &m.unknownValue, &m.breaker, &m.weight, &m.revision, &m.feedAge, &m.coverage} {
 		if err := register(to, g); err != nil {
 			return nil, err
 		}
@@ -58,6 +60,17 @@ func register(to *prometheus.Registry, g **prometheus.GaugeVec) error {
 		return fmt.Errorf("dataplane: metrics: %w", err)
 	}
 	return nil
+}
+
+// worth sets what a service's unknown outcomes are worth. What is settled is worth nothing any more; without a currency stands 0.
+func (m *metrics) worth(service string, byCurrency map[string]int64) {
+	m.unknownValue.DeletePartialMatch(prometheus.Labels{"service": service})
+	if len(byCurrency) == 0 {
+		m.unknownValue.WithLabelValues(service, "").Set(0)
+	}
+	for currency, minor := range byCurrency {
+		m.unknownValue.WithLabelValues(service, currency).Set(float64(minor))
+	}
 }
 
 // show sets the gauges from a report.

@@ -24,6 +24,8 @@ type severed struct {
 	Store
 	cut *atomic.Bool
 	off *atomic.Int64 // the store's clock is behind by this
+
+	drops *atomic.Bool // owners are not written, as by an agent that is killed before
 }
 
 func (s severed) Time(ctx context.Context) (time.Time, error) {
@@ -93,7 +95,7 @@ func (l severedLedger) Open(ctx context.Context, yield func(*ledger.Transaction)
 }
 
 func (l severedLedger) Own(ctx context.Context, o ledger.Object) error {
-	if err := l.s.err(); err != nil {
+	if err := l.s.err(); err != nil || l.s.drops.Load() {
 		return err
 	}
 	return l.Store.Own(ctx, o)
@@ -131,6 +133,7 @@ type apart struct {
 	agents map[string]*Agent
 	cut    map[string]*atomic.Bool
 	off    atomic.Int64
+	drops  atomic.Bool
 	way    string // without_quorum
 	index  uint64
 }
@@ -165,7 +168,7 @@ func (a *apart) begin(region string) {
 	a.t.Helper()
 	agent, err := New(Config{
 		ID: region + "-1", Region: region, Dir: filepath.Join(a.dir, region), KeysDir: filepath.Join(a.dir, "keys"), Listen: Listen{Any: true},
-		Store: severed{a.store, a.cut[region], &a.off}, Log: quiet(a.t),
+		Store: severed{a.store, a.cut[region], &a.off, &a.drops}, Log: quiet(a.t),
 	})
 	must(a.t, err)
 	must(a.t, agent.Start(context.Background()))
@@ -308,6 +311,25 @@ func TestOfflinePinRefuses(t *testing.T) {
 	a.pay("here", "k2", "o2").problem(t, 503, "no-quorum")
 	if n := a.at("main", "o2") + a.at("backup", "o2"); n != 0 {
 		t.Errorf("sent %d times without a quorum", n)
+	}
+}
+
+// TestReplayRecordsTheOwner: an agent was killed between the outcome and the owner of what was made. Whoever tells the answer again makes up for it.
+func TestReplayRecordsTheOwner(t *testing.T) {
+	a := newApart(t, "refuse")
+	a.drops.Store(true)
+	first := a.pay("here", "k1", "o1")
+	id, _ := first.json(t)["id"].(string)
+	owner := func() (ledger.Object, error) {
+		return a.store.Ledger().Owner(t.Context(), application, "payments", id)
+	}
+	if o, err := owner(); first.status != 200 || !errors.Is(err, ledger.ErrNotFound) {
+		t.Fatalf("before: %d, %+v, %v", first.status, o, err)
+	}
+	a.drops.Store(false)
+	a.pay("there", "k1", "o1")
+	if o, err := owner(); err != nil || o.Provider != "main" {
+		t.Errorf("after a replay: %+v, %v", o, err)
 	}
 }
 

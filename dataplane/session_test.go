@@ -217,6 +217,26 @@ func TestFieldsAreSealed(t *testing.T) {
 	w.says("note", canary)
 }
 
+// TestARewrittenRequestIsNotKept: what is sent again in the background is what was sent. A request into which a session's field was put for its provider
+// is not what stands here.
+func TestARewrittenRequestIsNotKept(t *testing.T) {
+	t.Setenv("SEGUE_TEST_CREDENTIAL", "sk") // a caller's own is not kept
+	w := newWorld(t, withFields(everyField+"    operations: {charge: {match: POST /v1/charges, key: required, keep: request}}\n"), func(c *worldConfig) {
+		before := c.document
+		c.document = func(doc string) string {
+			return strings.ReplaceAll(before(doc), "credential: caller", "credential: env:SEGUE_TEST_CREDENTIAL")
+		}
+	})
+	if a := w.charge("k0", "o0"); a.status != 200 || !w.row("k0").Kept {
+		t.Errorf("%d %s; a plain request is kept: %v", a.status, a.body, w.row("k0").Kept)
+	}
+	w.put("card", "vault-1")
+	w.paid(w.pay("k1", "vault-1"), "main")
+	if w.row("k1").Kept {
+		t.Error("a rewritten request is kept")
+	}
+}
+
 func (w *world) pay(key, source string, more ...string) *answer {
 	w.t.Helper()
 	return w.do("POST", "/v1/charges", "amount=1200&currency=eur&source="+source+"&metadata[order]="+key+strings.Join(more, ""),

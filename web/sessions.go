@@ -114,11 +114,10 @@ const noSession = "has no session"
 // askSession asks every agent: with a store of its own only the one that served it knows it.
 func (w *Web) askSession(ctx context.Context, id string, events int) (sessionShown, error) {
 	var best sessionShown
-	answers, silent, err := w.ofSession(ctx, query.Question{Kind: query.OneSession, Session: id, Limit: events})
+	asked, answers, silent, err := w.ofSession(ctx, query.Question{Kind: query.OneSession, Session: id, Limit: events})
 	if err != nil {
 		return best, err
 	}
-	asked := len(answers) + len(silent)
 	for _, a := range answers {
 		one := sessionShown{Region: a.Region, Agent: a.Agent}
 		if why := a.read(&one.Session); why != "" {
@@ -129,7 +128,7 @@ func (w *Web) askSession(ctx context.Context, id string, events int) (sessionSho
 			best = one
 		}
 	}
-	best.Partial = partialOf(asked, silent)
+	best.Partial = partial(asked, silent)
 	if best.Agent == "" {
 		return best, notHere(id, best.Partial)
 	}
@@ -137,18 +136,15 @@ func (w *Web) askSession(ctx context.Context, id string, events int) (sessionSho
 }
 
 // ofSession asks all agents of a session, and leaves out those that have none of that name. silent are those that told nothing.
-func (w *Web) ofSession(ctx context.Context, q query.Question) (answers []Answer, silent []string, err error) {
+func (w *Web) ofSession(ctx context.Context, q query.Question) (asked int, answers []Answer, silent []string, err error) {
 	if q.Session == "" || len(q.Session) > maxSession {
-		return nil, nil, refusal(state.NotFound, "no session has such an id: it is of at most 128 letters, digits, dots, - and _")
+		return 0, nil, nil, refusal(state.NotFound, "no session has such an id: it is of at most 128 letters, digits, dots, - and _")
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	all, err := w.cfg.Control.Ask(ctx, q)
 	if err != nil {
-		return nil, nil, fmt.Errorf("web: asking agents: %w", err)
-	}
-	if len(all) == 0 {
-		return nil, []string{""}, nil
+		return 0, nil, nil, fmt.Errorf("web: asking agents: %w", err)
 	}
 	for _, a := range all {
 		switch {
@@ -159,15 +155,7 @@ func (w *Web) ofSession(ctx context.Context, q query.Question) (answers []Answer
 			answers = append(answers, a)
 		}
 	}
-	return answers, silent, nil
-}
-
-// partialOf is partial, where those that have nothing to tell have been left out.
-func partialOf(asked int, silent []string) string {
-	if len(silent) == 1 && silent[0] == "" {
-		return partial(0, nil)
-	}
-	return partial(asked, silent)
+	return len(all), answers, silent, nil
 }
 
 func notHere(id, missing string) error {
@@ -189,11 +177,10 @@ func (w *Web) verifySession(c echo.Context) error {
 
 func (w *Web) askVerify(ctx context.Context, id string) (sessionChecks, error) {
 	checks := sessionChecks{Checks: []sessionChecked{}, Same: true}
-	answers, silent, err := w.ofSession(ctx, query.Question{Kind: query.SessionVerify, Session: id})
+	asked, answers, silent, err := w.ofSession(ctx, query.Question{Kind: query.SessionVerify, Session: id})
 	if err != nil {
 		return checks, err
 	}
-	asked := len(answers) + len(silent)
 	for _, a := range answers {
 		one := sessionChecked{Region: a.Region, Agent: a.Agent}
 		if why := a.read(&one.SessionCheck); why != "" {
@@ -207,7 +194,7 @@ func (w *Web) askVerify(ctx context.Context, id string) (sessionChecks, error) {
 	slices.SortFunc(checks.Checks, func(a, b sessionChecked) int {
 		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Agent, b.Agent))
 	})
-	checks.Partial = partialOf(asked, silent)
+	checks.Partial = partial(asked, silent)
 	if len(checks.Checks) == 0 {
 		return checks, notHere(id, checks.Partial)
 	}

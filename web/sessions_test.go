@@ -68,7 +68,16 @@ func TestSessionsAPI(t *testing.T) {
 	}
 	s.json(http.MethodGet, "/api/v1/sessions/ses_1?limit=9999", "", 422, nil)
 	for _, path := range []string{"/api/v1/sessions/ses_2", "/api/v1/sessions/ses_2/verify", "/api/v1/sessions/" + strings.Repeat("x", 129)} {
-		s.json(http.MethodGet, path, "", 404, nil)
+		var p struct{ Detail string }
+		s.json(http.MethodGet, path, "", 404, &p)
+		if strings.Contains(p.Detail, "No agent is connected") {
+			t.Errorf("%s: they were asked: %s", path, p.Detail)
+		}
+	}
+	s.plane.answers = nil
+	var p struct{ Detail string }
+	if s.json(http.MethodGet, "/api/v1/sessions/ses_1", "", 404, &p); !strings.Contains(p.Detail, "No agent is connected") {
+		t.Errorf("nobody could be asked: %s", p.Detail)
 	}
 }
 

@@ -44,6 +44,9 @@ func TestContractTest(t *testing.T) {
 	own := file(t, talking+"  keyless/v1: {like: stripe/v1, keys: {enforced: false}}\n  alone/v1: {statuses: [{status: 200-299, class: ok, outcome: succeeded}], operations: {read: {match: GET /x}}}\n")
 	segue(t, nowhere, "", "contract", "test", "mine/v1", "--file", own).want(t, exitFine, "0 wrong")
 	segue(t, nowhere, "", "contract", "test", "keyless/v1", "--file", own).want(t, exitError, "wrong", "the same key executes twice", "executed once", "checks are wrong")
+	mapped := file(t, talking+"  paid/v1: {like: checkout/v3}\n  dear/v1:\n    like: checkout/v3\n    speaks:\n      stripe/v1:\n        tables:\n          currencies: {eur: 2 3}\n")
+	segue(t, nowhere, "", "contract", "test", "paid/v1", "--file", mapped).want(t, exitFine, "stripe/v1: a part of one", "0 wrong")
+	segue(t, nowhere, "", "contract", "test", "dear/v1", "--file", mapped).want(t, exitError, "checkout.payments 12900 EUR was executed, and checkout.payments 1290 EUR was asked for", "checks are wrong")
 	segue(t, nowhere, "", "contract", "test", "alone/v1", "--file", own).want(t, exitError, "nobody here knows how")
 	segue(t, nowhere, "", "contract", "test", "keyles/v1", "--file", own).want(t, exitError, "did you mean keyless/v1?")
 

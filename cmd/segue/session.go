@@ -63,7 +63,7 @@ func (s *settings) tellSession(shown *sessionShown) {
 	for i := range one.Services {
 		s.tellSessionService(&one.Services[i])
 	}
-	fmt.Fprintf(s.io.out, "\nhistory: %d events\n", one.Events)
+	fmt.Fprintf(s.io.out, "\nhistory: %s\n", counted(one.Events, "event"))
 	if one.Problem != "" {
 		fmt.Fprintln(s.io.out, one.Problem)
 	}
@@ -114,12 +114,20 @@ func holds(f *query.SessionField) string {
 	case f.Kind == "counter":
 		return strconv.FormatInt(f.Sum, 10)
 	case f.Kind == "set":
-		return fmt.Sprintf("%d items, sealed", f.Items)
+		return counted(f.Items, "item") + ", sealed"
 	case f.Bytes == 0:
 		return "names at providers"
 	default:
-		return fmt.Sprintf("%d bytes, sealed", f.Bytes)
+		return counted(f.Bytes, "byte") + ", sealed"
 	}
+}
+
+// counted is a number of things in words.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func written(at time.Time) string {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -127,8 +128,12 @@ func TestEveryFieldSurvivesJunk(t *testing.T) {
 		"several lines":   scalar("a\nb\n"),
 		"a template":      scalar("{credential}"),
 	}
-	for _, s := range spots(t) {
-		for name, node := range junk {
+	for i, s := range spots(t) {
+		for n, name := range slices.Sorted(maps.Keys(junk)) {
+			node := junk[name]
+			if testing.Short() && (i+n)%8 != 0 {
+				continue // a part of them: the race detector learns nothing from the rest
+			}
 			src, problems := broken(t, s, func(_, val *yaml.Node) { *val = *node })
 			for _, p := range problems {
 				if p.Line < 1 || p.Line > strings.Count(src, "\n")+1 || p.Col < 1 {

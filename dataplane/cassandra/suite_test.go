@@ -69,7 +69,7 @@ func quiet() *slog.Logger {
 }
 
 // emptyTables are those that the suites write to.
-var emptyTables = []string{"ledger.tx", "ledger.slot", "ledger.open", "ledger.payload", "ledger.kept", "ledger.run", "ledger.object", "ledger.id", "ledger.name", "ledger.minute", "ledger.recent", "soft.session", "soft.history"}
+var emptyTables = []string{"ledger.tx", "ledger.slot", "ledger.open", "ledger.payload", "ledger.kept", "ledger.run", "ledger.object", "ledger.id", "ledger.name", "ledger.minute", "ledger.recent", "ledger.due", "soft.session", "soft.history"}
 
 func empty(t testing.TB) {
 	t.Helper()

@@ -212,7 +212,10 @@ func TestEachFactCounts(t *testing.T) {
 	for _, builtin := range policy.Builtins() {
 		s, _ := SpecimenFor(&policy.Policy{}, builtin.Name)
 		whole := resolved(t, builtin.Name)
-		for _, m := range mutants(whole) {
+		for i, m := range mutants(whole) {
+			if testing.Short() && i%8 != 0 {
+				continue // a part of them: the race detector learns nothing from the rest
+			}
 			t.Run(builtin.Name+"/"+m.name, func(t *testing.T) {
 				c := whole
 				m.change(&c)

@@ -90,6 +90,7 @@ func (x *Exchange) elsewhereLive(t *ledger.Transaction) bool {
 func (x *Exchange) replay(t *ledger.Transaction) error {
 	x.work.tx = t
 	x.told.outcome = t.Current().Outcome
+	x.owns(t)
 	if t.Answer == nil || !t.Answer.Kept {
 		if t.Answer == nil || t.Answer.Status == 0 {
 			return notKept(t, noAnswer)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,6 +61,22 @@ func (x *Exchange) own(ctx context.Context, t *ledger.Transaction) error {
 	return x.proxy.cfg.Ledger.Own(ctx, ledger.Object{
 		App: t.Key.App, Service: t.Key.Service, ID: t.Answer.ObjectID, Provider: a.Provider, Account: a.Account, Transaction: t.ID, Theirs: t.Answer.Theirs,
 	})
+}
+
+// owns sees that the owner of what t made is recorded, before its answer is told again: an agent that was killed between the outcome and the owner
+// left that out, and a refund would go anywhere.
+func (x *Exchange) owns(t *ledger.Transaction) {
+	if x.work.offline || t.State != ledger.DoneSucceeded || t.Answer == nil || t.Answer.ObjectID == "" {
+		return
+	}
+	ctx := context.Background()
+	_, err := x.proxy.cfg.Ledger.Owner(ctx, t.Key.App, t.Key.Service, t.Answer.ObjectID)
+	if errors.Is(err, ledger.ErrNotFound) {
+		err = x.own(ctx, t)
+	}
+	if err != nil {
+		x.proxy.cfg.Log.Error("the owner of what a replayed call made could not be recorded", "transaction", t.ID, "error", err)
+	}
 }
 
 // Begin, Write and End take an answer that is too large to be kept: the driver has written its outcome, and passes it on.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"segue/controlplane/policy"
 	"segue/controlplane/seal"
 	"segue/dataplane/ledger"
 	"segue/dataplane/message"
@@ -74,6 +75,21 @@ func TestUnknownsCountAndForget(t *testing.T) {
 	}
 	if len(u.open) > maxUnknowns || u.byService()["s"].Open <= maxUnknowns {
 		t.Errorf("%d are remembered, %d counted", len(u.open), u.byService()["s"].Open)
+	}
+}
+
+// TestUnknownsAreWorth: what is not known is worth something, by currency, until it is settled.
+func TestUnknownsAreWorth(t *testing.T) {
+	var u unknowns
+	for i, v := range []policy.Value{{Minor: 100, Currency: "EUR"}, {Minor: 23, Currency: "EUR"}, {Minor: 5, Currency: "USD"}, {}} {
+		u.add(&ledger.Transaction{Key: ledger.Key{Service: "s", Key: strconv.Itoa(i)}, Course: ledger.Course{Value: v}}, time.Time{})
+	}
+	if got := u.byService()["s"].Worth; got["EUR"] != 123 || got["USD"] != 5 || len(got) != 2 {
+		t.Errorf("worth %v", got)
+	}
+	u.remove(ledger.Key{Service: "s", Key: "0"})
+	if got := u.byService()["s"].Worth; got["EUR"] != 23 {
+		t.Errorf("worth %v", got)
 	}
 }
 

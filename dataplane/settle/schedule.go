@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"segue/controlplane/policy"
 	"segue/dataplane/ledger"
 )
 
@@ -22,15 +23,18 @@ type unknowns struct {
 // held is one of them.
 type held struct {
 	id, provider string
+	worth        policy.Value
 	created      time.Time
 	next         time.Time // zero: nothing can be asked any more, an operator decides
 	busy         bool      // somebody checks it now
 }
 
-// Unknown is how many transactions of a service have no known outcome, and since when the oldest.
+// Unknown is how many transactions of a service have no known outcome, since when the oldest, and what they are worth: by currency, in its smallest
+// unit.
 type Unknown struct {
 	Open   int
 	Oldest time.Time
+	Worth  map[string]int64
 }
 
 // add notes that nobody knows what became of t, and when it is checked next.
@@ -46,7 +50,7 @@ func (u *unknowns) add(t *ledger.Transaction, next time.Time) {
 			u.more[t.Key.Service]++
 			return
 		}
-		h = &held{id: t.ID, created: t.Created}
+		h = &held{id: t.ID, created: t.Created, worth: t.Value}
 		u.open[t.Key] = h
 	}
 	h.next, h.busy = next, false
@@ -143,6 +147,12 @@ func (u *unknowns) byService() map[string]Unknown {
 		s.Open++
 		if s.Oldest.IsZero() || h.created.Before(s.Oldest) {
 			s.Oldest = h.created
+		}
+		if h.worth.Currency != "" {
+			if s.Worth == nil {
+				s.Worth = map[string]int64{}
+			}
+			s.Worth[h.worth.Currency] += h.worth.Minor
 		}
 		out[k.Service] = s
 	}

@@ -89,6 +89,9 @@ func (x *explorer) idle(s *state, i int) {
 		n.ag[i].ev = evidence{kind: uint8(ledger.FromAnswer), outcome: uint8(ledger.Succeeded) + h%2, att: h / 2}
 		x.emit("hint", n)
 	}
+	if !a.lapsed && s.asked && s.row == (row{}) {
+		x.plant(*s, i)
+	}
 	if a.lapsed || !s.row.pending() {
 		return
 	}
@@ -107,6 +110,17 @@ func (s *state) lapse() {
 	if r := s.row.run; r > 0 && r < dead {
 		s.ag[r-1].lapsed = true
 	}
+}
+
+// plant keeps out a claim that may come late: its entry was found, and no row. The run that wrote the entry is fenced first. An entry is there from
+// the begin of its claim on; one that never gets there, or later, only means that nobody plants.
+func (x *explorer) plant(s state, i int) {
+	if o := &s.ag[1-i]; o.phase == writing {
+		o.lapsed = true
+	}
+	a := &s.ag[i]
+	a.local, a.fresh = read(ledger.Plant("tx", ledger.Key{}, base), &row{}), true
+	x.put(s, i, opPlant, "plant")
 }
 
 func (x *explorer) timer(s state, i int) state {
@@ -308,6 +322,8 @@ func (x *explorer) learn(s state, i int) {
 	case opCancel:
 		a.phase, a.ev = cancelling, evidence{}
 		x.emit("learnt", s)
+	case opPlant:
+		x.rest(s, i, "learnt: planted")
 	case opEnd:
 		if a.local.state == uint8(ledger.Held) {
 			x.rest(s, i, "learnt: held")

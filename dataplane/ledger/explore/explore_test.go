@@ -27,19 +27,19 @@ var (
 	lookups    = kind{means: traced}
 	fences     = kind{means: fenced}
 
-	classN      = class{name: "N", states: 25_396, kinds: both(kind{}), attempts: 2, sends: 1, retries: true, once: true}
-	classT      = class{name: "T", states: 1_413_620, kinds: both(lookups), leave: moves, attempts: 2, sends: 1, retries: true}
-	keysWindow  = class{name: "keys + window", states: 699_932, kinds: both(keysTraced), leave: moves, attempts: 2, sends: 2}
-	threeN      = class{name: "N, three attempts", states: 52_106, kinds: both(kind{}), attempts: 3, sends: 1, retries: true, once: true}
-	threeT      = class{name: "T, three attempts", states: 246_065, kinds: both(lookups), leave: moves, attempts: 3, sends: 1}
-	threeKeys   = class{name: "keys + window, three attempts", states: 1_635_718, kinds: both(keysTraced), leave: moves, attempts: 3, sends: 2}
-	oneG        = class{name: "G without a retry", states: 54_341, kinds: both(keys), attempts: 2, sends: 2}
-	oneF        = class{name: "F without a retry", states: 607_852, kinds: both(fences), attempts: 2, sends: 1}
-	oneGCancel  = class{name: "G with a cancel, without a retry", states: 6_300_541, kinds: both(keysFenced), attempts: 2, sends: 2}
-	forgetful   = class{name: "G that forgets declines and keeps bodies, without a retry", states: 180_088, kinds: both(forgetting), attempts: 2, sends: 2, kept: true}
-	longG       = class{name: "G", states: 2_441_532, kinds: both(keys), attempts: 2, sends: 2, retries: true}
-	longF       = class{name: "F", states: 6_336_294, kinds: both(fences), attempts: 2, sends: 1, retries: true}
-	nonBlocking = class{name: "F without blocking", states: 1_413_620, kinds: both(kind{means: unfenced}), leave: moves, attempts: 2, sends: 1, retries: true}
+	classN      = class{name: "N", states: 36_219, kinds: both(kind{}), attempts: 2, sends: 1, retries: true, once: true}
+	classT      = class{name: "T", states: 1_477_552, kinds: both(lookups), leave: moves, attempts: 2, sends: 1, retries: true}
+	keysWindow  = class{name: "keys + window", states: 701_098, kinds: both(keysTraced), leave: moves, attempts: 2, sends: 2}
+	threeN      = class{name: "N, three attempts", states: 70_705, kinds: both(kind{}), attempts: 3, sends: 1, retries: true, once: true}
+	threeT      = class{name: "T, three attempts", states: 246_671, kinds: both(lookups), leave: moves, attempts: 3, sends: 1}
+	threeKeys   = class{name: "keys + window, three attempts", states: 1_637_284, kinds: both(keysTraced), leave: moves, attempts: 3, sends: 2}
+	oneG        = class{name: "G without a retry", states: 55_102, kinds: both(keys), attempts: 2, sends: 2}
+	oneF        = class{name: "F without a retry", states: 608_990, kinds: both(fences), attempts: 2, sends: 1}
+	oneGCancel  = class{name: "G with a cancel, without a retry", states: 6_303_687, kinds: both(keysFenced), attempts: 2, sends: 2}
+	forgetful   = class{name: "G that forgets declines and keeps bodies, without a retry", states: 182_004, kinds: both(forgetting), attempts: 2, sends: 2, kept: true}
+	longG       = class{name: "G", states: 2_646_530, kinds: both(keys), attempts: 2, sends: 2, retries: true}
+	longF       = class{name: "F", states: 6_576_590, kinds: both(fences), attempts: 2, sends: 1, retries: true}
+	nonBlocking = class{name: "F without blocking", states: 1_477_552, kinds: both(kind{means: unfenced}), leave: moves, attempts: 2, sends: 1, retries: true}
 )
 
 func both(k kind) [2]kind { return [2]kind{k, k} }

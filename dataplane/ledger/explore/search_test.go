@@ -160,7 +160,9 @@ func (x *explorer) holds(s *state) string {
 
 // reach checks that from every state an end can be reached, and from every state with a hint the outcome.
 func (q *search) reach() string {
-	if k := q.stuck(func(s *state) bool { return s.row.n > 0 && (!s.row.pending() || s.row.state == uint8(ledger.Held)) }, func(*state) bool { return true }); k >= 0 {
+	if k := q.stuck(func(s *state) bool {
+		return s.row.state != 0 && (!s.row.pending() || s.row.state == uint8(ledger.Held))
+	}, func(*state) bool { return true }); k >= 0 {
 		return q.story(uint32(k), "I3: no final state and no HELD can be reached from here")
 	}
 	if k := q.stuck(func(s *state) bool { return s.row.final() }, func(s *state) bool { return s.ag[0].hint+s.ag[1].hint > 0 }); k >= 0 {

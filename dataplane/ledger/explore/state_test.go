@@ -86,6 +86,7 @@ const (
 	opTake
 	opEnd // finish, hold, refuse, tell
 	opCancel
+	opPlant
 )
 
 // evidence is what an agent has in hand. The zero value is none.
