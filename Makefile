@@ -46,6 +46,7 @@ bench: build ## every figure that the README quotes, in one run, written to docs
 cassandra: build ## the tests on a real Cassandra beyond those of `make test`: three data centres with faults, the product and a storm on them (fetches the server by Maven; longer with SEGUE_OPS=50000 SEGUE_OUTAGE=10m)
 	./deploy/cassandra/cluster fetch
 	SEGUE_CASSANDRA=1 $(GO) test -count=1 -timeout 40m ./dataplane/cassandra/...
+	SEGUE_CASSANDRA=1 SEGUE_BENCH=1 $(GO) test -count=1 -timeout 10m -run TestClaimCost -v ./dataplane/cassandra
 	SEGUE_CASSANDRA=1 SEGUE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 40m -run 'TestCassandra|TestStormCassandra' -v ./e2e ./e2e/storm
 
 explore: ## every state of the ledger's larger worlds, by its shipped rules (minutes, gigabytes)

@@ -269,6 +269,22 @@ func (w *onCassandra) counter(region int, add bool) (replied, error) {
 	return w.call(r)
 }
 
+// begun lets each region see the conversation: without a quorum a region goes on with the sessions that it knows.
+func (w *onCassandra) begun() (added int) {
+	w.t.Helper()
+	for region := range 3 {
+		eventually(w.t, time.Minute, "the counter is there", func() error {
+			a, err := w.counter(region, true)
+			if err == nil && a.status != 204 {
+				err = fmt.Errorf("%d %s", a.status, a.body)
+			}
+			return err
+		})
+		added++
+	}
+	return added
+}
+
 // caughtUp: each region's hints have gone to the store, and the conversation's counter says in each what was acknowledged: nothing lost,
 // nothing applied twice.
 func (w *onCassandra) caughtUp(added int) {
@@ -329,9 +345,10 @@ func (w *onCassandra) withoutQuorum() {
 	if d, err := time.ParseDuration(os.Getenv("SEGUE_OUTAGE")); err == nil {
 		length = d
 	}
+	added := w.begun()
 	w.cluster("kill", "3")
 	w.cluster("kill", "2")
-	began, refused, questions, added := time.Now(), 0, 0, 0
+	began, refused, questions := time.Now(), 0, 0
 	for n := 0; time.Since(began) < length; n++ {
 		a, err := w.charge(n%3, w.key())
 		switch {
