@@ -266,15 +266,20 @@ func (p part) click() {
 	})
 }
 
-// enter replaces what a field holds, as a person does who selects it all and types.
+// enter replaces what a field holds, as a person does who selects it all and types, and types again where the keys went elsewhere: a page that
+// is still being drawn may take the focus away.
 func (p part) enter(text string) {
 	p.tab.t.Helper()
-	p.mustCall(`function() { this.focus(); this.select() }`)
-	_, err := chromedp.Call(p.tab.ctx, input.InsertText, input.InsertTextParams{Text: text})
-	p.tab.must(err)
-	if got := p.value(); got != text {
-		p.tab.t.Fatalf("%s holds %q after %q was typed", p.name, got, text)
-	}
+	eventually(p.tab.t, within, p.name+" holds what was typed", func() error {
+		p.mustCall(`function() { this.focus(); this.select() }`)
+		if _, err := chromedp.Call(p.tab.ctx, input.InsertText, input.InsertTextParams{Text: text}); err != nil {
+			return err
+		}
+		if got := p.value(); got != text {
+			return fmt.Errorf("it holds %q after %q was typed", got, text)
+		}
+		return nil
+	})
 }
 
 // choose picks an option of a list by its text.
