@@ -116,7 +116,7 @@ services:
       read: {match: GET /v1/**, follows: path.id}
     strategy: priority
     priority: [backup, main]
-    attempts: {max: 2, per_try: 200ms, deadline: 800ms}
+    attempts: {max: 2, per_try: 200ms, deadline: %s}
     breaker: {failures: 1000, successes: 1, reset: 1s}
     without_quorum: %s
 providers:
@@ -135,10 +135,11 @@ type apart struct {
 	off    atomic.Int64
 	drops  atomic.Bool
 	way    string // without_quorum
+	wait   string // a call's deadline
 	index  uint64
 }
 
-func newApart(t *testing.T, way string) *apart {
+func newApart(t *testing.T, way, wait string) *apart {
 	t.Helper()
 	t.Setenv("SEGUE_TEST_PIN", "sk_test_pin")
 	box, err := sandbox.New(sandbox.Config{Providers: []sandbox.ProviderConfig{
@@ -146,7 +147,7 @@ func newApart(t *testing.T, way string) *apart {
 	}})
 	must(t, err)
 	must(t, box.Start())
-	a := &apart{t: t, dir: t.TempDir(), way: way, agents: map[string]*Agent{}, cut: map[string]*atomic.Bool{"here": {}, "there": {}}}
+	a := &apart{t: t, dir: t.TempDir(), way: way, wait: wait, agents: map[string]*Agent{}, cut: map[string]*atomic.Bool{"here": {}, "there": {}}}
 	a.world = &world{t: t, box: box, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}}
 	a.store, err = embedded.Open(filepath.Join(a.dir, "store"), embedded.Options{Reserve: 1, Log: quiet(t)})
 	must(t, err)
@@ -176,7 +177,7 @@ func (a *apart) begin(region string) {
 	a.index++
 	must(a.t, agent.Apply(state.Update{
 		Position: state.Position{Incarnation: "one", Index: a.index}, Revision: a.index, Now: time.Now(),
-		Policy: fmt.Appendf(nil, pinnedPolicy, a.way, a.url("main"), a.url("backup")),
+		Policy: fmt.Appendf(nil, pinnedPolicy, a.wait, a.way, a.url("main"), a.url("backup")),
 	}))
 }
 
@@ -224,7 +225,7 @@ func (a *apart) whole(region string) {
 // TestOfflinePin: without a quorum an operation with an offline pin goes on there and nowhere else, its caller is told so, and the ledger has what was
 // done when it is back. Whatever another region sends meanwhile meets it there.
 func TestOfflinePin(t *testing.T) {
-	a := newApart(t, "offline_pin")
+	a := newApart(t, "offline_pin", "10s")
 	a.cut["here"].Store(true)
 
 	first := a.pay("here", "k1", "o1")
@@ -271,7 +272,7 @@ func TestOfflinePin(t *testing.T) {
 // TestOfflinePinGoesNowhereElse: what the pin does not take, or does not answer, goes nowhere else, with a quorum or without: a region that nobody hears
 // of may have sent it there. It ends when the pin answers, executed once.
 func TestOfflinePinGoesNowhereElse(t *testing.T) {
-	a := newApart(t, "offline_pin")
+	a := newApart(t, "offline_pin", "800ms")
 	a.cut["here"].Store(true)
 	for i, f := range []sandbox.Fault{{Kind: sandbox.Refuse}, {Kind: sandbox.Limit}, {Kind: sandbox.Lose}, {Kind: sandbox.Hang, Executed: true}} {
 		a.fault("main", f)
@@ -303,7 +304,7 @@ func TestOfflinePinGoesNowhereElse(t *testing.T) {
 
 // TestOfflinePinRefuses: with a pin and without_quorum: refuse, the first attempt goes to the pin, and nothing is sent without a quorum.
 func TestOfflinePinRefuses(t *testing.T) {
-	a := newApart(t, "refuse")
+	a := newApart(t, "refuse", "10s")
 	if got := a.pay("here", "k1", "o1"); got.status != 200 || a.at("main", "o1") != 1 {
 		t.Errorf("with a quorum: %d %s", got.status, got.body)
 	}
@@ -316,7 +317,7 @@ func TestOfflinePinRefuses(t *testing.T) {
 
 // TestReplayRecordsTheOwner: an agent was killed between the outcome and the owner of what was made. Whoever tells the answer again makes up for it.
 func TestReplayRecordsTheOwner(t *testing.T) {
-	a := newApart(t, "refuse")
+	a := newApart(t, "refuse", "10s")
 	a.drops.Store(true)
 	first := a.pay("here", "k1", "o1")
 	id, _ := first.json(t)["id"].(string)
@@ -335,7 +336,7 @@ func TestReplayRecordsTheOwner(t *testing.T) {
 
 // TestClockOff: a machine whose clock is too far from the ledger's claims nothing, with a quorum or without, and says so.
 func TestClockOff(t *testing.T) {
-	a := newApart(t, "offline_pin")
+	a := newApart(t, "offline_pin", "800ms")
 	a.off.Store(int64(5 * time.Second))
 	ready := func() int {
 		r, err := http.Get("http://" + a.agents["here"].AdminAddr() + "/readyz")
@@ -359,7 +360,7 @@ func TestClockOff(t *testing.T) {
 // TestOfflinePinRestart: what was sent without a quorum and had no outcome when the agent ended stands in the ledger when that is back, open, and ends by its
 // caller's retry, executed once.
 func TestOfflinePinRestart(t *testing.T) {
-	a := newApart(t, "offline_pin")
+	a := newApart(t, "offline_pin", "800ms")
 	a.cut["here"].Store(true)
 	a.fault("main", sandbox.Fault{Kind: sandbox.Lose})
 	a.pay("here", "k1", "o1").problem(t, 504, "outcome-unknown")

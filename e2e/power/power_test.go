@@ -143,7 +143,7 @@ func (l life) run(t *testing.T) (after string, acks []string) {
 // sync fails.
 func (l life) work(t *testing.T, mount string, cut func()) (acks []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // it takes a second
 	defer cancel()
 	c := exec.CommandContext(ctx, os.Args[0])
 	c.Env = append(os.Environ(), writerDir+"="+mount, writerFirst+"="+strconv.Itoa(l.first))
@@ -183,7 +183,7 @@ func check(t *testing.T, dir string, told []string) (lost []string, hints int) {
 	lost = missing(t, p, told)
 	must(t, p.Start()) // and the hints find their way into the store
 	defer p.Stop()
-	for deadline := time.Now().Add(time.Minute); p.Stats().Pending > 0; {
+	for deadline := time.Now().Add(3 * time.Minute); p.Stats().Pending > 0; {
 		if time.Now().After(deadline) {
 			return append(lost, fmt.Sprintf("%+v: hints do not reach the store", p.Stats())), hints
 		}

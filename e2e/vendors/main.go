@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -22,7 +23,7 @@ func main() {
 // run serves each API that is named, CREDENTIAL first, prints where, and ends with a signal.
 func run(args []string) error {
 	if len(args) < 2 {
-		return fmt.Errorf("usage: vendors CREDENTIAL API ...")
+		return errors.New("usage: vendors CREDENTIAL API [API]")
 	}
 	var c sandbox.Config
 	for _, api := range args[1:] {
