@@ -46,8 +46,8 @@ func TestClockOff(t *testing.T) {
 	}
 	j := f.claim(d, "k1", policy.Leave{})
 	f.forward(time.Hour) // somebody set the clock, between two looks
-	if end := d.Run(context.Background(), f.late(j)); end.Kind != ledger.Refuse || b.charges != 0 {
-		t.Errorf("a first send: %+v, %d charges", end, b.charges)
+	if end := d.Run(context.Background(), f.late(j)); end.Kind != ledger.Refuse || b.sent() != 0 {
+		t.Errorf("a first send: %+v, %d charges", end, b.sent())
 	}
 	f.look(d)
 	if err := d.Clock(); err != nil {
@@ -63,21 +63,25 @@ func (f *fleet) late(j *Job) *Job {
 
 // TestClockOffIsNotRedriven: between a send and its re-drive the clock went off.
 func TestClockOffIsNotRedriven(t *testing.T) {
-	var f *fleet
 	b := newBank(t, nil)
-	b.enforced, b.mute = true, true
-	b.script = func(int) string { f.forward(time.Minute); return "lost" }
-	f = newFleet(t, func(c *policy.Contract) { c.Recourse = policy.Recourse{} }, b)
+	b.set(func() { b.enforced, b.mute = true, true })
+	f := newFleet(t, func(c *policy.Contract) { c.Recourse = policy.Recourse{} }, b)
+	b.set(func() { b.script = func(int) string { f.forward(time.Minute); return "lost" } })
 	d := f.agent("a", "1")
-	off := f.offBy(d)
+	f.offBy(d)
 	f.look(d)
 	j := f.claim(d, "k", policy.Leave{})
 	j.Deadline = j.Deadline.Add(time.Hour)
 	end := d.Run(context.Background(), j)
-	if end.Kind != ledger.Hold || b.charges != 1 || f.row("k").State != ledger.Held || !strings.Contains(ledger.Next(end.Tx, ledger.Evidence{Attempt: end.Tx.Current().ID, Kind: ledger.FromTimer, Outcome: ledger.Unknown}, d.again(end.Tx)).Why, "clock") {
-		t.Errorf("end %+v, %d charges", end, b.charges)
+	if end.Kind != ledger.Hold || b.sent() != 1 || f.row("k").State != ledger.Held || !strings.Contains(ledger.Next(end.Tx, ledger.Evidence{Attempt: end.Tx.Current().ID, Kind: ledger.FromTimer, Outcome: ledger.Unknown}, d.again(end.Tx)).Why, "clock") {
+		t.Errorf("end %+v, %d charges", end, b.sent())
 	}
-	off.Store(int64(time.Minute))
+}
+
+// sent is how many charges arrived there.
+func (b *bank) sent() (n int) {
+	b.set(func() { n = b.charges })
+	return n
 }
 
 // again are the circumstances of a caller who comes back.

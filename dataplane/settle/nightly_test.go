@@ -27,8 +27,8 @@ func TestWatchSurvives(t *testing.T) {
 		f.forward(firstWatch / 10)
 		return t.State == ledger.DoneSucceeded
 	})
-	if b.charges != 1 {
-		t.Errorf("row %+v, %d charges", row, b.charges)
+	if b.sent() != 1 {
+		t.Errorf("row %+v, %d charges", row, b.sent())
 	}
 	for end := time.Now().Add(20 * time.Second); f.watchedNow() != 0; <-time.NewTimer(5 * time.Millisecond).C {
 		if time.Now().After(end) {
