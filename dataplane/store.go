@@ -33,7 +33,7 @@ func (a *Agent) openStore() error {
 	if a.store != nil {
 		return nil
 	}
-	own, err := embedded.Open(a.cfg.StoreDir, embedded.Options{Log: a.cfg.Log, Fatal: a.cfg.Fatal})
+	own, err := embedded.Open(a.cfg.StoreDir, embedded.Options{Log: a.cfg.Log, Fatal: a.cfg.Fatal, Now: a.cfg.Now})
 	if err != nil {
 		return fmt.Errorf("dataplane: %w", err)
 	}

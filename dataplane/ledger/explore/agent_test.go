@@ -73,6 +73,7 @@ func (x *explorer) idle(s *state, i int) {
 			break
 		}
 		n := *s
+		n.toldBefore(c)
 		n.asked, n.listens[c] = true, uint8(i+1)
 		for k := range n.told {
 			if n.told[k] == toldNotSent { // a new request
@@ -128,6 +129,21 @@ func (x *explorer) timer(s state, i int) state {
 	a.local, a.fresh, a.phase = s.row, true, deciding
 	a.ev = evidence{kind: uint8(ledger.FromTimer), outcome: uint8(ledger.Unknown), att: s.row.n - 1}
 	return s
+}
+
+// toldBefore lets other clients go whose not_sent stands in the row already: they are told what was true before this client's request, which
+// may come true no more when they hear it.
+func (s *state) toldBefore(client int) {
+	for i := range s.ag {
+		if a := &s.ag[i]; a.op != opEnd || !a.applied || a.local.state != uint8(ledger.Refused) {
+			continue
+		}
+		for c := range s.listens {
+			if c != client && s.listens[c] == uint8(i+1) {
+				s.listens[c] = 0
+			}
+		}
+	}
 }
 
 // request is a new request at agent i.
