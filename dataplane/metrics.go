@@ -62,11 +62,12 @@ func register(to *prometheus.Registry, g **prometheus.GaugeVec) error {
 	return nil
 }
 
-// worth sets what a service's unknown outcomes are worth. What is settled is worth nothing any more; without a currency stands 0.
+// worth sets what a service's unknown outcomes are worth. What is settled is worth nothing any more: where there is nothing stands 0 of
+// XXX, which is ISO 4217's word for no currency.
 func (m *metrics) worth(service string, byCurrency map[string]int64) {
 	m.unknownValue.DeletePartialMatch(prometheus.Labels{"service": service})
 	if len(byCurrency) == 0 {
-		m.unknownValue.WithLabelValues(service, "").Set(0)
+		m.unknownValue.WithLabelValues(service, "XXX").Set(0)
 	}
 	for currency, minor := range byCurrency {
 		m.unknownValue.WithLabelValues(service, currency).Set(float64(minor))
