@@ -32,18 +32,23 @@ func TestProposalsShareEntries(t *testing.T) {
 		})
 	}
 	work.Wait()
-	seen := map[uint64]int{}
+	seen := map[uint64]bool{}
 	for i, r := range results {
-		if refused := r.Err != nil; refused != (i%10 == 0) {
+		switch refused := r.Err != nil; {
+		case refused != (i%10 == 0):
 			t.Errorf("%d: %v", i, r.Err)
-		} else if !refused {
-			seen[r.Index]++
+		case !refused && seen[r.Index]:
+			t.Errorf("two changes were told index %d", r.Index)
+		case !refused:
+			seen[r.Index] = true
 		}
 	}
+	var last uint64
 	for _, e := range c.nodes[l].State().Audit {
-		if seen[e.Index]--; seen[e.Index] < -1 {
-			t.Errorf("two changes have index %d", e.Index)
+		if e.Index <= last {
+			t.Errorf("index %d after %d", e.Index, last)
 		}
+		last = e.Index
 	}
 	if entries := c.nodes[l].raft.Load().LastIndex() - before; entries > n/2 {
 		t.Errorf("%d proposals took %d entries", n, entries)
