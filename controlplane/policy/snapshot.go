@@ -38,7 +38,7 @@ type Candidate struct {
 	Hooks        Credential // what signs its webhooks
 	Hooked       bool       // there is such a secret
 	Limits       Limits
-	Check        *Check
+	Checks       []Check
 	Weight       float64 // percent; strategy weighted
 	SpeaksNative bool    // its contract has the API that the service speaks; otherwise calls are mapped
 	users        *pattern
