@@ -18,6 +18,9 @@ type Checks struct {
 // Any tells whether there is something to ask.
 func (c *Checks) Any() bool { return len(c.Active) > 0 }
 
+// Probes are the checks of a compiled provider.
+type Probes struct{ Checks []Check }
+
 // Check is an active check, made every Every: one HTTP request (2xx and 3xx are good), a TCP connection, or a TLS handshake that looks
 // at the days for which the certificate still holds.
 type Check struct {

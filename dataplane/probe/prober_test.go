@@ -66,7 +66,7 @@ func snapshot(every time.Duration, providers ...string) *policy.Snapshot {
 	for _, name := range providers {
 		svc.Candidates = append(svc.Candidates, &policy.Candidate{
 			Provider: name, Contract: &policy.Contract{Name: "stripe/v1"}, Endpoint: "http://127.0.0.1:7600",
-			Checks: []policy.Check{{Method: "GET", Path: "/v1/balance", Every: every}},
+			Probes: policy.Probes{Checks: []policy.Check{{Method: "GET", Path: "/v1/balance", Every: every}}},
 		})
 	}
 	return &policy.Snapshot{Region: "us-east", Services: []*policy.Service{svc}}
