@@ -16,8 +16,9 @@ type Window struct {
 	agents  map[string]*agent
 	cells   map[cellKey]*series[Traffic]
 	flows   map[flowKey]*series[ServiceRow]
-	events  []Event // sorted by time, oldest first
-	told    uint64  // events that were heard so far
+	lanes   map[cellKey]map[laneName][]float64 // the last results of each
+	events  []Event                            // sorted by time, oldest first
+	told    uint64                             // events that were heard so far
 	start   time.Time
 	pools   map[cellKey]*pool // of a provider: by region, and with region "" of all
 	limits  map[string]policy.Limits
@@ -36,7 +37,8 @@ type agent struct {
 	twinAt   time.Time // when the run before was last heard beside it
 	seq      uint64
 	rows     map[cellKey]Condition
-	proofs   map[cellKey]*proof // of the providers in rows, over many reports
+	was      map[cellKey]Condition // rows of the report before
+	proofs   map[cellKey]*proof    // of the providers in rows, over many reports
 	services map[string]gauges
 }
 
@@ -59,7 +61,7 @@ var (
 // NewWindow returns a window that has heard nobody.
 func NewWindow() *Window {
 	return &Window{
-		agents: map[string]*agent{}, cells: map[cellKey]*series[Traffic]{}, flows: map[flowKey]*series[ServiceRow]{},
+		agents: map[string]*agent{}, cells: map[cellKey]*series[Traffic]{}, flows: map[flowKey]*series[ServiceRow]{}, lanes: map[cellKey]map[laneName][]float64{},
 		pools: map[cellKey]*pool{},
 	}
 }
@@ -139,6 +141,7 @@ func (a *agent) hear(r *Report, at time.Time) {
 			a.seen.Addr[service] = sentence(addr, maxName)
 		}
 	}
+	a.was = a.rows
 	a.rows = make(map[cellKey]Condition, len(r.Rows))
 	a.services = make(map[string]gauges, len(r.Services))
 }
@@ -164,6 +167,7 @@ func (w *Window) putRow(a *agent, r *Row, at time.Time) {
 	c := boundedCondition(r.Condition, at)
 	a.rows[k] = c
 	w.prove(a, k, r, &t, &c, at)
+	w.putLanes(k, a.was[k].Lanes, c.Lanes)
 }
 
 func (w *Window) putService(a *agent, r *ServiceRow, at time.Time) {
@@ -220,6 +224,7 @@ func (w *Window) forget(now time.Time) {
 	for k, s := range w.cells {
 		if s.silent(now) {
 			delete(w.cells, k)
+			delete(w.lanes, k)
 		}
 	}
 	for k, p := range w.pools {
