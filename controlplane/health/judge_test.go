@@ -82,7 +82,7 @@ func (s *scene) judge(at time.Time) []Verdict {
 			s.t.Fatal(err)
 		}
 	}
-	if text := named2(verdicts); len(s.got) == 0 && text != "" || len(s.got) > 0 && s.got[len(s.got)-1] != text {
+	if text := about(verdicts); len(s.got) == 0 && text != "" || len(s.got) > 0 && s.got[len(s.got)-1] != text {
 		s.got = append(s.got, text)
 	}
 	if len(verdicts) > MaxVerdicts || before > MaxVerdicts {
@@ -91,8 +91,8 @@ func (s *scene) judge(at time.Time) []Verdict {
 	return verdicts
 }
 
-// named2 is what verdicts are about, in one line.
-func named2(verdicts []Verdict) string {
+// about is what verdicts are about, in one line.
+func about(verdicts []Verdict) string {
 	var all []string
 	for _, v := range verdicts {
 		all = append(all, v.Named())
@@ -142,13 +142,13 @@ func TestWhoseFaultItIs(t *testing.T) {
 				s.down(provider, regions...)
 			}
 			got := s.run(tc.within)
-			if named2(got) != tc.want {
-				t.Fatalf("got %q, want %q; on the way %q", named2(got), tc.want, s.got)
+			if about(got) != tc.want {
+				t.Fatalf("got %q, want %q; on the way %q", about(got), tc.want, s.got)
 			}
 			if len(got) > 0 && tc.why != "" && got[0].Sentence() != tc.why {
 				t.Errorf("it says %q, not %q", got[0].Sentence(), tc.why)
 			}
-			if still := named2(s.run(20)); still != tc.want {
+			if still := about(s.run(20)); still != tc.want {
 				t.Errorf("20 s later: %q", still)
 			}
 		})
@@ -193,7 +193,7 @@ func TestANewLeaderConcludesNothing(t *testing.T) {
 	if got := s.run(29); len(got) != 0 {
 		t.Fatalf("%+v", got)
 	}
-	if got := named2(s.run(4)); got != "provider main" {
+	if got := about(s.run(4)); got != "provider main" {
 		t.Errorf("after the span: %q", got)
 	}
 
@@ -202,11 +202,11 @@ func TestANewLeaderConcludesNothing(t *testing.T) {
 	kept := Verdict{Kind: ProviderFault, Service: "payments", Provider: "main", Since: t0.Add(-time.Minute), Until: t0.Add(50 * time.Second), Why: "alarmed"}
 	s.w.Adopt([]Verdict{old, kept, {Kind: "moon"}, {Kind: OursFault, Since: t0.Add(-2 * time.Minute), Until: t0.Add(-time.Minute)}}, t0)
 	s.down("main", three...)
-	if got := named2(s.run(15)); got != "us-east, provider main" {
+	if got := about(s.run(15)); got != "us-east, provider main" {
 		t.Errorf("adopted: %q", got)
 	}
 	got := s.run(30)
-	if named2(got) != "provider main" || !got[0].Since.Equal(kept.Since) || !got[0].Until.After(kept.Until) {
+	if about(got) != "provider main" || !got[0].Since.Equal(kept.Since) || !got[0].Until.After(kept.Until) {
 		t.Errorf("judged anew: %+v", got)
 	}
 	if n := len(s.w.World(s.now).Events); n != 0 {
@@ -218,7 +218,6 @@ func TestANewLeaderConcludesNothing(t *testing.T) {
 func TestOneEjectionAtATime(t *testing.T) {
 	s := newScene(t, three...)
 	s.run(40)
-	s.lie = nil
 	was := s.w
 	second := func(n int) {
 		for range n {
@@ -279,16 +278,12 @@ func TestNothingIsLeftWithoutASpare(t *testing.T) {
 			s.rate = tc.rate
 			s.w.Learn(&policy.Policy{Providers: []policy.ProviderSpec{{Name: "main"}, {Name: "backup", Limits: tc.limits}}})
 			s.run(40)
-			// A third provider that is well keeps the regions from being blamed; it is not of this service.
-			s.lie = nil
 			s.down("main", three...)
 			if tc.open {
 				s.open = func(_, provider string) bool { return provider == "backup" }
 			}
-			found := []*voice{}
 			s.run(2)
-			found = s.w.voices(s.now)
-			if got := s.w.spare(Verdict{Kind: ProviderFault, Service: "payments", Provider: "main"}, found, s.now); got != tc.want {
+			if got := s.w.spare(Verdict{Kind: ProviderFault, Service: "payments", Provider: "main"}, s.w.voices(s.now), s.now); got != tc.want {
 				t.Errorf("may be left: %t", got)
 			}
 		})

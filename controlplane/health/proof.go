@@ -8,7 +8,7 @@ import (
 // The tests for failures that the leader keeps are those of the agents: a bank of three sums of log-likelihood ratios, each against another
 // share of failing calls. They alarm where chance would make them once in a million.
 const (
-	banks    = 3
+	banks    = Tests
 	alarmAt  = 13.815510557964274 // ln 10⁶ nats
 	span     = 30 * time.Second   // evidence older than this is none
 	spanStep = int64(span / Step) // steps in it
@@ -59,13 +59,10 @@ func (p *proof) put(r *Row, t *Traffic, c *Condition, at time.Time) [banks]float
 		words = min(max(at.Sub(p.fed), 0), 5*oneWord)
 	}
 	p.fed = at
-	low := -perRest * float64(words) / float64(oneWord)
-	by := evidenceOf(t)
+	low := -perRest * words.Seconds()
+	by := evidenceOf(t, &r.Evidence)
 	for i := range by {
-		if !(by[i] > low) { // NaN too
-			by[i] = low
-		}
-		by[i] = min(by[i], alarmAt)
+		by[i] = min(max(by[i], low), alarmAt)
 		p.s[i] = climb(p.s[i], by[i])
 	}
 	return by
@@ -82,7 +79,7 @@ func (w *Window) prove(a *agent, k cellKey, r *Row, t *Traffic, c *Condition, at
 		a.proofs[k] = p
 	}
 	by := p.put(r, t, c, at)
-	if t.Calls == 0 {
+	if t.Calls == 0 && r.Evidence.Calls == 0 {
 		return
 	}
 	for _, key := range [...]cellKey{k, {service: k.service, provider: k.provider}} {
@@ -149,13 +146,25 @@ var failingAt = [banks][2]float64{ // nats for a failed call, and for another
 	{math.Log(.6 / .005), math.Log(.4 / .995)},
 }
 
-// evidenceOf is what counts alone say, of an agent that sends no sums.
-func evidenceOf(t *Traffic) (by [banks]float64) {
+// evidenceOf is what a row says: the agent's own sums, which know what is usual for the provider there, held to what the counts beside them
+// can have led to; of an agent that sends none, what the counts alone say.
+func evidenceOf(t *Traffic, own *Increment) (by [banks]float64) {
 	told := t.Calls - min(t.Calls, t.Limited)
 	failed := min(t.Failed, told)
+	sums := own.Calls > 0
+	if sums {
+		told = min(own.Calls, maxPerReport)
+		failed = min(own.Failed, told)
+	}
 	for i, nats := range failingAt {
-		bad, good := float64(failed)*nats[0], float64(told-failed)*nats[1]
-		by[i] = bad + good
+		most, least := float64(failed)*nats[0], float64(told)*nats[1]
+		by[i] = most + float64(float64(told-failed)*nats[1])
+		if sums {
+			by[i] = min(own.Nats[i], most)
+			if !(by[i] > least) { // NaN too
+				by[i] = least
+			}
+		}
 	}
 	return by
 }
