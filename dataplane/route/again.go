@@ -15,8 +15,9 @@ var (
 
 // Again decides old's request under another policy, by the code that decides live calls: its facts and what was seen of the providers
 // are carried over by name. Of a provider that was no candidate then nothing was seen: it stands as on its first day. What follows from
-// an earlier choice (a further attempt, and in flight, rates and circuits, which the new shares would have moved) stays as recorded.
-func (d *Decision) Again(old *Decision, was, is *policy.Service) error {
+// an earlier choice (a further attempt, and in flight, rates and circuits, which the new shares would have moved) stays as recorded; but
+// where pinned names a provider, the session is there by now.
+func (d *Decision) Again(old *Decision, was, is *policy.Service, pinned string) error {
 	if int(old.N) != len(was.Candidates) || len(is.Candidates) > policy.MaxCandidates {
 		return fmt.Errorf("route: a decision among %d providers does not belong to a service with %d", old.N, len(was.Candidates))
 	}
@@ -38,6 +39,9 @@ func (d *Decision) Again(old *Decision, was, is *policy.Service) error {
 		f.Pinned = to[f.Pinned]
 	} else {
 		f.Pinned = -1
+	}
+	if pinned != "" {
+		f.Pinned = place(is, pinned)
 	}
 	f.Barred, f.Unmapped = moved(f.Barred, to[:old.N]), moved(f.Unmapped, to[:old.N])
 	d.reset(len(is.Candidates), &f, old.At)
