@@ -29,22 +29,24 @@ type past struct {
 // history is one service's past.
 type history struct {
 	mu       sync.Mutex
+	regions  []string   // of the policy in force
 	segments []*segment // oldest first; only the last one grows
 }
 
 // segment is a minute of decisions by one policy.
 type segment struct {
-	from  time.Time
-	svc   *policy.Service
-	seen  uint64 // decisions that were made
-	kept  int
-	every uint   // a power of two: one of so many is kept
-	buf   []byte // length and compact form, one after the other
-	ends  []tried
+	from    time.Time
+	svc     *policy.Service
+	regions []string
+	seen    uint64 // decisions that were made
+	kept    int
+	every   uint   // a power of two: one of so many is kept
+	buf     []byte // length and compact form, one after the other
+	ends    []attempted
 }
 
-// tried is what one candidate's attempts showed.
-type tried struct {
+// attempted is what one candidate's attempts showed.
+type attempted struct {
 	attempts, answered uint64
 	elapsed            time.Duration
 }
@@ -58,6 +60,9 @@ func (p *past) swap(v *view) {
 		if svc.past = p.services[name]; svc.past == nil {
 			svc.past = &history{}
 		}
+		svc.past.mu.Lock()
+		svc.past.regions = v.snap.Regions
+		svc.past.mu.Unlock()
 		next[name] = svc.past
 	}
 	p.services = next
@@ -106,7 +111,7 @@ func (h *history) at(svc *policy.Service, now time.Time) *segment {
 			return s
 		}
 	}
-	s := &segment{from: now, svc: svc, every: 1, ends: make([]tried, len(svc.Candidates))}
+	s := &segment{from: now, svc: svc, regions: h.regions, every: 1, ends: make([]attempted, len(svc.Candidates))}
 	old := 0
 	for old < len(h.segments) && (now.Sub(h.segments[old].from) > pastSpan+pastLength || len(h.segments)-old >= pastMost) {
 		old++

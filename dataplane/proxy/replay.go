@@ -31,7 +31,7 @@ func (p *Proxy) Replay(ctx context.Context, is *policy.Snapshot, from time.Time)
 	p.past.mu.Unlock()
 	all := query.Replayed{Services: []query.ReplayedService{}, Left: []query.ReplayLeft{}}
 	for _, name := range slices.Sorted(maps.Keys(services)) {
-		r := &replay{ctx: ctx, from: from, all: &all, left: map[string]uint64{}, follow: map[uint64]string{}}
+		r := &replay{ctx: ctx, from: from, regions: is.Regions, all: &all, left: map[string]uint64{}, follow: map[uint64]string{}}
 		segments := services[name].since(from)
 		if svc, ok := is.Service(name); ok {
 			r.service(svc, segments)
@@ -47,16 +47,17 @@ func (p *Proxy) Replay(ctx context.Context, is *policy.Snapshot, from time.Time)
 
 // replay is one service's.
 type replay struct {
-	ctx    context.Context
-	from   time.Time
-	all    *query.Replayed
-	svc    *policy.Service
-	out    query.ReplayedService
-	left   map[string]uint64
-	follow map[uint64]string // sessions by their draw → where they would be now
-	whole  map[string]*tried // by provider, over the window
-	first  time.Time
-	last   time.Time
+	ctx     context.Context
+	from    time.Time
+	regions []string
+	all     *query.Replayed
+	svc     *policy.Service
+	out     query.ReplayedService
+	left    map[string]uint64
+	follow  map[uint64]string     // sessions by their draw → where they would be now
+	whole   map[string]*attempted // by provider, over the window
+	first   time.Time
+	last    time.Time
 }
 
 func (r *replay) gone(segments []segment) {
@@ -66,7 +67,7 @@ func (r *replay) gone(segments []segment) {
 }
 
 func (r *replay) service(svc *policy.Service, segments []segment) {
-	r.svc, r.whole = svc, map[string]*tried{}
+	r.svc, r.whole = svc, map[string]*attempted{}
 	r.out = query.ReplayedService{Service: svc.Name, Providers: make([]query.ReplayedProvider, 0, len(svc.Candidates))}
 	for _, c := range svc.Candidates {
 		r.out.Providers = append(r.out.Providers, query.ReplayedProvider{Provider: c.Provider, RateLimit: c.Limits.Rate, FlightLimit: c.Limits.InFlight})
@@ -76,7 +77,7 @@ func (r *replay) service(svc *policy.Service, segments []segment) {
 		for k, e := range s.ends {
 			name := s.svc.Candidates[k].Provider
 			if r.whole[name] == nil {
-				r.whole[name] = &tried{}
+				r.whole[name] = &attempted{}
 			}
 			r.whole[name].add(e)
 		}
@@ -91,7 +92,7 @@ func (r *replay) service(svc *policy.Service, segments []segment) {
 	}
 }
 
-func (e *tried) add(o tried) {
+func (e *attempted) add(o attempted) {
 	e.attempts += o.attempts
 	e.answered += o.answered
 	e.elapsed += o.elapsed
@@ -111,13 +112,14 @@ func (r *replay) provider(name string) *query.ReplayedProvider {
 // minute is what one segment comes to.
 type minute struct {
 	*segment
+	bridge      *route.Bridge
 	load        map[string]uint64
 	first, last time.Time
 }
 
 func (r *replay) segment(s *segment) {
 	var old, d route.Decision
-	m := minute{segment: s, load: map[string]uint64{}}
+	m := minute{segment: s, bridge: route.NewBridge(s.svc, r.svc, s.regions, r.regions), load: map[string]uint64{}}
 	rest := s.buf
 	for n := 0; len(rest) > 2; n++ {
 		if n%replayYield == 0 {
@@ -162,7 +164,7 @@ func (r *replay) one(m *minute, old, d *route.Decision) {
 	if p := old.Facts.Pinned; p >= 0 {
 		pinned = r.follow[old.Facts.Draw]
 	}
-	if err := d.Again(old, m.svc, r.svc, pinned); err != nil {
+	if err := d.Again(old, m.bridge, pinned); err != nil {
 		r.left[err.Error()] += stand
 		return
 	}
@@ -183,6 +185,7 @@ func (r *replay) one(m *minute, old, d *route.Decision) {
 	}
 	r.count(was, is, session, stand)
 	r.expect(m, was, is, stand)
+	r.price(m, was, is, &old.Facts, stand)
 }
 
 func name(svc *policy.Service, i int8) string {
@@ -228,6 +231,32 @@ func (r *replay) expect(m *minute, was, is string, stand uint64) {
 		e.Before += float64(before * n)
 		e.After += float64(after * n)
 	}
+}
+
+// price adds what the call costs at both, by the fees of the new policy; those of a provider that it does not have, by the old one.
+func (r *replay) price(m *minute, was, is string, f *policy.Facts, stand uint64) {
+	before, known := fee(was, f, r.svc, m.svc)
+	after, too := fee(is, f, r.svc, m.svc)
+	if known && too {
+		e := &r.out.Cost
+		e.Calls += stand
+		e.Before += float64(before) * float64(stand)
+		e.After += float64(after) * float64(stand)
+	}
+}
+
+func fee(provider string, f *policy.Facts, in ...*policy.Service) (policy.Money, bool) {
+	if provider == "" {
+		return 0, true
+	}
+	for _, svc := range in {
+		for _, c := range svc.Candidates {
+			if c.Provider == provider {
+				return c.Cost.Expected(f.Value, f.Currency, f.Use), c.Cost.Known
+			}
+		}
+	}
+	return 0, false
 }
 
 // chance is the share of its attempts that a provider answered in that minute. A call without a provider is answered by none.
