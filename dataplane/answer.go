@@ -90,7 +90,7 @@ func (a *Agent) probed(order string) query.Probed {
 	results, done, known := a.parts.prober.Asked(order)
 	p := query.Probed{Known: known, Done: done, Results: make([]query.Check, len(results))}
 	for i, r := range results {
-		p.Results[i] = query.Check{Service: r.Service, Word: r.Word, Why: r.Why, At: r.At, Elapsed: r.Elapsed}
+		p.Results[i] = query.Check{Service: r.Service, Kind: r.Kind, Name: r.Name, Word: r.Word, Why: r.Why, At: r.At, Elapsed: r.Elapsed}
 	}
 	return p
 }

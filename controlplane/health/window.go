@@ -14,8 +14,9 @@ type Window struct {
 	agents  map[string]*agent
 	cells   map[cellKey]*series[Traffic]
 	flows   map[flowKey]*series[ServiceRow]
-	events  []Event // sorted by time, oldest first
-	told    uint64  // events that were heard so far
+	lanes   map[cellKey]map[laneName][]float64 // the last results of each
+	events  []Event                            // sorted by time, oldest first
+	told    uint64                             // events that were heard so far
 	start   time.Time
 }
 
@@ -31,6 +32,7 @@ type agent struct {
 	twinAt   time.Time // when the run before was last heard beside it
 	seq      uint64
 	rows     map[cellKey]Condition
+	was      map[cellKey]Condition // rows of the report before
 	services map[string]gauges
 }
 
@@ -53,7 +55,7 @@ var (
 // NewWindow returns a window that has heard nobody.
 func NewWindow() *Window {
 	return &Window{
-		agents: map[string]*agent{}, cells: map[cellKey]*series[Traffic]{}, flows: map[flowKey]*series[ServiceRow]{},
+		agents: map[string]*agent{}, cells: map[cellKey]*series[Traffic]{}, flows: map[flowKey]*series[ServiceRow]{}, lanes: map[cellKey]map[laneName][]float64{},
 	}
 }
 
@@ -131,6 +133,7 @@ func (a *agent) hear(r *Report, at time.Time) {
 			a.seen.Addr[service] = sentence(addr, maxName)
 		}
 	}
+	a.was = a.rows
 	a.rows = make(map[cellKey]Condition, len(r.Rows))
 	a.services = make(map[string]gauges, len(r.Services))
 }
@@ -153,7 +156,9 @@ func (w *Window) putRow(a *agent, r *Row, at time.Time) {
 	}
 	t := bounded(r.Traffic)
 	s.at(at).Add(&t)
-	a.rows[k] = boundedCondition(r.Condition, at)
+	c := boundedCondition(r.Condition, at)
+	a.rows[k] = c
+	w.putLanes(k, a.was[k].Lanes, c.Lanes)
 }
 
 func (w *Window) putService(a *agent, r *ServiceRow, at time.Time) {
@@ -206,6 +211,7 @@ func (w *Window) forget(now time.Time) {
 	for k, s := range w.cells {
 		if s.silent(now) {
 			delete(w.cells, k)
+			delete(w.lanes, k)
 		}
 	}
 	for k, s := range w.flows {

@@ -48,7 +48,9 @@ type Probed struct {
 // Check is what one active check showed.
 type Check struct {
 	Service string
-	Word    string // good | bad | busy (a 429) | cut (not waited for)
+	Kind    string // active | synthetic
+	Name    string // of the check
+	Word    string // good | warn | bad | busy (a 429) | cut (not waited for)
 	Why     string
 	At      time.Time
 	Elapsed time.Duration
