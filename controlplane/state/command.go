@@ -24,6 +24,7 @@ type Command struct {
 	EndOrder    *EndOrder    `json:",omitempty"`
 	Announce    *Announce    `json:",omitempty"`
 	Membership  *Membership  `json:",omitempty"`
+	SetVerdicts *SetVerdicts `json:",omitempty"`
 	Restore     *Restore     `json:",omitempty"`
 }
 
