@@ -59,7 +59,7 @@ func (b *bench) propose(ctx context.Context, verdicts []health.Verdict, now time
 	defer cancel()
 	result, err := b.server.replica.Propose(ctx, state.Command{
 		Version: 1, Request: "verdicts-" + rand.Text(), Actor: "control node " + b.server.cfg.ID, Reason: "the regions' reports say so", At: now, Ignorable: true,
-		SetVerdicts: &state.SetVerdicts{Verdicts: verdicts},
+		Beside: state.Beside{SetVerdicts: &state.SetVerdicts{Verdicts: verdicts}},
 	})
 	if err == nil && result.Err != nil {
 		err = result.Err

@@ -67,7 +67,7 @@ func (r *everyKind) change(s *State) Command {
 	case 10:
 		return Command{Announce: &Announce{Node{ID: fmt.Sprint("c", r.IntN(20)), API: fmt.Sprint("127.0.0.1:", 7000+r.IntN(3))}}}
 	case 11:
-		return Command{SetVerdicts: &SetVerdicts{r.verdicts()}, Ignorable: true}
+		return Command{Beside: Beside{SetVerdicts: &SetVerdicts{r.verdicts()}}, Ignorable: true}
 	default:
 		kind := pick(r, AddNode, Promote, RemoveNode, Transfer, MembershipKind("moon"))
 		return Command{Membership: &Membership{Kind: kind, Node: fmt.Sprint("c", r.IntN(20)), Raft: "127.0.0.1:7080"}, Ignorable: true}

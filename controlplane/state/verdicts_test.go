@@ -19,7 +19,7 @@ func path(region string, since time.Time) health.Verdict {
 }
 
 func verdicts(list ...health.Verdict) Command {
-	return Command{SetVerdicts: &SetVerdicts{list}, Ignorable: true}
+	return Command{Beside: Beside{SetVerdicts: &SetVerdicts{list}}, Ignorable: true}
 }
 
 // TestVerdictsGoDown: a change of them is a new position, agents of other regions do not hear of a path, and they end by themselves.
@@ -100,7 +100,7 @@ func TestVerdictsAreSaved(t *testing.T) {
 	if err != nil || len(s.Verdicts) != 1 || s.Verdicts[0] != w.s.Verdicts[0] || !bytes.Equal(saveBytes(t, s), saved) {
 		t.Fatalf("%v: %+v", err, s)
 	}
-	back, result := s.Restored(w.s, Command{Request: "r", Actor: "ann", Reason: "lost", At: w.now, Restore: &Restore{Incarnation: "two", Sum: "s"}}, 99)
+	back, result := s.Restored(w.s, Command{Request: "r", Actor: "ann", Reason: "lost", At: w.now, Beside: Beside{Restore: &Restore{Incarnation: "two", Sum: "s"}}}, 99)
 	if result.Err != nil || len(back.Verdicts) != 0 {
 		t.Errorf("restored: %v %+v", result.Err, back.Verdicts)
 	}
@@ -109,7 +109,7 @@ func TestVerdictsAreSaved(t *testing.T) {
 	if len(w.s.Verdicts) != 0 {
 		t.Errorf("an hour later: %+v", w.s.Verdicts)
 	}
-	text, err := Encode(Command{Version: 1, Request: "r", Actor: "c1", Reason: "why", At: w.now, Ignorable: true, SetVerdicts: &SetVerdicts{[]health.Verdict{provider(w.now)}}})
+	text, err := Encode(Command{Version: 1, Request: "r", Actor: "c1", Reason: "why", At: w.now, Ignorable: true, Beside: Beside{SetVerdicts: &SetVerdicts{[]health.Verdict{provider(w.now)}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
