@@ -97,7 +97,7 @@ func TestRestored(t *testing.T) {
 	if backup.Incarnation != kept.Incarnation || len(backup.Audit) != len(kept.Audit) {
 		t.Error("the backup itself was changed")
 	}
-	if _, result := backup.Restored(w.s, Command{Request: "x", Restore: c.Restore}, 1); result.Err == nil {
+	if _, result := backup.Restored(w.s, Command{Request: "x", Beside: c.Beside}, 1); result.Err == nil {
 		t.Error("restored for nobody, for no reason")
 	}
 }
