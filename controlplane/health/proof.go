@@ -33,8 +33,11 @@ type pool struct {
 	at time.Time
 }
 
-// climb adds to a sum that never leaves 0 … alarmAt: what is beyond says nothing more.
-func climb(s, by float64) float64 { return min(max(s+by, 0), alarmAt) }
+// poolMost is more than an alarm: those of a region who are well do not take it back in the second in which the others fail.
+const poolMost = 2 * alarmAt
+
+// climb adds to a sum that never leaves 0 … most: what is beyond says nothing more.
+func climb(s, by, most float64) float64 { return min(max(s+by, 0), most) }
 
 // put counts a report's row and returns what it says, held to what one agent can say in the time since its last.
 func (p *proof) put(r *Row, t *Traffic, c *Condition, at time.Time) [banks]float64 {
@@ -63,7 +66,7 @@ func (p *proof) put(r *Row, t *Traffic, c *Condition, at time.Time) [banks]float
 	by := evidenceOf(t, &r.Evidence)
 	for i := range by {
 		by[i] = min(max(by[i], low), alarmAt)
-		p.s[i] = climb(p.s[i], by[i])
+		p.s[i] = climb(p.s[i], by[i], alarmAt)
 	}
 	return by
 }
@@ -99,7 +102,7 @@ func (p *pool) put(by [banks]float64, at time.Time) {
 	}
 	p.at = at
 	for i := range by {
-		p.s[i] = climb(p.s[i], by[i])
+		p.s[i] = climb(p.s[i], by[i], poolMost)
 	}
 }
 
