@@ -185,6 +185,7 @@ func (w *Window) stand(k cellKey, now time.Time) Stand {
 			st.add(&c)
 		}
 	}
+	w.histories(k, &st)
 	return st
 }
 
@@ -220,6 +221,7 @@ func (st *Stand) add(c *Condition) {
 	if c.CheckAt.After(st.CheckAt) {
 		st.CheckAt = c.CheckAt
 	}
+	st.addLanes(c.Lanes)
 }
 
 func badness(breaker string) int {
