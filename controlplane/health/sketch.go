@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	octaves  = 20 // from 65.5 µs to 68.7 s
-	perEight = 8  // buckets to an octave: an eighth wide at most
-	lowest   = 16 // 2^16 ns
-	full     = 8192
-	enough   = full / 2
-	calm     = 128 // so few are not halved for their age
-	known    = 50  // answers before anything is called slow
-	span     = int64(time.Hour)
+	octaves    = 20 // from 65.5 µs to 68.7 s
+	perEight   = 8  // buckets to an octave: an eighth wide at most
+	lowest     = 16 // 2^16 ns
+	full       = 8192
+	enough     = full / 2
+	fewAnswers = 128 // so few are not halved for their age
+	known      = 50  // answers before anything is called slow
+	hour       = int64(time.Hour)
 )
 
 // sketch counts answers by their latency, in buckets of a fixed number. Once it knows enough it takes one answer in 0.9 s, and each hour it
@@ -40,7 +40,7 @@ func ceiling(i int) int64 { return int64(perEight+i%perEight+1) << (lowest + i/p
 
 // take counts one answer if it is time for one.
 func (s *sketch) take(ns, now int64) {
-	gap := span / enough
+	gap := hour / enough
 	if s.total >= enough && now < s.next && elapsed(now, s.next) <= uint64(gap) {
 		return
 	}
@@ -57,7 +57,7 @@ func (s *sketch) age(now int64) {
 	switch {
 	case s.halved == 0 || wentBack(s.halved, now):
 		s.halved = now
-	case s.total >= full || now >= s.halved && elapsed(s.halved, now) >= uint64(span) && s.total > calm:
+	case s.total >= full || now >= s.halved && elapsed(s.halved, now) >= uint64(hour) && s.total > fewAnswers:
 		s.halve()
 		s.halved = now
 	}
