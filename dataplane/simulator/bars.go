@@ -161,9 +161,9 @@ func (s *Study) barTwice() (Bar, bool) {
 	return Bar{Name: nameTwice, Want: "0", Got: got, Held: ours == 0}, calls > 0
 }
 
-// barRivals lists who cost less than Segue in a story where something fails.
+// barRivals lists who cost less than Segue in a story where something fails; and who would, if duplicates cost nothing.
 func (s *Study) barRivals() (Bar, bool) {
-	var lost []string
+	var lost, blind []string
 	stories := 0
 	for _, g := range s.groups {
 		mine := s.find(g.Scenario.Name, 50, Segue)
@@ -172,14 +172,22 @@ func (s *Study) barRivals() (Bar, bool) {
 		}
 		stories++
 		for _, r := range Rivals() {
-			if x := s.find(g.Scenario.Name, 50, r.Name); x != nil && x.Loss < mine.Loss {
+			x := s.find(g.Scenario.Name, 50, r.Name)
+			switch {
+			case x == nil:
+			case x.Loss < mine.Loss:
 				lost = append(lost, fmt.Sprintf("%s: %s by %.1f %%", g.Scenario.Name, r.Name, 100*(1-x.Loss/mine.Loss)))
+			case x.Loss-x.Doubled < mine.Loss-mine.Doubled:
+				blind = append(blind, fmt.Sprintf("%s: %s", g.Scenario.Name, r.Name))
 			}
 		}
 	}
 	got := fmt.Sprintf("none in %d stories", stories)
 	if len(lost) > 0 {
 		got = strings.Join(lost, "; ")
+	}
+	if len(blind) > 0 {
+		got += ". If duplicates cost nothing, also " + strings.Join(blind, ", ")
 	}
 	return Bar{Name: nameRivals, Want: "none", Got: got, Held: len(lost) == 0}, stories > 0
 }
