@@ -92,6 +92,7 @@ type Agent struct {
 	metrics     *metrics
 	force       force
 	decided     decisions
+	replaying   chan struct{} // holds one: a replay is under way
 	stopping    atomic.Bool
 	admin       net.Listener
 	server      *http.Server
@@ -127,7 +128,7 @@ func New(cfg Config) (*Agent, error) {
 	if cfg.ID == "" || cfg.Region == "" || cfg.Dir == "" {
 		return nil, errors.New("dataplane: an agent needs an id, a region and a directory")
 	}
-	a := &Agent{cfg: cfg, run: cfg.ID + "/" + nonce(), store: cfg.Store}
+	a := &Agent{cfg: cfg, run: cfg.ID + "/" + nonce(), store: cfg.Store, replaying: make(chan struct{}, 1)}
 	if err := a.assemble(); err != nil {
 		return nil, errors.Join(err, a.close())
 	}

@@ -37,6 +37,8 @@ func (a *Agent) Answer(ctx context.Context, q query.Question) ([]byte, error) {
 		answer, err = a.oneSession(ctx, q)
 	case query.SessionVerify:
 		answer, err = a.sessionVerified(ctx, q.Session)
+	case query.ReplayAll:
+		answer, err = a.replay(ctx, q)
 	case query.HintReplay:
 		answer = a.parts.hints.replayed(q.Order)
 	default:

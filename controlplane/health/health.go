@@ -63,6 +63,7 @@ type Row struct {
 	Service, Provider string
 	Traffic
 	Condition
+	Evidence Increment `json:",omitzero"` // what the agent's failure tests took; none from an agent that keeps none
 }
 
 // Traffic is what a provider was given and how that ended: increments.

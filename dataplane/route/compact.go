@@ -3,6 +3,7 @@ package route
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"segue/controlplane/policy"
@@ -47,6 +48,8 @@ func (d *Decision) Restore(b []byte, svc *policy.Service) ([]byte, error) {
 const (
 	factRead = 1 << iota
 	factDeadline
+	factWorth // a value, its currency and the use follow
+	factOperands
 )
 
 func appendFacts(b []byte, f *policy.Facts, at time.Time) []byte {
@@ -57,7 +60,15 @@ func appendFacts(b []byte, f *policy.Facts, at time.Time) []byte {
 	if !f.Deadline.IsZero() {
 		flags |= factDeadline
 	}
-	b = append(b, flags, byte(f.Pinned), byte(f.Owner))
+	if f.Value != 0 || f.Currency != 0 || f.Use != (policy.Use{}) {
+		flags |= factWorth
+	}
+	if f.Operands != ([policy.MaxOperands]policy.Operand{}) {
+		flags |= factOperands
+	}
+	b = append(b, flags, byte(f.Pinned), byte(f.Owner), byte(f.Client))
+	b = binary.AppendVarint(b, int64(f.Op))
+	b = binary.AppendVarint(b, int64(f.Minute))
 	b = binary.LittleEndian.AppendUint64(b, f.Draw)
 	b = binary.AppendUvarint(b, uint64(f.Tried))
 	b = binary.AppendUvarint(b, uint64(f.Barred))
@@ -65,15 +76,54 @@ func appendFacts(b []byte, f *policy.Facts, at time.Time) []byte {
 	if flags&factDeadline != 0 {
 		b = binary.AppendVarint(b, int64(f.Deadline.Sub(at)))
 	}
+	if flags&factWorth != 0 {
+		b = binary.AppendUvarint(b, uint64(f.Currency))
+		for _, n := range [...]int64{int64(f.Value), int64(f.Use.In), int64(f.Use.Out), int64(f.Use.Segments)} {
+			b = binary.AppendVarint(b, n)
+		}
+	}
+	if flags&factOperands != 0 {
+		b = appendOperands(b, &f.Operands)
+	}
 	return b
+}
+
+// appendOperands writes those that are there, each after its place.
+func appendOperands(b []byte, list *[policy.MaxOperands]policy.Operand) []byte {
+	for i := range list {
+		if o := &list[i]; *o != (policy.Operand{}) {
+			b = append(b, byte(i+1), byte(o.Kind))
+			b = binary.AppendUvarint(b, uint64(o.Text))
+			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(o.Number))
+		}
+	}
+	return append(b, 0)
+}
+
+func (r *compact) operands(list *[policy.MaxOperands]policy.Operand) {
+	for at := r.byte(); at != 0 && !r.bad; at = r.byte() {
+		if int(at) > len(list) {
+			r.bad = true
+			return
+		}
+		list[at-1] = policy.Operand{Kind: policy.OperandKind(r.byte()), Text: uint16(r.uvarint()), Number: math.Float64frombits(r.fixed())}
+	}
 }
 
 func (r *compact) facts(f *policy.Facts, at time.Time) {
 	flags := r.byte()
-	*f = policy.Facts{Read: flags&factRead != 0, Pinned: int8(r.byte()), Owner: int8(r.byte()), Draw: r.fixed()}
+	*f = policy.Facts{Read: flags&factRead != 0, Pinned: int8(r.byte()), Owner: int8(r.byte()), Client: int8(r.byte())}
+	f.Op, f.Minute, f.Draw = int16(r.varint()), int16(r.varint()), r.fixed()
 	f.Tried, f.Barred, f.Unmapped = policy.Set(r.uvarint()), policy.Set(r.uvarint()), policy.Set(r.uvarint())
 	if flags&factDeadline != 0 {
 		f.Deadline = at.Add(time.Duration(r.varint()))
+	}
+	if flags&factWorth != 0 {
+		f.Currency, f.Value = policy.Currency(r.uvarint()), policy.Money(r.varint())
+		f.Use = policy.Use{In: int32(r.varint()), Out: int32(r.varint()), Segments: int32(r.varint())}
+	}
+	if flags&factOperands != 0 {
+		r.operands(&f.Operands)
 	}
 }
 
