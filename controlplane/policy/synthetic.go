@@ -60,8 +60,8 @@ type TestMarks struct {
 	Field  string // metadata.segue_test
 }
 
-// runMark is the id of the run. It is there in every step.
-const runMark = "run"
+// RunMark is the variable that holds the id of the run. It is there in every step.
+const RunMark = "run"
 
 // Planned is a synthetic as an agent runs it.
 type Planned struct {
@@ -80,7 +80,7 @@ func (c *Contract) Effects(s *TestStep) bool {
 
 // Begins tells whether an effect makes something new, and does not only go on with what another step made.
 func (c *Contract) Begins(s *TestStep) bool {
-	goesOn := func(name string) bool { return name != runMark }
+	goesOn := func(name string) bool { return name != RunMark }
 	return c.Effects(s) && !slices.ContainsFunc(append(marksIn(s.path()), marksIn(s.Body)...), goesOn)
 }
 
@@ -144,7 +144,7 @@ func (p *Planned) Make(c *Contract, s *TestStep, vars map[string]string) (Made, 
 		return Made{}, fmt.Errorf("%w: %w", errStep, err)
 	}
 	if p.Marks.Header != "" {
-		m.Header = append(m.Header, [2]string{p.Marks.Header, vars[runMark]})
+		m.Header = append(m.Header, [2]string{p.Marks.Header, vars[RunMark]})
 	}
 	if err := p.body(&m, c, s, vars); err != nil {
 		return Made{}, err
@@ -165,7 +165,7 @@ func (p *Planned) body(m *Made, c *Contract, s *TestStep, vars map[string]string
 		return fmt.Errorf("%w: its body is no mapping", errStep)
 	}
 	if p.Marks.Field != "" && c.Begins(s) {
-		mark(object, strings.Split(p.Marks.Field, "."), vars[runMark])
+		mark(object, strings.Split(p.Marks.Field, "."), vars[RunMark])
 	}
 	if m.Type = "application/json"; s.Form {
 		m.Type = "application/x-www-form-urlencoded"
@@ -312,3 +312,6 @@ func (s *TestStep) title() string {
 
 // Title is what people call a step.
 func (s *TestStep) Title() string { return s.title() }
+
+// Uses are the variables that a step's call needs.
+func (s *TestStep) Uses() []string { return append(marksIn(s.path()), marksIn(s.Body)...) }

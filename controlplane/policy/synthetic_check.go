@@ -34,7 +34,7 @@ func (c *checker) synthetic(path string, s *Synthetic, contract *Contract) {
 	if len(s.Steps) == 0 {
 		c.lacks(path+".steps", "write at least one, like {call: GET /v1/balance, expect: {status: 200}}")
 	}
-	x := &scriptCheck{checker: c, contract: contract, vars: []string{runMark}}
+	x := &scriptCheck{checker: c, contract: contract, vars: []string{RunMark}}
 	for i := range s.Steps {
 		x.step(fmt.Sprintf("%s.steps[%d]", path, i), &s.Steps[i], false)
 	}
@@ -176,7 +176,7 @@ func (x *scriptCheck) answers(path string, s *TestStep) {
 	}
 	for _, k := range s.Keep {
 		switch {
-		case nameProblem(k.Name) != "" || k.Name == runMark:
+		case nameProblem(k.Name) != "" || k.Name == RunMark:
 			x.problem(path+".keep", "give it another name, like id", "%q is no name for a variable", clip(k.Name))
 		case slices.Contains(x.vars, k.Name):
 			x.problem(path+".keep", "give it another name", "{%s} is there already", clip(k.Name))
@@ -232,7 +232,7 @@ func (c *checker) syntheticRuns(path string, p *ProviderSpec, contract *Contract
 // affordable makes each step as a run would, and holds its value against the bound.
 func (c *checker) affordable(path string, s *Synthetic, p *ProviderSpec, contract *Contract) {
 	plan := Planned{Synthetic: *s, AtMost: p.Checks.AtMost}
-	vars := map[string]string{runMark: "x"}
+	vars := map[string]string{RunMark: "x"}
 	for _, step := range slices.Concat(s.Steps, s.Cleanup) {
 		for _, k := range step.Keep {
 			vars[k.Name] = "x"
