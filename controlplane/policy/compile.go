@@ -16,7 +16,7 @@ func Compile(p *Policy, region string, revision uint64) (*Snapshot, error) {
 		return nil, fmt.Errorf("policy: compile: there is no region %q; known: %s", region, strings.Join(p.Regions.Names(), ", "))
 	}
 	b := builder{catalog: c.catalog, policy: p, region: region, contracts: map[string]*compiledContract{}}
-	s := &Snapshot{Region: region, Standby: here.Standby, Revision: revision}
+	s := &Snapshot{Region: region, Regions: p.Regions.Names(), Standby: here.Standby, Revision: revision}
 	for i := range p.Services {
 		svc, err := b.service(&p.Services[i])
 		if err != nil {

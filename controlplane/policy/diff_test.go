@@ -38,7 +38,7 @@ func TestDiffSaysWhatChanged(t *testing.T) {
 		{"an order", func(p *Policy) { p.Services[1].Priority[0].Providers = []string{"123", "acme"} },
 			[]string{"sms / us-east: order acme, 123 → 123, acme", "sms / eu-west: order acme, 123 → 123, acme"}},
 		{"attempts", func(p *Policy) { p.Services[0].Attempts.Max = 3 }, []string{"payments: attempts.max 2 → 3"}},
-		{"a default written out", func(p *Policy) { p.Services[1].Breaker = Breaker{3, 5, 30 * time.Second} }, nil},
+		{"a default written out", func(p *Policy) { p.Services[1].Breaker = Breaker{Failures: 3, Successes: 5, Reset: 30 * time.Second} }, nil},
 		{"breaker", func(p *Policy) { p.Services[1].Breaker.Reset = time.Minute }, []string{"sms: breaker.reset 30s → 1m"}},
 		{"listen", func(p *Policy) { p.Services[0].Listen = Listen{Port: 9} }, []string{"payments: listen payments.segue.internal:7101 → 9"}},
 		{"operation", func(p *Policy) { p.Services[0].Operations[1].Follows = nil },

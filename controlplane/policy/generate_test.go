@@ -148,10 +148,10 @@ func services(t *rapid.T, p *Policy, n int) ServiceSpec {
 	}
 	if rapid.Bool().Draw(t, "attempts") {
 		deadline := spans(t, "deadline", maxDeadline)
-		s.Attempts = Attempts{rapid.IntRange(1, maxAttempts).Draw(t, "max"), min(deadline, spans(t, "per try", maxPerTry)), deadline}
+		s.Attempts = Attempts{Max: rapid.IntRange(1, maxAttempts).Draw(t, "max"), PerTry: min(deadline, spans(t, "per try", maxPerTry)), Deadline: deadline}
 	}
 	if rapid.Bool().Draw(t, "breaker") {
-		s.Breaker = Breaker{rapid.IntRange(1, 9).Draw(t, "failures"), rapid.IntRange(1, 9).Draw(t, "successes"), spans(t, "reset", maxReset)}
+		s.Breaker = Breaker{Failures: rapid.IntRange(1, 9).Draw(t, "failures"), Successes: rapid.IntRange(1, 9).Draw(t, "successes"), Reset: spans(t, "reset", maxReset)}
 	}
 	s.Session = sessionFields(t)
 	if rapid.Bool().Draw(t, "without quorum") {

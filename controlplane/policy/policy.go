@@ -137,6 +137,8 @@ type Strategy uint8
 const (
 	Weighted Strategy = iota + 1
 	Priority
+	Nearest
+	Adaptive
 )
 
 // String is the strategy as the document writes it.
@@ -146,6 +148,10 @@ func (s Strategy) String() string {
 		return "weighted"
 	case Priority:
 		return "priority"
+	case Nearest:
+		return "nearest"
+	case Adaptive:
+		return "adaptive"
 	default:
 		return "unknown"
 	}
@@ -156,6 +162,7 @@ type Attempts struct {
 	Max      int
 	PerTry   time.Duration
 	Deadline time.Duration
+	Budget   RetryBudget
 }
 
 // Breaker is the plain circuit: open after Failures in a row, half-open after Reset, closed after Successes probes.
@@ -163,4 +170,7 @@ type Attempts struct {
 type Breaker struct {
 	Failures, Successes int
 	Reset               time.Duration
+	Percent             float64 // opens too when so many percent of the calls of Window fail, of at least Calls; 0: never
+	Window              time.Duration
+	Calls               int
 }
