@@ -41,9 +41,9 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 	s.Failures, s.InFlight, s.Normal = int32(min(row.Circuit.Failures(), 1<<30)), row.InFlight, int32(row.normal+.5)
 	s.Closed, s.Drained, s.Rate = left(row.closed, now), left(row.Drained, now), 0
 	s.Mean, s.Lower, s.Latency = k.mean, k.lower, k.latency
-	s.Cause = Cause{}
+	s.Cause, s.Away = Cause{}, false
 	if s.State != breaker.Closed {
-		s.Cause = row.cause
+		s.Cause, s.Away = row.cause, row.Circuit.Away()
 	}
 	if s.salt = row.salt; s.salt == 0 {
 		s.salt = salt(row.Provider)
@@ -96,7 +96,7 @@ func (d *Decision) choose(svc *policy.Service) {
 	if d.Facts.Owner < 0 {
 		passed = d.narrow(svc, passed)
 	}
-	if d.Facts.Again && d.Past.NoRetry {
+	if d.Past.NoRetry {
 		d.shut(passed, NoRetry)
 		return
 	}
@@ -205,7 +205,10 @@ func (d *Decision) pick(svc *policy.Service, passed policy.Set) {
 	default:
 		d.Winner, d.Reason = best, ByPriority
 	}
-	if d.Seen[d.Winner].Circuit.Probe && d.Reason != ByPin {
+	switch {
+	case d.Scores[d.Winner].Gate == Ramping:
+		d.Reason = ByRamp
+	case d.Seen[d.Winner].Circuit.Probe && d.Reason != ByPin:
 		d.Reason = ByProbe
 	}
 }

@@ -77,6 +77,7 @@ type Cause struct {
 // not above 0.
 type Seen struct {
 	State    breaker.State
+	Away     bool // on a ramp: it leads away
 	Rule     int8 // 1 + the index of the rule that keeps the call away; 0: none
 	Circuit  breaker.Gate
 	Failures int32 // in a row

@@ -1,16 +1,16 @@
 package route
 
-import "time"
+import (
+	"time"
 
-// What retries may add to a service's load: a fifth of what came in, and three a second however little that is, both of the last ten
-// seconds. A provider in trouble is not buried under its callers' second attempts.
-const (
-	retryShare   = 5 // one retry for so many calls
-	retryFloor   = 3 // retries per second
-	retrySeconds = 10
+	"segue/controlplane/policy"
 )
 
-// retries is the budget of one service's retries: calls and retries of the last ten seconds.
+// retrySeconds is how long a call's part of a retry lasts: what a quiet hour did not use is not there in a storm.
+const retrySeconds = 10
+
+// retries is the budget of one service's retries: calls and retries of the last ten seconds. A provider in trouble is not buried under its
+// callers' second attempts.
 type retries struct {
 	epoch  time.Time
 	second int64 // since the epoch, of the newest stretch
@@ -42,10 +42,10 @@ func (b *retries) call(now time.Time) {
 	b.calls++
 }
 
-// left tells whether one more retry may be made.
-func (b *retries) left(now time.Time) bool {
+// left tells whether one more retry may be made: a share of the calls that came in, and so many a second however few came.
+func (b *retries) left(of policy.RetryBudget, now time.Time) bool {
 	b.turn(now)
-	return retryShare*int64(b.used+1) <= int64(b.calls)+retryShare*retryFloor*retrySeconds
+	return float64(b.used+1) <= float64(of.Ratio*float64(b.calls))+float64(of.Floor*retrySeconds)+1e-9
 }
 
 // retry counts one.

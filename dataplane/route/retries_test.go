@@ -3,9 +3,13 @@ package route
 import (
 	"testing"
 	"time"
+
+	"segue/controlplane/policy"
 )
 
 // TestRetriesAgainstALog: ten seconds' calls and retries, counted from a list.
+var usual = policy.RetryBudget{Ratio: .2, Floor: 3}
+
 func TestRetriesAgainstALog(t *testing.T) {
 	r := seeded(t, 4)
 	var b retries
@@ -32,7 +36,7 @@ func TestRetriesAgainstALog(t *testing.T) {
 			continue
 		}
 		want := 5*(recent(used, at)+1) <= recent(calls, at)+150
-		if got := b.left(t0.Add(at)); got != want {
+		if got := b.left(usual, t0.Add(at)); got != want {
 			t.Fatalf("at %v: %v, want %v", at, got, want)
 		}
 		if want {
@@ -56,7 +60,7 @@ func TestAStormIsHeldToAFifth(t *testing.T) {
 		now := t0.Add(time.Duration(k) * time.Millisecond)
 		b.call(now)
 		sent++
-		if b.left(now) {
+		if b.left(usual, now) {
 			b.retry(now)
 			sent++
 		}
@@ -72,13 +76,13 @@ func TestAClockThatGoesBackGivesNothing(t *testing.T) {
 	for range 1000 {
 		b.call(t0)
 	}
-	for b.left(t0) {
+	for b.left(usual, t0) {
 		b.retry(t0)
 	}
-	if b.left(t0.Add(-time.Hour)) {
+	if b.left(usual, t0.Add(-time.Hour)) {
 		t.Error("an hour back there was room")
 	}
-	if b.left(t0) {
+	if b.left(usual, t0) {
 		t.Error("and then here")
 	}
 }
