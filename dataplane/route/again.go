@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"segue/controlplane/policy"
 )
@@ -46,16 +47,19 @@ func (d *Decision) Again(old *Decision, was, is *policy.Service) error {
 			d.Seen[i] = old.Seen[from]
 			continue
 		}
-		d.Seen[i] = fresh(c.Provider)
+		d.Seen[i] = fresh(c.Provider, kindOf(f.Read), old.At)
 	}
+	d.Past = old.Past
+	d.price(is)
 	d.choose(is)
 	return nil
 }
 
 // fresh is how a provider stands of which nothing is known.
-func fresh(provider string) Seen {
-	s := Seen{salt: salt(provider)}
-	s.Circuit.Pass = true
+func fresh(provider string, kind uint8, at time.Time) Seen {
+	row := NewStanding(provider)
+	var s Seen
+	row.look(&s, 0, kind, 0, at)
 	return s
 }
 

@@ -86,8 +86,8 @@ type Seen struct {
 	Rate     time.Duration // until the rate gives the next call
 	Closed   time.Duration // until Retry-After has passed
 	Drained  time.Duration // until the drain ends
-	Mean     float64       // rate of success, by the class of the call
-	Lower    float64       // what it is at least, at 95 %
+	Mean     float32       // rate of success, by the class of the call
+	Lower    float32       // what it is at least, at 95 %
 	Latency  time.Duration
 	Cost     policy.Money // of this call there
 	Cause    Cause        // why it is not closed

@@ -45,7 +45,7 @@ type Standing struct {
 
 // knowledge is what a measure says, kept so that a choice does not work it out for each candidate.
 type knowledge struct {
-	mean, lower    float64
+	mean, lower    float32
 	latency, limit time.Duration
 }
 
@@ -54,7 +54,8 @@ const minLimit = 20 * time.Millisecond
 
 func know(m *health.Measure, now time.Time) knowledge {
 	k := knowledge{latency: m.Latency(), limit: max(m.Limit(), minLimit)}
-	k.mean, k.lower = m.Success(now)
+	mean, lower := m.Success(now)
+	k.mean, k.lower = float32(mean), float32(lower)
 	return k
 }
 
@@ -160,28 +161,38 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 	m := &row.Measures[p.kind]
 	alarm := m.Observe(s, now)
 	row.known[p.kind] = know(m, now)
-	t, changed := row.step(event(s.Class), p.ticket, now, draw)
+	e := event(s.Class)
+	if e == breaker.Success && row.Circuit.State() == breaker.HalfOpen && m.Slow(s.Latency) {
+		e = breaker.Slowed
+	}
+	t, changed := row.step(e, p.ticket, now, draw)
 	if changed || alarm == health.NoAlarm {
 		return t, changed
 	}
 	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence()}, now, draw)
 }
 
-// step tells the circuit what a call showed. Whoever came back begins anew: what accused it is over.
+// step tells the circuit what a call showed.
 func (row *Standing) step(e breaker.Event, held breaker.Ticket, now time.Time, draw uint64) (breaker.Transition, bool) {
 	t, changed := row.Circuit.Step(e, held, now, draw)
 	row.turned(t, changed, now)
 	return t, changed
 }
 
+// turned keeps what goes with a turn. Who comes back begins anew, and is looked at closely: half of what an alarm takes is there already.
 func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 	switch {
 	case !changed:
-	case t.To == breaker.Open && (t.Reason == breaker.InARow || t.Reason == breaker.Percent):
+	case t.To == breaker.Open && t.Reason == breaker.InARow:
 		row.cause = Cause{}
+	case t.To == breaker.Open && t.Reason == breaker.Percent:
+		row.cause = Cause{Alarm: health.Failing, Evidence: health.Evidence{Failed: uint32(t.Failures), Calls: uint32(t.Calls)}}
 	case t.From == breaker.HalfOpen && (t.To == breaker.Ramp || t.To == breaker.Closed):
 		for k := range row.Measures {
 			row.Measures[k].Clear(now)
+			if t.To == breaker.Ramp {
+				row.Measures[k].Arm(now)
+			}
 		}
 	}
 }
@@ -195,6 +206,7 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 	t, changed := row.Circuit.Step(e, breaker.Outside, now, draw)
 	row.turned(t, changed, now)
 	if changed && (t.Reason == breaker.Detected || t.Reason == breaker.TooSlow) {
+		c.Evidence.At = time.Time{} // the circuit knows since when
 		row.cause = c
 	}
 	return t, changed

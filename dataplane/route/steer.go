@@ -58,7 +58,7 @@ func (d *Decision) weighted(svc *policy.Service, passed policy.Set) policy.Set {
 
 // careful keeps, for a call of high value, those with a closed circuit that are known to succeed about as often as the best.
 func (d *Decision) careful(passed policy.Set) policy.Set {
-	closed, best := policy.Set(0), 0.0
+	closed, best := policy.Set(0), float32(0)
 	for i := range int(d.N) {
 		if s := &d.Seen[i]; passed.Has(i) && s.State == breaker.Closed {
 			closed, best = closed.With(i), max(best, s.Lower)
@@ -235,9 +235,9 @@ func (d *Decision) Worth(i int, svc *policy.Service) Worth {
 // success is how often a call is expected to succeed: for one of high value, what is known for sure.
 func (d *Decision) success(i int, svc *policy.Service) float64 {
 	if high := svc.HighValue.Above; high > 0 && d.Facts.Value >= high {
-		return d.Seen[i].Lower
+		return float64(d.Seen[i].Lower)
 	}
-	return d.Seen[i].Mean
+	return float64(d.Seen[i].Mean)
 }
 
 // margin is what a call brings that succeeds.

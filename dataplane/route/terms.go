@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/dataplane/breaker"
 )
@@ -16,8 +17,12 @@ func (c *Cause) Text(failures int) string {
 	switch {
 	case c.Late > 0:
 		return fmt.Sprintf("%s in flight %s older than %s", count(int(c.Late), "call"), are(c.Late), span(c.Limit))
-	case c.Alarm != 0:
-		return c.Evidence.Text()
+	case c.Alarm == health.Slowing:
+		return fmt.Sprintf("slow: %d of the last %d over %s, its usual p95", c.Evidence.Slow, c.Evidence.Answers, span(c.Evidence.Usual))
+	case c.Alarm == health.Hanging:
+		return fmt.Sprintf("hangs: %d of the last %d stayed open for longer than is usual", c.Evidence.Slow, c.Evidence.Answers)
+	case c.Alarm == health.Failing:
+		return fmt.Sprintf("%d of the last %d failed", c.Evidence.Failed, c.Evidence.Calls)
 	default:
 		return inARow(failures)
 	}
@@ -63,7 +68,7 @@ func (d *Decision) steered(i int8, svc *policy.Service) string {
 		if seen.State != breaker.Closed {
 			return "high value: its circuit is " + seen.State.String()
 		}
-		return fmt.Sprintf("high value: known to succeed in %s %% of all cases, another in more", fine(100*seen.Lower))
+		return fmt.Sprintf("high value: known to succeed in %s %% of all cases, another in more", fine(100*float64(seen.Lower)))
 	case Dearer:
 		return "the money of the service's budget is spent, and another is cheaper"
 	case Shed:
