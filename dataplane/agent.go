@@ -18,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"segue/controlplane/feed"
-	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/controlplane/state"
 	"segue/dataplane/edge"
@@ -93,6 +92,7 @@ type Agent struct {
 	metrics     *metrics
 	force       force
 	decided     decisions
+	replaying   chan struct{} // holds one: a replay is under way
 	stopping    atomic.Bool
 	admin       net.Listener
 	server      *http.Server
@@ -128,7 +128,7 @@ func New(cfg Config) (*Agent, error) {
 	if cfg.ID == "" || cfg.Region == "" || cfg.Dir == "" {
 		return nil, errors.New("dataplane: an agent needs an id, a region and a directory")
 	}
-	a := &Agent{cfg: cfg, run: cfg.ID + "/" + nonce(), store: cfg.Store}
+	a := &Agent{cfg: cfg, run: cfg.ID + "/" + nonce(), store: cfg.Store, replaying: make(chan struct{}, 1)}
 	if err := a.assemble(); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
@@ -208,7 +208,7 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 	}); err != nil {
 		return fmt.Errorf("dataplane: %w", err)
 	}
-	p.prober = probe.New(checker{p.client}, p.board, seed(cfg.ID))
+	p.prober = probe.New(p.client, p.board, seed(cfg.ID))
 	if cfg.Listen.Cert != "" {
 		if p.shown, err = edge.OpenCertificate(cfg.Listen.Cert, cfg.Listen.Key, cfg.Log); err != nil {
 			return fmt.Errorf("dataplane: %w", err)
@@ -229,21 +229,6 @@ func seed(id string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(id)) // a hash takes everything
 	return h.Sum64()
-}
-
-// checker lets the prober ask through the client.
-type checker struct{ client *provider.Client }
-
-func (c checker) Check(ctx context.Context, who *policy.Candidate) (health.Sample, error) {
-	r := c.client.Check(ctx, who)
-	s := health.Sample{Class: health.OK, Latency: r.Latency, RetryAfter: r.RetryAfter}
-	switch {
-	case r.RetryAfter > 0 && !r.Good:
-		s.Class = health.Limited
-	case !r.Good:
-		s.Class = health.Failure
-	}
-	return s, r.Err
 }
 
 // Start records what earlier runs left open, serves the newest good generation without waiting for anybody, and attaches to the

@@ -64,6 +64,7 @@ type Row struct {
 	Service, Provider string
 	Traffic
 	Condition
+	Evidence Increment `json:",omitzero"` // what the agent's failure tests took; none from an agent that keeps none
 }
 
 // Traffic is what a provider was given and how that ended: increments.
@@ -83,9 +84,10 @@ type Condition struct {
 	Probes   string    // half-open: "2 of 5"
 	Drained  time.Time // until when; zero: not drained
 	Weight   float64   // configured, percent
-	CheckOK  int8      // active check: 1 good, -1 bad, 0 none
+	CheckOK  int8      // the active checks together: 1 good, -1 bad, 0 none
 	CheckWhy string
-	CheckAt  time.Time // when the active check ended; zero: never
+	CheckAt  time.Time // when the latest active check ended; zero: never
+	Lanes    []Lane    `json:",omitempty"` // each check of its own; at most MaxLanes
 }
 
 // ServiceRow is one service in the agent's region, as callers saw it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -153,7 +154,7 @@ func TestTheWorstAgentSpeaksForTheCell(t *testing.T) {
 		InFlight: 20, Breaker: "open", Since: t0.Add(-time.Hour), Why: "9 failures in a row", Drained: t0.Add(time.Hour),
 		CheckOK: -1, CheckWhy: "status 500", CheckAt: t0, Agents: 4, OpenAgents: 3,
 	}
-	if st != want {
+	if !reflect.DeepEqual(st, want) {
 		t.Errorf("got  %+v\nwant %+v", st, want)
 	}
 }

@@ -90,6 +90,7 @@ type Stand struct {
 	CheckOK    int8      // active check: 1 good everywhere, -1 bad somewhere, 0 none
 	CheckWhy   string
 	CheckAt    time.Time // the latest check
+	Lanes      []Lane    `json:",omitempty"` // each check of its own, the worst of the agents, active ones first
 	Agents     int       // agents that are heard and have this provider
 	OpenAgents int       // of them, those whose circuit is not closed
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -134,10 +135,7 @@ func (b *builder) candidate(p *ProviderSpec, speaks string) (*Candidate, error) 
 	if c.Hooks, c.Hooked = parseCredential(p.HookSecretIn(b.region)); !c.Hooked {
 		c.Hooks = Credential{}
 	}
-	if p.Check != nil {
-		check := *p.Check
-		c.Check = &check
-	}
+	c.Checks = slices.Clone(p.Checks.Active)
 	for _, name := range contract.chain {
 		c.SpeaksNative = c.SpeaksNative || name == speaks
 	}

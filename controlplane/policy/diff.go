@@ -225,17 +225,13 @@ func (l *Leave) text() string {
 
 func providerFacts(p *Policy, s *ProviderSpec) []fact {
 	path := join("providers", s.Name)
-	check := ""
-	if s.Check != nil {
-		check = fmt.Sprintf("%s %s every %s", s.Check.Method, s.Check.Path, span(s.Check.Every))
-	}
 	list := []fact{{path: path, provider: s.Name, label: "provider " + s.Name, value: present, whole: true}}
 	for _, f := range [][2]string{
 		{"contract", s.Contract},
 		{"account", s.AccountName()},
 		{"limits.in_flight", limitText(float64(s.Limits.InFlight), "")},
 		{"limits.rate", limitText(s.Limits.Rate, "/s")},
-		{"checks.active", check},
+		{"checks.active", strings.Join(checkTexts(s.Checks.Active), ", ")},
 	} {
 		list = append(list, fact{path: join(path, f[0]), provider: s.Name, label: s.Name + " " + f[0], value: f[1]})
 	}

@@ -254,9 +254,7 @@ func writeProvider(w writer, p *ProviderSpec) {
 			m.text("rate", percent(l.Rate)+"/s")
 		}
 	}
-	if c := p.Check; c != nil {
-		w.below("checks", yaml.FlowStyle).text("active", c.Method+" "+c.Path+" every "+span(c.Every))
-	}
+	writeChecks(w, &p.Checks)
 }
 
 func writeByRegion(w writer, key string, values []RegionValue) {

@@ -109,7 +109,7 @@ func (o *Order) checkProbe(p *Policy) error {
 		return orderError("fault", "a probe has no fault", "leave it out")
 	case o.For > maxProbe:
 		return orderError("for", fmt.Sprintf("%s is longer than %s", span(o.For), span(maxProbe)), "a probe is for agents that are attached now")
-	case p.Provider(o.Provider).Check == nil:
+	case !p.Provider(o.Provider).Checks.Any():
 		return orderError("provider", o.Provider+" has no active check", "give it one in the policy, like checks: {active: GET /v1/balance every 10s}")
 	}
 	return nil

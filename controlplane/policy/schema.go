@@ -12,7 +12,7 @@ import (
 const (
 	spanForm   = `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`
 	rateForm   = `^[0-9.eE+-]+/s$`
-	checkForm  = `^\s*\S+\s+\S+\s+every\s+\S+\s*$`
+	checkForm  = `^\s*(\S+\s+\S+|tcp|tls)\s+every\s+\S+(\s+(warn|bad)\s+[0-9]+d)*\s*$`
 	statusForm = `^[0-9]+(-[0-9]+)?$`
 	fieldForm  = `^(body|path|header)\..+$`
 )
@@ -110,8 +110,13 @@ func providerSchema() *jsonschema.Schema {
 			property{"in_flight", "calls at once", whole(maxInFlight)},
 			property{"rate", "calls per second, like 100/s", &jsonschema.Schema{Type: "string", Pattern: rateForm}})},
 		property{"checks", "requests that show whether it is well", object(nil,
-			property{"active", "like GET /v1/balance every 10s", &jsonschema.Schema{Type: "string", Pattern: checkForm}})},
+			property{"active", "like GET /v1/balance every 10s, tcp every 5s or tls every 1h; several as a list", checkSchema()})},
 	)
+}
+
+func checkSchema() *jsonschema.Schema {
+	one := &jsonschema.Schema{Type: "string", Pattern: checkForm}
+	return anyOf(one, listOf(one, maxChecks))
 }
 
 func contractSchema() *jsonschema.Schema {

@@ -14,12 +14,12 @@ import (
 // TestAsk: an order runs a provider's check at once and once, whatever its period, and keeps what it showed by the order's id.
 func TestAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		far := &provider{}
-		p, b := running(t, far, snapshot(time.Hour, "main", "backup"))
+		end := &far{}
+		p, b := running(t, end, snapshot(time.Hour, "main", "backup"))
 		p.Ask("o1", "main")
 		p.Ask("o1", "main") // the Update came again
 		synctest.Wait()
-		if n := len(far.times("main")); n != 1 || len(far.times("backup")) != 0 {
+		if n := len(end.times("main")); n != 1 || len(end.times("backup")) != 0 {
 			t.Errorf("main was asked %d times", n)
 		}
 		results, done, known := p.Asked("o1")
@@ -29,9 +29,9 @@ func TestAsk(t *testing.T) {
 		if rows := b.Report(time.Now()).Rows; rows[0].CheckOK != 1 {
 			t.Errorf("the board was not told: %+v", rows[0].Condition)
 		}
-		far.answer(health.Sample{Class: health.Failure}, errors.New("answered 500"))
+		end.answer(health.Sample{Class: health.Failure}, errors.New("answered 500"))
 		p.Ask("o2", "main")
-		far.answer(health.Sample{Class: health.Limited, RetryAfter: time.Minute}, errors.New("answered 429"))
+		end.answer(health.Sample{Class: health.Limited, RetryAfter: time.Minute}, errors.New("answered 429"))
 		p.Ask("o3", "backup")
 		p.Ask("o4", "nobody")
 		synctest.Wait()
@@ -52,11 +52,11 @@ func TestAsk(t *testing.T) {
 // TestAskOfOneThatHangs: it ends after Timeout, and at once when the agent stops.
 func TestAskOfOneThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		far := &provider{does: func(ctx context.Context, _ *policy.Candidate) (health.Sample, error) {
+		end := &far{does: func(ctx context.Context, _ *policy.Candidate) (health.Sample, error) {
 			<-ctx.Done()
 			return health.Sample{Class: health.Failure}, ctx.Err()
 		}}
-		p, _ := running(t, far, snapshot(time.Hour, "main"))
+		p, _ := running(t, end, snapshot(time.Hour, "main"))
 		p.Ask("o1", "main")
 		time.Sleep(Timeout - 1)
 		if _, done, _ := p.Asked("o1"); done {
@@ -83,7 +83,7 @@ func TestAskOfOneThatHangs(t *testing.T) {
 // TestAskedIsBounded: the oldest orders are forgotten.
 func TestAskedIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := running(t, &provider{}, snapshot(time.Hour, "main"))
+		p, _ := running(t, &far{}, snapshot(time.Hour, "main"))
 		for i := range maxAsked + 1 {
 			p.Ask(string(rune('A'+i)), "main")
 		}

@@ -15,7 +15,7 @@ import (
 var errCompact = errors.New("route: a compact decision does not read")
 
 // Append writes the decision for a log that keeps the service beside it: facts, what was seen, winner and reason, some 20 bytes and
-// another 25 for each candidate, more where rules read the request or a circuit is not closed. What Seen and Facts hold is all here: TestCompactHoldsEverything goes through their fields.
+// another 10 for each candidate. What Seen and Facts hold is all here: TestCompactHoldsEverything goes through their fields.
 func (d *Decision) Append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(d.At.UnixNano()))
 	b = append(b, byte(d.N), byte(d.Winner), byte(d.Reason))
@@ -50,10 +50,9 @@ func (d *Decision) Restore(b []byte, svc *policy.Service) ([]byte, error) {
 const (
 	factRead = 1 << iota
 	factDeadline
+	factWorth // a value, its currency and the use follow
+	factOperands
 	factAgain
-	factSteers // what strategies and rules read of the request follows
-
-	operandThere = 1 << 7 // beside an operand's kind
 )
 
 func bit(is bool, b byte) byte {
@@ -64,10 +63,19 @@ func bit(is bool, b byte) byte {
 }
 
 func appendFacts(b []byte, f *policy.Facts, at time.Time) []byte {
-	steers := f.Client != -1 || f.Op != 0 || f.Minute != 0 || f.Currency != 0 || f.Value != 0 || f.Use != policy.Use{} ||
-		f.Operands != [policy.MaxOperands]policy.Operand{}
-	flags := bit(f.Read, factRead) | bit(!f.Deadline.IsZero(), factDeadline) | bit(f.Again, factAgain) | bit(steers, factSteers)
-	b = append(b, flags, byte(f.Pinned), byte(f.Owner))
+	flags := bit(f.Read, factRead) | bit(f.Again, factAgain)
+	if !f.Deadline.IsZero() {
+		flags |= factDeadline
+	}
+	if f.Value != 0 || f.Currency != 0 || f.Use != (policy.Use{}) {
+		flags |= factWorth
+	}
+	if f.Operands != ([policy.MaxOperands]policy.Operand{}) {
+		flags |= factOperands
+	}
+	b = append(b, flags, byte(f.Pinned), byte(f.Owner), byte(f.Client))
+	b = binary.AppendVarint(b, int64(f.Op))
+	b = binary.AppendVarint(b, int64(f.Minute))
 	b = binary.LittleEndian.AppendUint64(b, f.Draw)
 	b = binary.AppendUvarint(b, uint64(f.Tried))
 	b = binary.AppendUvarint(b, uint64(f.Barred))
@@ -75,49 +83,54 @@ func appendFacts(b []byte, f *policy.Facts, at time.Time) []byte {
 	if flags&factDeadline != 0 {
 		b = binary.AppendVarint(b, int64(f.Deadline.Sub(at)))
 	}
-	if steers {
-		b = appendSteers(b, f)
+	if flags&factWorth != 0 {
+		b = binary.AppendUvarint(b, uint64(f.Currency))
+		for _, n := range [...]int64{int64(f.Value), int64(f.Use.In), int64(f.Use.Out), int64(f.Use.Segments)} {
+			b = binary.AppendVarint(b, n)
+		}
+	}
+	if flags&factOperands != 0 {
+		b = appendOperands(b, &f.Operands)
 	}
 	return b
 }
 
-func appendSteers(b []byte, f *policy.Facts) []byte {
-	b = append(b, byte(f.Client))
-	for _, n := range [...]int64{
-		int64(f.Op), int64(f.Minute), int64(f.Currency), int64(f.Value), int64(f.Use.In), int64(f.Use.Out), int64(f.Use.Segments),
-	} {
-		b = binary.AppendVarint(b, n)
-	}
-	for i := range f.Operands {
-		o := &f.Operands[i]
-		there := *o != policy.Operand{}
-		if b = append(b, byte(o.Kind)|bit(there, operandThere)); there {
+// appendOperands writes those that are there, each after its place.
+func appendOperands(b []byte, list *[policy.MaxOperands]policy.Operand) []byte {
+	for i := range list {
+		if o := &list[i]; *o != (policy.Operand{}) {
+			b = append(b, byte(i+1), byte(o.Kind))
 			b = binary.AppendUvarint(b, uint64(o.Text))
 			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(o.Number))
 		}
 	}
-	return b
+	return append(b, 0)
+}
+
+func (r *compact) operands(list *[policy.MaxOperands]policy.Operand) {
+	for at := r.byte(); at != 0 && !r.bad; at = r.byte() {
+		if int(at) > len(list) {
+			r.bad = true
+			return
+		}
+		list[at-1] = policy.Operand{Kind: policy.OperandKind(r.byte()), Text: uint16(r.uvarint()), Number: math.Float64frombits(r.fixed())}
+	}
 }
 
 func (r *compact) facts(f *policy.Facts, at time.Time) {
 	flags := r.byte()
-	*f = policy.Facts{
-		Read: flags&factRead != 0, Again: flags&factAgain != 0, Client: -1, Pinned: int8(r.byte()), Owner: int8(r.byte()), Draw: r.fixed(),
-	}
+	*f = policy.Facts{Read: flags&factRead != 0, Again: flags&factAgain != 0, Pinned: int8(r.byte()), Owner: int8(r.byte()), Client: int8(r.byte())}
+	f.Op, f.Minute, f.Draw = int16(r.varint()), int16(r.varint()), r.fixed()
 	f.Tried, f.Barred, f.Unmapped = policy.Set(r.uvarint()), policy.Set(r.uvarint()), policy.Set(r.uvarint())
 	if flags&factDeadline != 0 {
 		f.Deadline = at.Add(time.Duration(r.varint()))
 	}
-	if flags&factSteers == 0 {
-		return
+	if flags&factWorth != 0 {
+		f.Currency, f.Value = policy.Currency(r.uvarint()), policy.Money(r.varint())
+		f.Use = policy.Use{In: int32(r.varint()), Out: int32(r.varint()), Segments: int32(r.varint())}
 	}
-	f.Client, f.Op, f.Minute = int8(r.byte()), int16(r.varint()), int16(r.varint())
-	f.Currency, f.Value = policy.Currency(r.varint()), policy.Money(r.varint())
-	f.Use = policy.Use{In: int32(r.varint()), Out: int32(r.varint()), Segments: int32(r.varint())}
-	for i := range f.Operands {
-		if kind := r.byte(); kind&operandThere != 0 {
-			f.Operands[i] = policy.Operand{Kind: policy.OperandKind(kind &^ operandThere), Text: uint16(r.uvarint()), Number: math.Float64frombits(r.fixed())}
-		}
+	if flags&factOperands != 0 {
+		r.operands(&f.Operands)
 	}
 }
 

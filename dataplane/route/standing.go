@@ -64,6 +64,9 @@ func NewStanding(provider string) *Standing {
 	return &Standing{Provider: provider, salt: salt(provider)}
 }
 
+// Closed is until when the provider asked to be left alone, by a Retry-After; it may be past.
+func (s *Standing) Closed() time.Time { return s.closed }
+
 // Standings are the rows of one service, by candidate index.
 type Standings struct {
 	Rows []*Standing

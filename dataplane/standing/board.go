@@ -39,14 +39,7 @@ type row struct {
 	home    *service
 	weight  float64
 	traffic health.Traffic
-	check   check
-}
-
-// check is what the last active check showed.
-type check struct {
-	ok  int8
-	why string
-	at  time.Time
+	lanes   []health.Lane // its own checks
 }
 
 // New returns a board that knows no service: every choice is refused until the first Swap.
@@ -87,9 +80,7 @@ func (s *service) take(svc *policy.Service, drains map[string]time.Time) {
 		}
 		r.weight = c.Weight
 		r.Drained = drains[c.Provider]
-		if c.Check == nil {
-			r.check = check{}
-		}
+		r.prune(c)
 		r.Circuit.Configure(route.Settings(svc, c.Provider))
 		rows[i] = r
 	}

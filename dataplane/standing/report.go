@@ -46,8 +46,9 @@ func (s *service) report(to *health.Report, now time.Time) {
 func (r *row) condition(now time.Time) health.Condition {
 	c := health.Condition{
 		InFlight: r.InFlight, Breaker: r.Circuit.State().String(), Since: r.Circuit.Since(), Why: r.evidence(now),
-		Weight: r.weight, CheckOK: r.check.ok, CheckWhy: r.check.why, CheckAt: r.check.at,
+		Weight: r.weight,
 	}
+	r.tellLanes(&c)
 	if r.Drained.After(now) {
 		c.Drained = r.Drained
 	}
@@ -116,28 +117,3 @@ func (r *row) ramps() (level, text string) {
 
 // Note puts an event into the next report. Report writes the region in; an event without a time gets none.
 func (b *Board) Note(e health.Event) { b.events.put(e) }
-
-// Checked takes what an active check showed. It is a lane of its own: no check opens or closes a circuit (DESIGN.md). A change is an
-// event.
-func (b *Board) Checked(service, provider string, ok bool, why string, at time.Time) {
-	s := (*b.services.Load())[service]
-	if s == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.row(provider)
-	if r == nil {
-		return
-	}
-	was := r.check.ok
-	r.check = check{ok: -1, why: why, at: at}
-	e := health.Event{At: at, Kind: "check", Service: service, Provider: provider, Level: "bad", Text: provider + ": the active check fails: " + why}
-	if ok {
-		r.check.ok = 1
-		e.Level, e.Text = "ok", provider+": the active check is good again"
-	}
-	if was == -r.check.ok || was == 0 && !ok {
-		b.Note(e)
-	}
-}

@@ -134,16 +134,24 @@ func TestEventsAreBoundedTheLatestStay(t *testing.T) {
 	}
 }
 
+func showed(b *Board, provider string, good bool) {
+	l := health.Lane{Kind: health.Active, Name: "GET /v1/balance", Level: health.Good, At: t0}
+	if !good {
+		l.Level, l.Why = health.Bad, "status 500"
+	}
+	b.Probed("payments", provider, l)
+}
+
 func TestChecksAreALaneOfTheirOwn(t *testing.T) {
 	svc := payments("stripe")
-	svc.Candidates[0].Check = &policy.Check{Method: "GET", Path: "/v1/balance", Every: 10 * time.Second}
+	svc.Candidates[0].Checks = []policy.Check{{Method: "GET", Path: "/v1/balance", Every: 10 * time.Second}}
 	b := boardOf(svc)
 	steps := []struct {
 		ok     bool
 		events int
 	}{{true, 0}, {true, 0}, {false, 1}, {false, 0}, {false, 0}, {false, 0}, {true, 1}}
 	for i, s := range steps {
-		b.Checked("payments", "stripe", s.ok, "status 500", t0)
+		showed(b, "stripe", s.ok)
 		rep := b.Report(t0)
 		if len(rep.Events) != s.events {
 			t.Errorf("check %d: %+v", i, rep.Events)
@@ -154,7 +162,7 @@ func TestChecksAreALaneOfTheirOwn(t *testing.T) {
 	}
 	fail(t, b, svc, 3, t0)
 	for range 10 {
-		b.Checked("payments", "stripe", true, "", t0)
+		showed(b, "stripe", true)
 	}
 	if _, ok := b.Choose(&route.Decision{}, svc, newCall(), t0); ok {
 		t.Error("good checks closed a circuit")
@@ -163,7 +171,7 @@ func TestChecksAreALaneOfTheirOwn(t *testing.T) {
 	if r := b.Report(t0).Rows[0]; r.CheckOK != 0 || r.CheckWhy != "" {
 		t.Errorf("a check that is no more is still shown: %+v", r.Condition)
 	}
-	b.Checked("payments", "nobody", true, "", t0)
+	showed(b, "nobody", true)
 }
 
 func TestReportGoesThroughJSON(t *testing.T) {
