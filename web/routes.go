@@ -9,6 +9,7 @@ func (w *Web) routes(e *echo.Echo) {
 	e.GET("/routing", w.routingFirst)
 	e.GET("/routing.yaml", w.policyText)
 	e.GET("/routing/:service", w.routing)
+	e.GET("/routing/:service/what-if", w.whatIfPart)
 	e.POST("/routing/:service/:region", w.applyWeights)
 	e.POST("/undo/:service", w.undo)
 	e.GET("/regions", w.regionsPage)

@@ -31,7 +31,7 @@ func shown() []any {
 // schemaNames are the types whose own name would not do in the document.
 func schemaNames() map[string]string {
 	return map[string]string{
-		"web.change": "Difference", "web.Fault": "SandboxFault", "web.found": "Transactions", "web.hintLogs": "HintLogs", "web.hintLog": "HintLog", "query.HintLog": "AgentHints", "web.hintReplay": "HintReplay", "web.hintReplayed": "HintReplayed", "query.HintReplayed": "AgentReplay", "policy.Hints": "HintOrder", "web.planned": "Plan", "web.occurrence": "Event",
+		"web.change": "Difference", "web.Fault": "SandboxFault", "web.found": "Transactions", "web.hintLogs": "HintLogs", "web.hintLog": "HintLog", "query.HintLog": "AgentHints", "web.hintReplay": "HintReplay", "web.hintReplayed": "HintReplayed", "query.HintReplayed": "AgentReplay", "policy.Hints": "HintOrder", "web.planned": "Plan", "web.whatIf": "WhatIf", "web.whatIfService": "WhatIfService", "web.whatIfProvider": "WhatIfProvider", "web.whatIfLeft": "WhatIfLeft", "web.occurrence": "Event",
 		"web.sessionsInUse": "SessionsInUseByAgent",
 		"health.Event":      "AgentEvent", "web.Verdict": "Books", "health.World": "Health", "web.revisionLine": "RevisionRow",
 		"web.revisionShown": "Revision", "policy.Problem": "Finding", "policy.Sheet": "Contract", "policy.Stated": "ContractFact", "web.nodeView": "Node", "web.agentShown": "Agent",

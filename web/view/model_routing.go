@@ -75,6 +75,7 @@ type Review struct {
 	Request         string
 	Command         string
 	Discard         string
+	WhatIf          *WhatIf // nil: nothing to replay
 }
 
 // ReviewLine is one change by meaning.
