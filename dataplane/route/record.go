@@ -34,8 +34,13 @@ type RecordFacts struct {
 	Read   bool           `json:"read,omitempty"`
 	Left   *time.Duration `json:"left,omitempty"` // until the deadline; null: none
 	// Unmapped are the candidates whose contract does not map the operation.
-	Unmapped policy.Set       `json:"unmapped,omitempty"`
-	Again    bool             `json:"again,omitempty"`
+	Unmapped policy.Set `json:"unmapped,omitempty"`
+	Again    bool       `json:"again,omitempty"`
+	RecordRequest
+}
+
+// RecordRequest is what strategies and rules read of the request.
+type RecordRequest struct {
 	Op       int16            `json:"op,omitempty"`
 	Client   int8             `json:"client"`
 	Minute   int16            `json:"minute,omitempty"`
@@ -88,7 +93,7 @@ func (d *Decision) facts() RecordFacts {
 	f := &d.Facts
 	r := RecordFacts{
 		Draw: f.Draw, Tried: f.Tried, Pinned: f.Pinned, Owner: f.Owner, Read: f.Read, Barred: f.Barred, Unmapped: f.Unmapped, Again: f.Again,
-		Op: f.Op, Client: f.Client, Minute: f.Minute, Value: f.Value, Currency: f.Currency, Use: f.Use,
+		RecordRequest: RecordRequest{Op: f.Op, Client: f.Client, Minute: f.Minute, Value: f.Value, Currency: f.Currency, Use: f.Use},
 	}
 	if !f.Deadline.IsZero() {
 		left := f.Deadline.Sub(d.At)
