@@ -86,12 +86,17 @@ type Seen struct {
 	Rate     time.Duration // until the rate gives the next call
 	Closed   time.Duration // until Retry-After has passed
 	Drained  time.Duration // until the drain ends
-	Mean     float32       // rate of success, by the class of the call
-	Lower    float32       // what it is at least, at 95 %
-	Latency  time.Duration
-	Cost     policy.Money // of this call there
-	Cause    Cause        // why it is not closed
-	salt     uint64
+	Showed
+	Cost  policy.Money // of this call there
+	Cause Cause        // why it is not closed
+	salt  uint64
+}
+
+// Showed is what the provider's last calls of the same kind showed.
+type Showed struct {
+	Mean    float32 // rate of success
+	Lower   float32 // what it is at least, at 95 %
+	Latency time.Duration
 }
 
 // Past is what the choice takes from the service's calls before this one.
