@@ -87,7 +87,6 @@ type Facts struct {
 	Barred   Set    // candidates that cannot have the session: its state is not there and cannot be brought
 	Unmapped Set    // candidates of another API than the spoken one, whose contract does not map the operation
 	Read     bool
-	Again    bool     // the call was sent before: this send spends the service's retries
 	Client   int8     // the user's region, an index of Snapshot.Regions; -1: nobody told it
 	Op       int16    // the operation's index
 	Minute   int16    // of the week, UTC, from Sunday 00:00 on: what rules know of the time

@@ -36,7 +36,7 @@ func (c *Calls) look(p *Past, svc *policy.Service, f *policy.Facts, now time.Tim
 }
 
 // again tells whether the call was sent before.
-func again(f *policy.Facts) bool { return f.Again || f.Tried != 0 }
+func again(f *policy.Facts) bool { return f.Tried != 0 }
 
 // stretch begins the next stretch of the budget when it is time: stretches begin at whole multiples of their length, days at midnight UTC.
 func (c *Calls) stretch(svc *policy.Service, now time.Time) {

@@ -52,7 +52,6 @@ const (
 	factDeadline
 	factWorth // a value, its currency and the use follow
 	factOperands
-	factAgain
 )
 
 func bit(is bool, b byte) byte {
@@ -63,7 +62,7 @@ func bit(is bool, b byte) byte {
 }
 
 func appendFacts(b []byte, f *policy.Facts, at time.Time) []byte {
-	flags := bit(f.Read, factRead) | bit(f.Again, factAgain)
+	flags := bit(f.Read, factRead)
 	if !f.Deadline.IsZero() {
 		flags |= factDeadline
 	}
@@ -119,7 +118,7 @@ func (r *compact) operands(list *[policy.MaxOperands]policy.Operand) {
 
 func (r *compact) facts(f *policy.Facts, at time.Time) {
 	flags := r.byte()
-	*f = policy.Facts{Read: flags&factRead != 0, Again: flags&factAgain != 0, Pinned: int8(r.byte()), Owner: int8(r.byte()), Client: int8(r.byte())}
+	*f = policy.Facts{Read: flags&factRead != 0, Pinned: int8(r.byte()), Owner: int8(r.byte()), Client: int8(r.byte())}
 	f.Op, f.Minute, f.Draw = int16(r.varint()), int16(r.varint()), r.fixed()
 	f.Tried, f.Barred, f.Unmapped = policy.Set(r.uvarint()), policy.Set(r.uvarint()), policy.Set(r.uvarint())
 	if flags&factDeadline != 0 {

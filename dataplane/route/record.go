@@ -35,7 +35,6 @@ type RecordFacts struct {
 	Left   *time.Duration `json:"left,omitempty"` // until the deadline; null: none
 	// Unmapped are the candidates whose contract does not map the operation.
 	Unmapped policy.Set `json:"unmapped,omitempty"`
-	Again    bool       `json:"again,omitempty"`
 	RecordRequest
 }
 
@@ -92,7 +91,7 @@ func (d *Decision) Record(svc *policy.Service) *Record {
 func (d *Decision) facts() RecordFacts {
 	f := &d.Facts
 	r := RecordFacts{
-		Draw: f.Draw, Tried: f.Tried, Pinned: f.Pinned, Owner: f.Owner, Read: f.Read, Barred: f.Barred, Unmapped: f.Unmapped, Again: f.Again,
+		Draw: f.Draw, Tried: f.Tried, Pinned: f.Pinned, Owner: f.Owner, Read: f.Read, Barred: f.Barred, Unmapped: f.Unmapped,
 		RecordRequest: RecordRequest{Op: f.Op, Client: f.Client, Minute: f.Minute, Value: f.Value, Currency: f.Currency, Use: f.Use},
 	}
 	if !f.Deadline.IsZero() {
@@ -111,7 +110,7 @@ func (d *Decision) facts() RecordFacts {
 
 func (r *RecordFacts) facts(at time.Time) policy.Facts {
 	f := policy.Facts{
-		Draw: r.Draw, Tried: r.Tried, Pinned: r.Pinned, Owner: r.Owner, Read: r.Read, Barred: r.Barred, Unmapped: r.Unmapped, Again: r.Again,
+		Draw: r.Draw, Tried: r.Tried, Pinned: r.Pinned, Owner: r.Owner, Read: r.Read, Barred: r.Barred, Unmapped: r.Unmapped,
 		Op: r.Op, Client: r.Client, Minute: r.Minute, Value: r.Value, Currency: r.Currency, Use: r.Use,
 	}
 	if r.Left != nil {

@@ -139,6 +139,14 @@ func (b *Board) watch(rows []*route.Standing, now time.Time) {
 	}
 }
 
+// Retry takes one of the service's retries for a send to the same provider, of which Choose knows nothing. False: they are used up.
+func (b *Board) Retry(svc *policy.Service, now time.Time) bool {
+	s := b.service(svc)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.st.Retry(svc, now)
+}
+
 // Preview decides and takes nothing: for a dry run.
 func (b *Board) Preview(d *route.Decision, svc *policy.Service, f *policy.Facts, now time.Time) {
 	s := b.service(svc)
