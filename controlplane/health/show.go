@@ -12,6 +12,11 @@ func (w *Window) World(now time.Time) World {
 	w.forget(now)
 	world := World{At: now, Events: slices.Clone(w.events), Told: w.told}
 	slices.Reverse(world.Events)
+	for _, v := range w.court.verdicts() {
+		if v.Until.After(now) {
+			world.Verdicts = append(world.Verdicts, v)
+		}
+	}
 	world.Total = w.flow(flowKey{}, now)
 	for _, name := range w.names(func(k flowKey) string { return k.service }) {
 		world.Services = append(world.Services, ServiceWorld{Service: name, Flow: w.flow(flowKey{service: name}, now)})
