@@ -223,9 +223,13 @@ func encodeUpdate(u state.Update, attached int) (*feedv1.Down, error) {
 	if err != nil {
 		return nil, err
 	}
+	verdicts, err := encodeVerdicts(u.Verdicts)
+	if err != nil {
+		return nil, err
+	}
 	return &feedv1.Down{Kind: &feedv1.Down_Update{Update: &feedv1.Update{
 		Incarnation: u.Incarnation, Index: u.Index, Revision: u.Revision,
-		Policy: pack(u.Policy), Orders: orders, NowUnixNano: u.Now.UnixNano(),
+		Policy: pack(u.Policy), Orders: orders, Verdicts: verdicts, NowUnixNano: u.Now.UnixNano(),
 		AckWithinNano: int64(min(time.Duration(attached)*ackSpread, ackLatest)),
 	}}}, nil
 }

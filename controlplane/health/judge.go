@@ -30,6 +30,7 @@ type holding struct {
 func (w *Window) Adopt(verdicts []Verdict, now time.Time) {
 	for _, v := range verdicts {
 		if v.Check() == nil && v.Until.After(now) && len(w.court.held) < MaxVerdicts {
+			v.Until = ahead(v.Until, now, VerdictFor)
 			w.court.held = append(w.court.held, holding{v, now})
 		}
 	}

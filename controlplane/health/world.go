@@ -12,6 +12,7 @@ type World struct {
 	Cells    []Cell        // region × service × provider, sorted by these three names
 	Agents   []AgentSeen   // sorted by region, then id
 	Events   []Event       // newest first, at most MaxWorldEvents
+	Verdicts []Verdict     // whose fault what is, the widest first
 	Told     uint64        // how many events the window has heard: the Seq of the last
 }
 

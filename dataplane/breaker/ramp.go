@@ -70,7 +70,7 @@ func place(draw, salt uint64) float64 {
 	x = (x ^ x>>33) * 0xff51afd7ed558ccd
 	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
 	x ^= x >> 33
-	return float64(x>>11) / (1 << 53)
+	return float64(float64(x>>11) / (1 << 53)) // rounded by itself: no machine fuses it with what follows
 }
 
 // comeBack ends half-open: by the ramp, or at once where there is none.
