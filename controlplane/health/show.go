@@ -211,7 +211,7 @@ func (st *Stand) add(c *Condition) {
 		st.Breaker, st.Since, st.Why, st.Probes = c.Breaker, began, c.Why, c.Probes
 	case worse == 0 && st.Since.After(c.Since):
 		st.Since, st.Why, st.Probes = c.Since, c.Why, c.Probes
-	case worse < 0 && c.Breaker == "half-open":
+	case worse < 0 && (c.Breaker == "half-open" || c.Breaker == "ramp"):
 		st.Since = earliest(st.Since, c.Since)
 	}
 	if c.Drained.After(st.Drained) {
@@ -232,8 +232,10 @@ func (st *Stand) add(c *Condition) {
 func badness(breaker string) int {
 	switch breaker {
 	case "open":
-		return 3
+		return 4
 	case "half-open":
+		return 3
+	case "ramp":
 		return 2
 	case "closed":
 		return 1
