@@ -193,7 +193,9 @@ func edits(t *rapid.T, p *Policy) []func(*Policy) {
 	n := rapid.IntRange(1, 9).Draw(t, "n")
 	for i := range p.Services {
 		list = append(list,
-			func(q *Policy) { q.Services[i].Attempts = Attempts{Max: n + 1, PerTry: 3 * time.Second, Deadline: time.Minute} },
+			func(q *Policy) {
+				q.Services[i].Attempts = Attempts{Max: n + 1, PerTry: 3 * time.Second, Deadline: time.Minute}
+			},
 			func(q *Policy) { q.Services[i].Breaker.Reset = time.Duration(n) * time.Second },
 			func(q *Policy) { q.Services[i].Listen = Listen{Port: 20000 + 10*i + n} })
 		for _, r := range p.Regions {

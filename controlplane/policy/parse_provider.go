@@ -27,8 +27,11 @@ func (r *reader) provider(name string, v value) ProviderSpec {
 			"account":        func(v value) { p.Account = r.text(v) },
 			"limits":         func(v value) { p.Limits = r.limits(v) },
 			"checks":         func(v value) { p.Check = r.checks(v) },
+			"cost":           func(v value) { p.Cost = r.cost(v) },
+			"features":       func(v value) { p.Features = r.texts(v, maxFeatures) },
+			"near":           func(v value) { p.Near = r.texts(v, maxRegions) },
 		},
-		later: []string{"cost", "features", "capacity", "currency"},
+		later: []string{"capacity", "currency"},
 	})
 	return p
 }
