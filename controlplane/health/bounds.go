@@ -72,7 +72,7 @@ func boundedCondition(c Condition, at time.Time) Condition {
 	}
 	c.Weight = math.Min(c.Weight, 100)
 	switch c.Breaker {
-	case "closed", "open", "half-open":
+	case "closed", "open", "half-open", "ramp":
 	default:
 		c.Breaker = "closed" // a word that nobody knows accuses nobody
 	}

@@ -205,13 +205,13 @@ func (st *Stand) add(c *Condition) {
 	switch worse := badness(c.Breaker) - badness(st.Breaker); {
 	case worse > 0:
 		began := c.Since
-		if ill { // another agent's trouble of the same provider began earlier: half-open is not over
+		if ill { // another agent's trouble of the same provider began earlier: half-open or on a ramp it is not over
 			began = earliest(st.Since, c.Since)
 		}
 		st.Breaker, st.Since, st.Why, st.Probes = c.Breaker, began, c.Why, c.Probes
 	case worse == 0 && st.Since.After(c.Since):
 		st.Since, st.Why, st.Probes = c.Since, c.Why, c.Probes
-	case worse < 0 && c.Breaker == "half-open":
+	case worse < 0 && c.Breaker != "closed":
 		st.Since = earliest(st.Since, c.Since)
 	}
 	if c.Drained.After(st.Drained) {
@@ -232,8 +232,10 @@ func (st *Stand) add(c *Condition) {
 func badness(breaker string) int {
 	switch breaker {
 	case "open":
-		return 3
+		return 4
 	case "half-open":
+		return 3
+	case "ramp":
 		return 2
 	case "closed":
 		return 1
