@@ -239,6 +239,7 @@ func (a *Agent) Start(ctx context.Context) error {
 		return err
 	}
 	a.resume()
+	a.parts.board.Start(a.cfg.Now)
 	a.parts.driver.Start()
 	a.parts.keys.Start(a.cfg.Log)
 	a.idle.Go(func() {
@@ -281,9 +282,11 @@ func (a *Agent) Stop(ctx context.Context) error {
 	a.parts.driver.Stop()
 	if waited := a.parts.driver.Wait(ctx); waited != nil {
 		// A driver still uses the store: it is left open, for the process's end to close.
+		a.parts.board.Stop()
 		return errors.Join(err, fmt.Errorf("dataplane: transactions are still under way: %w", waited), a.server.Close())
 	}
 	a.parts.client.Close()
+	a.parts.board.Stop()
 	err = errors.Join(err, a.server.Close())
 	a.idle.Wait()
 	return errors.Join(err, a.close())

@@ -37,7 +37,7 @@ func standing(c health.Cell, known bool, now time.Time, p view.Prefs) stand {
 			st.Why = c.Probes + " probes good"
 		}
 	case c.Breaker == "ramp":
-		st.Level, st.Icon, st.Word = view.Warn, "half", "ramp"
+		st.Level, st.Icon, st.Word = view.Warn, "half", "on a ramp"
 	case c.Calls > 0 && c.Success >= 0 && c.Success < 95:
 		return stand{Level: view.Warn, Icon: "warn", Word: "failing", Why: fmt.Sprintf("%s of its last %s attempts failed", view.Count(c.Failed), view.Count(c.Calls))}
 	case c.CheckOK < 0:
@@ -137,7 +137,7 @@ func since(word, clock string) string {
 	switch word {
 	case "half-open":
 		return ", after it opened at " + clock
-	case "ramp":
+	case "on a ramp":
 		return ", in trouble since " + clock
 	}
 	return " since " + clock
@@ -149,8 +149,6 @@ func verb(word string) string {
 		return "is failing"
 	case "check fails":
 		return "fails its active check"
-	case "ramp":
-		return "is on a ramp"
 	default:
 		return "is " + word
 	}

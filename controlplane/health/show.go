@@ -205,13 +205,13 @@ func (st *Stand) add(c *Condition) {
 	switch worse := badness(c.Breaker) - badness(st.Breaker); {
 	case worse > 0:
 		began := c.Since
-		if ill { // another agent's trouble of the same provider began earlier: half-open or on a ramp it is not over
+		if ill { // another agent's trouble of the same provider began earlier: half-open is not over
 			began = earliest(st.Since, c.Since)
 		}
 		st.Breaker, st.Since, st.Why, st.Probes = c.Breaker, began, c.Why, c.Probes
 	case worse == 0 && st.Since.After(c.Since):
 		st.Since, st.Why, st.Probes = c.Since, c.Why, c.Probes
-	case worse < 0 && c.Breaker != "closed":
+	case worse < 0 && (c.Breaker == "half-open" || c.Breaker == "ramp"):
 		st.Since = earliest(st.Since, c.Since)
 	}
 	if c.Drained.After(st.Drained) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"segue/controlplane/policy"
 )
@@ -88,8 +89,10 @@ func (d *Decision) Again(old *Decision, b *Bridge, pinned string) error {
 			d.Seen[i] = old.Seen[from]
 			continue
 		}
-		d.Seen[i] = fresh(c.Provider)
+		d.Seen[i] = fresh(c.Provider, kindOf(f.Read), old.At)
 	}
+	d.Past = old.Past
+	d.price(b.is)
 	d.choose(b.is)
 	return nil
 }
@@ -142,9 +145,10 @@ func (b *Bridge) moved(s policy.Set) policy.Set {
 }
 
 // fresh is how a provider stands of which nothing is known.
-func fresh(provider string) Seen {
-	s := Seen{salt: salt(provider)}
-	s.Circuit.Pass = true
+func fresh(provider string, kind uint8, at time.Time) Seen {
+	row := NewStanding(provider)
+	var s Seen
+	row.look(&s, 0, kind, 0, at)
 	return s
 }
 

@@ -51,7 +51,7 @@ func TestCompactComesBack(t *testing.T) {
 func TestCompactHoldsEverything(t *testing.T) {
 	svc := &policy.Service{Candidates: []*policy.Candidate{{Provider: "main"}}}
 	at := time.Unix(1_790_000_000, 5).UTC()
-	for _, of := range []string{"Facts", "Seen"} {
+	for _, of := range []string{"Facts", "Past", "Seen"} {
 		leaves(reflect.TypeOf(Decision{}), of, func(path []int, name string) {
 			d := Decision{N: 1, At: at, Facts: policy.Facts{Pinned: -1, Owner: -1}}
 			set(reflect.ValueOf(&d).Elem(), path, at)

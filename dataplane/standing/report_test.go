@@ -82,6 +82,10 @@ func TestTheCircuitsStoryIsTold(t *testing.T) {
 			}
 		}
 	}
+	if row := b.Report(now).Rows[0]; row.Breaker != "ramp" || row.Why != "coming back, at 19 % of its share" || row.Probes != "" {
+		t.Errorf("%+v", row.Condition)
+	}
+	b.Tick(now.Add(time.Minute))
 	if row := b.Report(now).Rows[0]; row.Breaker != "closed" || row.Why != "" || row.Probes != "" {
 		t.Errorf("%+v", row.Condition)
 	}
@@ -97,11 +101,13 @@ func TestTransitionsAreEvents(t *testing.T) {
 		b.Done(p, health.Sample{Class: health.OK}, health.Succeeded, now)
 		now = now.Add(breaker.Spacing)
 	}
+	b.Tick(now.Add(breaker.DefaultBack))
 	events := b.Report(now).Events
 	want := []struct{ level, text string }{
 		{"bad", "stripe: circuit open, 3 failures in a row, asks again in "},
 		{"warn", "stripe: circuit half-open"},
-		{"ok", "stripe: circuit closed, 5 probes in a row succeeded"},
+		{"ok", "stripe: 5 probes in a row succeeded, its share comes back bit by bit"},
+		{"ok", "stripe: circuit closed, all of its share is back"},
 	}
 	if len(events) != len(want) {
 		t.Fatalf("%+v", events)
