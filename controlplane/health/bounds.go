@@ -72,7 +72,7 @@ func boundedCondition(c Condition, at time.Time) Condition {
 	}
 	c.Weight = math.Min(c.Weight, 100)
 	switch c.Breaker {
-	case "closed", "open", "half-open":
+	case "closed", "open", "half-open", "ramp":
 	default:
 		c.Breaker = "closed" // a word that nobody knows accuses nobody
 	}
@@ -80,5 +80,6 @@ func boundedCondition(c Condition, at time.Time) Condition {
 	c.Since, c.CheckAt = past(c.Since, at), past(c.CheckAt, at)
 	c.Why, c.CheckWhy, c.Probes = sentence(c.Why, maxText), sentence(c.CheckWhy, maxText), sentence(c.Probes, maxName)
 	c.CheckOK = min(max(c.CheckOK, -1), 1)
+	c.Lanes = boundedLanes(c.Lanes, at)
 	return c
 }

@@ -32,6 +32,7 @@ type Sample struct {
 	Class      Class
 	Latency    time.Duration // to the first byte of the answer, or to the failure
 	RetryAfter time.Duration // what the provider asked for with a 429; 0: nothing
+	Overdue    bool          // it was counted as slow while it was open
 }
 
 // CallEnd is how one call ended for its caller.
@@ -63,6 +64,7 @@ type Row struct {
 	Service, Provider string
 	Traffic
 	Condition
+	Evidence Increment `json:",omitzero"` // what the agent's failure tests took; none from an agent that keeps none
 }
 
 // Traffic is what a provider was given and how that ended: increments.
@@ -76,15 +78,16 @@ type Traffic struct {
 // Condition is how a provider stands now: gauges.
 type Condition struct {
 	InFlight int32
-	Breaker  string    // closed | open | half-open
+	Breaker  string    // closed | open | half-open | ramp
 	Since    time.Time // not closed: the first opening of this trouble; closed: its end; zero: it never opened
 	Why      string    // the breaker's evidence in words: "3 failures in a row"
 	Probes   string    // half-open: "2 of 5"
 	Drained  time.Time // until when; zero: not drained
 	Weight   float64   // configured, percent
-	CheckOK  int8      // active check: 1 good, -1 bad, 0 none
+	CheckOK  int8      // the active checks together: 1 good, -1 bad, 0 none
 	CheckWhy string
-	CheckAt  time.Time // when the active check ended; zero: never
+	CheckAt  time.Time // when the latest active check ended; zero: never
+	Lanes    []Lane    `json:",omitempty"` // each check of its own; at most MaxLanes
 }
 
 // ServiceRow is one service in the agent's region, as callers saw it.

@@ -12,6 +12,11 @@ func (w *Window) World(now time.Time) World {
 	w.forget(now)
 	world := World{At: now, Events: slices.Clone(w.events), Told: w.told}
 	slices.Reverse(world.Events)
+	for _, v := range w.court.verdicts() {
+		if v.Until.After(now) {
+			world.Verdicts = append(world.Verdicts, v)
+		}
+	}
 	world.Total = w.flow(flowKey{}, now)
 	for _, name := range w.names(func(k flowKey) string { return k.service }) {
 		world.Services = append(world.Services, ServiceWorld{Service: name, Flow: w.flow(flowKey{service: name}, now)})
@@ -185,6 +190,7 @@ func (w *Window) stand(k cellKey, now time.Time) Stand {
 			st.add(&c)
 		}
 	}
+	w.histories(k, &st)
 	return st
 }
 
@@ -205,7 +211,7 @@ func (st *Stand) add(c *Condition) {
 		st.Breaker, st.Since, st.Why, st.Probes = c.Breaker, began, c.Why, c.Probes
 	case worse == 0 && st.Since.After(c.Since):
 		st.Since, st.Why, st.Probes = c.Since, c.Why, c.Probes
-	case worse < 0 && c.Breaker == "half-open":
+	case worse < 0 && (c.Breaker == "half-open" || c.Breaker == "ramp"):
 		st.Since = earliest(st.Since, c.Since)
 	}
 	if c.Drained.After(st.Drained) {
@@ -220,13 +226,16 @@ func (st *Stand) add(c *Condition) {
 	if c.CheckAt.After(st.CheckAt) {
 		st.CheckAt = c.CheckAt
 	}
+	st.addLanes(c.Lanes)
 }
 
 func badness(breaker string) int {
 	switch breaker {
 	case "open":
-		return 3
+		return 4
 	case "half-open":
+		return 3
+	case "ramp":
 		return 2
 	case "closed":
 		return 1

@@ -28,6 +28,7 @@ type Verdict struct {
 	Provider string `json:",omitempty"` // of provider and path
 	Since    time.Time
 	Until    time.Time // it ends by then, whether or not anybody says so
+	Eject    bool      `json:",omitempty"` // of provider and path: agents may leave it sooner. One at a time, where what is left can carry the rest
 	Why      string    // a sentence
 }
 

@@ -12,6 +12,7 @@ type World struct {
 	Cells    []Cell        // region × service × provider, sorted by these three names
 	Agents   []AgentSeen   // sorted by region, then id
 	Events   []Event       // newest first, at most MaxWorldEvents
+	Verdicts []Verdict     // whose fault what is, the widest first
 	Told     uint64        // how many events the window has heard: the Seq of the last
 }
 
@@ -82,7 +83,7 @@ type Load struct {
 type Stand struct {
 	Weight     float64   // configured, percent
 	InFlight   int64     // over all agents
-	Breaker    string    // closed | half-open | open: the worst; "" while no agent is heard
+	Breaker    string    // closed | ramp | half-open | open: the worst; "" while no agent is heard
 	Since      time.Time // not closed: when the trouble began, the earliest; closed: when it ended; zero: there was none
 	Why        string    // its evidence in words
 	Probes     string    // half-open: "2 of 5"
@@ -90,6 +91,7 @@ type Stand struct {
 	CheckOK    int8      // active check: 1 good everywhere, -1 bad somewhere, 0 none
 	CheckWhy   string
 	CheckAt    time.Time // the latest check
+	Lanes      []Lane    `json:",omitempty"` // each check of its own, the worst of the agents, active ones first
 	Agents     int       // agents that are heard and have this provider
 	OpenAgents int       // of them, those whose circuit is not closed
 }

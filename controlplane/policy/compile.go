@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -138,10 +139,7 @@ func (b *builder) candidate(p *ProviderSpec, speaks string) (*Candidate, error) 
 	if c.Hooks, c.Hooked = parseCredential(p.HookSecretIn(b.region)); !c.Hooked {
 		c.Hooks = Credential{}
 	}
-	if p.Check != nil {
-		check := *p.Check
-		c.Check = &check
-	}
+	c.Checks, c.Synthetics = slices.Clone(p.Checks.Active), planned(p, &contract.Contract)
 	for _, name := range contract.chain {
 		c.SpeaksNative = c.SpeaksNative || name == speaks
 	}

@@ -39,7 +39,7 @@ func TestCompile(t *testing.T) {
 		{"digests", pay.Candidates[0].Digest == pay.Speaks.Digest(), true},
 		{"digests differ", pay.Candidates[0].Digest == other.Digest, false},
 		{"limits", pay.Candidates[0].Limits, Limits{200, 100}},
-		{"check", *pay.Candidates[0].Check, Check{"GET", "/v1/balance", 10 * time.Second}},
+		{"check", pay.Candidates[0].Checks[0], Check{Method: "GET", Path: "/v1/balance", Every: 10 * time.Second}},
 		{"own operations", pay.Operations[2].Name, "note"},
 		{"index", pay.Operations[5].Index, 5},
 		{"order of preference", s.Services[1].Candidates[0].Provider, "acme"},

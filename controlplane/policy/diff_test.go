@@ -49,7 +49,7 @@ func TestDiffSaysWhatChanged(t *testing.T) {
 			"stripe credential in us-east caller → env:K", "stripe credential in eu-west caller → env:K", "stripe credential in ap-south caller → env:K"}},
 		{"limit", func(p *Policy) { p.Providers[0].Limits.Rate = 0 }, []string{"stripe limits.rate 100/s → none"}},
 		{"account by default", func(p *Policy) { p.Providers[0].Account = "stripe" }, nil},
-		{"check", func(p *Policy) { p.Providers[0].Check = nil }, []string{"stripe checks.active GET /v1/balance every 10s → none"}},
+		{"check", func(p *Policy) { p.Providers[0].Checks = Checks{} }, []string{"stripe checks.active GET /v1/balance every 10s → none"}},
 		{"contract", func(p *Policy) { p.Contracts[1].Keys.Life = time.Hour }, []string{"acme/v1.2 keys.life 30m → 1h"}},
 		{"keys enforced", func(p *Policy) { p.Contracts[0].Keys = Keys{Enforced: true} }, []string{"unkeyed/v1 keys.enforced false → true"}},
 		{"standby", func(p *Policy) { p.Regions[0].Standby = p.Regions[0].Standby[:1] }, []string{"standby of us-east eu-west, ap-south → eu-west"}},
@@ -168,7 +168,7 @@ func redraw(t *rapid.T, p *Policy) *Policy {
 	case 4:
 		provider.Credential = byRegion(t, &q, "credential", "caller", "env:A_1")
 	case 5:
-		provider.Account, provider.Limits, provider.Check = provider.AccountName(), Limits{InFlight: rapid.IntRange(0, 2).Draw(t, "n")}, nil
+		provider.Account, provider.Limits, provider.Checks = provider.AccountName(), Limits{InFlight: rapid.IntRange(0, 2).Draw(t, "n")}, Checks{}
 	case 6:
 		if len(q.Contracts) > 0 {
 			q.Contracts[0] = contracts(t, q.Contracts[0].Name)

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -217,7 +219,12 @@ func providers(t *rapid.T, p *Policy, name string) ProviderSpec {
 		s.Limits = Limits{rapid.IntRange(1, maxInFlight).Draw(t, "in flight"), rapid.Float64Range(1e-6, maxRate).Draw(t, "rate")}
 	}
 	if rapid.Bool().Draw(t, "check") {
-		s.Check = &Check{"GET", "/a?b=c&d", minCheckEvery + spans(t, "every", time.Minute)}
+		every := minCheckEvery + spans(t, "every", time.Minute)
+		all := []Check{{Method: "GET", Path: "/a?b=c&d", Every: every}, {Kind: CheckTCP, Every: every}, {Kind: CheckTLS, Every: every, Warn: 30, Bad: rapid.IntRange(0, 30).Draw(t, "bad")}}
+		if s.Contract != "stripe/v1" || slices.ContainsFunc(s.Endpoint, func(v RegionValue) bool { return strings.HasPrefix(v.Value, "http:") }) {
+			all[2] = Check{Method: "HEAD", Path: "/", Every: every}
+		}
+		s.Checks.Active = all[rapid.IntRange(0, 2).Draw(t, "from"):]
 	}
 	return s
 }

@@ -50,6 +50,8 @@ const (
 	maxHorizon      = 10 * 365 * 24 * time.Hour
 	minCheckEvery   = time.Second // an active check is load on somebody else's system
 	maxCheckEvery   = time.Hour
+	maxTLSEvery     = 24 * time.Hour
+	maxChecks       = 8 // active ones of one provider
 	maxOrder        = 24 * time.Hour
 	maxFaultDelay   = 60 * time.Second
 )

@@ -260,9 +260,8 @@ func writeProvider(w writer, p *ProviderSpec) {
 			m.text("rate", percent(l.Rate)+"/s")
 		}
 	}
-	if c := p.Check; c != nil {
-		w.below("checks", yaml.FlowStyle).text("active", c.Method+" "+c.Path+" every "+span(c.Every))
-	}
+	writeChecks(w, &p.Checks)
+	writeSynthetics(w, p.Synthetics)
 	writeCosts(w, p.Cost)
 	w.texts("features", p.Features)
 	w.texts("near", p.Near)
@@ -313,6 +312,12 @@ func writeContract(w writer, c *Contract) {
 	writeOperations(w, c.Operations)
 	writeImports(w, c.Session)
 	writeSpoken(w, c.Speaks)
+	if m := c.Tests; m != (TestMarks{}) {
+		t := w.below("tests", yaml.FlowStyle)
+		t.text("header", m.Header)
+		t.text("field", m.Field)
+	}
+	writeSynthetics(w, c.Synthetics)
 	if len(c.Sources) > 0 {
 		m := w.below("sources", 0)
 		for _, s := range c.Sources {

@@ -207,7 +207,9 @@ func edits(t *rapid.T, p *Policy) []func(*Policy) {
 			func(q *Policy) { q.Providers[i].Limits.InFlight = 7000 + n },
 			func(q *Policy) { q.Providers[i].Limits.Rate = float64(7000 + n) },
 			func(q *Policy) { q.Providers[i].Account = fmt.Sprint("account-", n) },
-			func(q *Policy) { q.Providers[i].Check = &Check{"GET", "/changed", time.Duration(n) * time.Minute} },
+			func(q *Policy) {
+				q.Providers[i].Checks.Active = []Check{{Method: "GET", Path: "/changed", Every: time.Duration(n) * time.Minute}}
+			},
 			func(q *Policy) { q.Providers[i].Endpoint = everywhere(q, fmt.Sprintf("https://changed-%d.example", n)) },
 			func(q *Policy) { q.Providers[i].Credential = everywhere(q, fmt.Sprint("env:CHANGED_", n)) })
 	}

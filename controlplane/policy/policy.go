@@ -114,10 +114,11 @@ type ProviderSpec struct {
 	HookSecret []RegionValue // env:NAME | file:PATH: what signs its webhooks
 	Account    string        // names the key domain; default: the provider's name
 	Limits     Limits
-	Check      *Check
 	Cost       []RegionCost // per region ("" = default); nil: nobody says
 	Features   []string     // what it can beside its contract; rules ask for them
 	Near       []string     // the regions that it is close to
+	Checks     Checks
+	Synthetics []Synthetic // of its own, beside those of its contract
 }
 
 // RegionValue is a setting that may differ per region ("" = default).
@@ -127,12 +128,6 @@ type RegionValue struct{ Region, Value string }
 type Limits struct {
 	InFlight int
 	Rate     float64 // per second
-}
-
-// Check is an active check: one HTTP request every Every. 2xx and 3xx are good.
-type Check struct {
-	Method, Path string
-	Every        time.Duration
 }
 
 // Strategy is how a service's provider is chosen among those that pass the gates.

@@ -147,6 +147,13 @@ var objects = map[string]string{
 	"contracts.c.speaks.s.operations.o":      "contracts: {c: {speaks: {s: {operations: {o: {%s}}}}}}",
 	"contracts.c.operations.o":               "contracts: {c: {operations: {o: {%s}}}}",
 	"contracts.c.operations.o.key":           "contracts: {c: {operations: {o: {key: {%s}}}}}",
+	"contracts.c.tests":                      "contracts: {c: {tests: {%s}}}",
+	"contracts.c.synthetics.s":               "contracts: {c: {synthetics: {s: {%s}}}}",
+	"providers.p.synthetics.s":               "providers: {p: {synthetics: {s: {%s}}}}",
+	"contracts.c.synthetics.s.steps[0]":      "contracts: {c: {synthetics: {s: {steps: [{%s}]}}}}",
+	"contracts.c.synthetics.s.cleanup[0]":    "contracts: {c: {synthetics: {s: {cleanup: [{%s}]}}}}",
+	"providers.p.synthetics.s.steps[0]":      "providers: {p: {synthetics: {s: {steps: [{%s}]}}}}",
+	"providers.p.synthetics.s.cleanup[0]":    "providers: {p: {synthetics: {s: {cleanup: [{%s}]}}}}",
 
 	"services.s.operations.o.offline_pin":  "services: {s: {operations: {o: {offline_pin: {%s}}}}}",
 	"contracts.c.operations.o.offline_pin": "contracts: {c: {operations: {o: {offline_pin: {%s}}}}}",

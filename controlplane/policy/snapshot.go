@@ -41,8 +41,8 @@ type Candidate struct {
 	Hooks      Credential // what signs its webhooks
 	Hooked     bool       // there is such a secret
 	Limits     Limits
-	Check      *Check
-	Weight     float64 // percent; strategy weighted
+	Probes
+	Weight float64 // percent; strategy weighted
 	Offer
 	SpeaksNative bool // its contract has the API that the service speaks; otherwise calls are mapped
 	users        *pattern

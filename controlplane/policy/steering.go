@@ -109,3 +109,12 @@ type Operand struct {
 
 // Intern is the number of a text that the service's rules name, 0 for any other.
 func (s *Service) Intern(text string) uint16 { return s.words[text] }
+
+// Words goes through the texts that the service's rules name, with their numbers.
+func (s *Service) Words(yield func(text string, number uint16) bool) {
+	for text, number := range s.words {
+		if !yield(text, number) {
+			return
+		}
+	}
+}

@@ -85,7 +85,7 @@ type told struct {
 
 func (x *Exchange) begin(p *Proxy, c *Call, to message.Reply) {
 	x.proxy, x.call, x.to, x.view = p, c, to, p.view.Load()
-	x.facts = policy.Facts{Pinned: -1, Owner: -1}
+	x.facts = policy.Facts{Pinned: -1, Owner: -1, Client: -1}
 	x.told.outcome = ledger.NotSent
 }
 

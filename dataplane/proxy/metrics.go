@@ -90,6 +90,7 @@ type service struct {
 	*policy.Service
 	dialect policy.Dialect
 	handles handles
+	past    *history
 }
 
 const outcomes = int(ledger.Unknown) + 1

@@ -30,7 +30,7 @@ func TestCompactComesBack(t *testing.T) {
 		if back.Winner != d.Winner || back.Reason != d.Reason || !back.At.Equal(d.At) {
 			t.Fatalf("decision %d: %d by %v at %v came back as %d by %v at %v", i, d.Winner, d.Reason, d.At, back.Winner, back.Reason, back.At)
 		}
-		switch err := again.Again(&back, svcs[i], svcs[i]); {
+		switch err := again.Again(&back, NewBridge(svcs[i], svcs[i], nil, nil), ""); {
 		case d.Facts.Tried != 0:
 			if !errors.Is(err, ErrRetry) {
 				t.Fatalf("decision %d: a further attempt was decided again: %v", i, err)
@@ -51,7 +51,7 @@ func TestCompactComesBack(t *testing.T) {
 func TestCompactHoldsEverything(t *testing.T) {
 	svc := &policy.Service{Candidates: []*policy.Candidate{{Provider: "main"}}}
 	at := time.Unix(1_790_000_000, 5).UTC()
-	for _, of := range []string{"Facts", "Seen"} {
+	for _, of := range []string{"Facts", "Past", "Seen"} {
 		leaves(reflect.TypeOf(Decision{}), of, func(path []int, name string) {
 			d := Decision{N: 1, At: at, Facts: policy.Facts{Pinned: -1, Owner: -1}}
 			set(reflect.ValueOf(&d).Elem(), path, at)
@@ -143,18 +143,18 @@ func TestAgainUnderAnotherPolicy(t *testing.T) {
 		{Provider: "checkout"}, {Provider: "adyen"}, {Provider: "stripe"},
 	}}
 	var again Decision
-	if err := again.Again(d, w.svc, is); err != nil {
+	if err := again.Again(d, NewBridge(w.svc, is, nil, nil), ""); err != nil {
 		t.Fatal(err)
 	}
 	if again.Winner != 0 || again.Scores[2].Gate != CircuitOpen {
 		t.Fatalf("%d won, stripe's gate is %v: a new provider is first in the order, and stripe is as open as it was", again.Winner, again.Scores[2].Gate)
 	}
 	d.Facts.Owner = 0
-	if err := again.Again(d, w.svc, is); err != nil || again.Facts.Owner != 2 || again.Winner != 2 {
+	if err := again.Again(d, NewBridge(w.svc, is, nil, nil), ""); err != nil || again.Facts.Owner != 2 || again.Winner != 2 {
 		t.Fatalf("the owner went from place 0 to %d, won by %d: %v", again.Facts.Owner, again.Winner, err)
 	}
 	is.Candidates = is.Candidates[:2]
-	if err := again.Again(d, w.svc, is); !errors.Is(err, ErrGoneOwner) {
+	if err := again.Again(d, NewBridge(w.svc, is, nil, nil), ""); !errors.Is(err, ErrGoneOwner) {
 		t.Fatalf("the owner is gone, and: %v", err)
 	}
 }
