@@ -251,6 +251,9 @@ func cell(svc *policy.ServiceSpec, region, provider string, cells map[cellKey]he
 	if stand.Word == "half-open" { // it opened then: it is half-open since its last probe
 		out.Since, out.Note = "", strings.TrimPrefix(out.Note+", opened at "+stand.Since, ", ")
 	}
+	if stand.Word == "on a ramp" {
+		out.Since, out.Note = "", strings.TrimPrefix(out.Note+", in trouble since "+stand.Since, ", ")
+	}
 	if out.Note == "" {
 		out.Note = roleNote(svc.Strategy, configured, place)
 	}

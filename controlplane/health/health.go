@@ -86,7 +86,7 @@ type Traffic struct {
 // Condition is how a provider stands now: gauges.
 type Condition struct {
 	InFlight int32
-	Breaker  string    // closed | open | half-open
+	Breaker  string    // closed | open | half-open | ramp
 	Since    time.Time // not closed: the first opening of this trouble; closed: its end; zero: it never opened
 	Why      string    // the breaker's evidence in words: "3 failures in a row"
 	Probes   string    // half-open: "2 of 5"

@@ -106,7 +106,7 @@ type Load struct {
 type Stand struct {
 	Weight     float64   // configured, percent
 	InFlight   int64     // over all agents
-	Breaker    string    // closed | half-open | open: the worst; "" while no agent is heard
+	Breaker    string    // closed | ramp | half-open | open: the worst; "" while no agent is heard
 	Since      time.Time // not closed: when the trouble began, the earliest; closed: when it ended; zero: there was none
 	Why        string    // its evidence in words
 	Probes     string    // half-open: "2 of 5"
