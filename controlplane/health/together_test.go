@@ -22,16 +22,15 @@ type fleet struct {
 }
 
 type outpost struct {
-	name    string
-	m       Measure
-	next    time.Time // its next call
-	told    time.Time // its next report
-	seq     uint64
-	row     Row
-	counted Traffic
-	inARow  int
-	off     time.Time // when its own test alarmed, or its circuit counted as many failures in a row as it does by default
-	armed   time.Time
+	name   string
+	m      Measure
+	next   time.Time // its next call
+	told   time.Time // its next report
+	seq    uint64
+	row    Row
+	inARow int
+	off    time.Time // when its own test alarmed, or its circuit counted as many failures in a row as it does by default
+	armed  time.Time
 }
 
 const wayDown = 100 * time.Millisecond // through log and feed, generously
