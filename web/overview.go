@@ -22,7 +22,7 @@ func (w *Web) overview(c echo.Context) error {
 
 // overviewValue is the same as JSON.
 func (w *Web) overviewValue(s scene) any {
-	said := headline(s, view.Prefs{})
+	said := overviewHeadline(s, view.Prefs{})
 	value := map[string]any{
 		"headline": map[string]any{"level": said.Level, "text": textOf(said), "more": said.More},
 		"world":    s.View.World, "policy": s.State.Current().Number, "leader": s.Leader, "term": s.Term,
@@ -54,7 +54,7 @@ func (w *Web) overviewPage(c echo.Context, s scene) view.Overview {
 	}
 	band := w.band()
 	return view.Overview{
-		Frame: f, Headline: headline(s, f.Prefs), Tiles: tiles(s), Band: band, Naive: w.naiveCard(band), Matrix: matrix(s, f.Prefs),
+		Frame: f, Headline: overviewHeadline(s, f.Prefs), Tiles: tiles(s), Band: band, Naive: w.naiveCard(band), Matrix: matrix(s, f.Prefs),
 		Break: w.breakPanel(s), Happened: happened(s),
 	}
 }
@@ -97,6 +97,7 @@ func flowTiles(f health.Flow, s scene, note string) []view.Tile {
 			Spark: history(f, 0.5, "added latency in milliseconds", func(p health.Point) float64 { return p.AddedP99 })},
 		unknownTile(f, s.Now),
 		coverageTile(f),
+		gainsTile(f),
 	}
 }
 
@@ -139,6 +140,18 @@ func coverageTile(f health.Flow) view.Tile {
 		Spark: history(f, 5, "sessions that could go on elsewhere, in percent", func(p health.Point) float64 { return p.Coverage })}
 	if f.InUse > 0 {
 		t.Value, t.Unit, t.Note = view.Percent(percent), "%", "of "+plural(int(f.InUse), "session")+" could move"
+	}
+	if f.Calls > 0 {
+		t.Note += "; " + view.Percent(f.Covered) + " % of calls had a second provider"
+	}
+	return t
+}
+
+// gainsTile is what second providers were good for.
+func gainsTile(f health.Flow) view.Tile {
+	t := view.Tile{Name: "Saved by failover", Value: view.Count(f.Gains.Saved), Note: "calls, 15 min", Level: view.Off, Spark: view.Spark{Label: "no history is kept of saved calls"}}
+	if f.Gains.Elsewhere > 0 {
+		t.Note += "; " + plural(int(f.Gains.Elsewhere), "decline") + " accepted elsewhere"
 	}
 	return t
 }
@@ -257,6 +270,12 @@ func configuredShare(svc *policy.ServiceSpec, region, provider string) (share fl
 		for i, name := range svc.PriorityIn(region) {
 			if name == provider {
 				return map[bool]float64{true: 100}[i == 0], i + 1, true
+			}
+		}
+	case policy.Nearest, policy.Adaptive:
+		for i, name := range svc.ListedIn(region) {
+			if name == provider {
+				return 0, i + 1, true
 			}
 		}
 	case policy.Weighted:

@@ -273,7 +273,7 @@ func (m *Measure) Success(now time.Time) (mean, lower float64) {
 	return mean, max(mean-float64(1.645*error), 0)
 }
 
-// Arm raises the failure tests to half of what an alarm takes: somebody else saw it fail. It does so once in a while only, or a verdict that
+// Arm raises the failure tests by half of what an alarm takes: somebody else saw it fail. It does so once in a while only, or a verdict that
 // is told again and again would raise the alarm by itself.
 func (m *Measure) Arm(now time.Time) {
 	t := now.UnixNano()
@@ -282,7 +282,12 @@ func (m *Measure) Arm(now time.Time) {
 	}
 	m.armed = t
 	for i := range m.failing {
-		m.failing[i].s = max(m.failing[i].s, weights[m.row][i].h/2)
+		w, s := &weights[m.row][i], &m.failing[i].s
+		rise := w.h / 2
+		if w.up > w.h/4 { // where nearly all fails, the very next call tells: if it fails too. One that succeeds takes that back
+			rise = w.h - w.up
+		}
+		*s = min(*s+rise, max(*s, w.h-1)) // on top of what was seen here; one more failure is always needed
 	}
 }
 

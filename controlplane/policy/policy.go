@@ -13,6 +13,7 @@ type Policy struct {
 	Services  []ServiceSpec
 	Providers []ProviderSpec
 	Contracts []Contract // the user's own, beside the built-in ones
+	Exchange  ExchangeSpec
 }
 
 // ServiceSpec is what applications call, by name.
@@ -28,6 +29,7 @@ type ServiceSpec struct {
 	Breaker    Breaker
 	Session    []SessionField
 	NoQuorum   NoQuorum // without_quorum; empty is refuse
+	Plan
 }
 
 // NoQuorum is what becomes of effects while the ledger cannot be written.
@@ -112,6 +114,9 @@ type ProviderSpec struct {
 	HookSecret []RegionValue // env:NAME | file:PATH: what signs its webhooks
 	Account    string        // names the key domain; default: the provider's name
 	Limits     Limits
+	Cost       []RegionCost // per region ("" = default); nil: nobody says
+	Features   []string     // what it can beside its contract; rules ask for them
+	Near       []string     // the regions that it is close to
 	Checks     Checks
 	Synthetics []Synthetic // of its own, beside those of its contract
 }
@@ -161,7 +166,7 @@ type Attempts struct {
 }
 
 // Breaker is the plain circuit: open after Failures in a row, half-open after Reset, closed after Successes probes.
-// Defaults: 3, 5, 30 s.
+// Defaults: 5, 5; Reset 0 is 5 s, doubling to a minute while it stays ill.
 type Breaker struct {
 	Failures, Successes int
 	Reset               time.Duration

@@ -19,6 +19,8 @@ type Board struct {
 	region   string               // under swap
 	revision uint64               // under swap
 	seq      uint64               // under swap
+	frozen   time.Time            // under swap: until then detectors turn nothing
+	lost     time.Time            // under swap: until then the leader says that this region's way out is gone
 	events   ring
 	beat     beat
 }
@@ -38,7 +40,9 @@ type row struct {
 	route.Standing
 	home    *service
 	weight  float64
+	priced  bool // the policy says what a call costs
 	traffic health.Traffic
+	heeded  heeded
 	lanes   []health.Lane // its own checks
 }
 
@@ -78,7 +82,7 @@ func (s *service) take(svc *policy.Service, drains map[string]time.Time) {
 			r = &row{Standing: *route.NewStanding(c.Provider), home: s}
 			r.Home = r
 		}
-		r.weight = c.Weight
+		r.weight, r.priced = c.Weight, c.Cost.Known
 		r.Drained = drains[c.Provider]
 		r.prune(c)
 		r.Circuit.Configure(route.Settings(svc, c.Provider))
@@ -200,6 +204,10 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	r.home.mu.Lock()
 	defer r.home.mu.Unlock()
 	r.traffic.Attempt(s, o)
+	if s.Class == health.OK || s.Class == health.Slow {
+		r.heeded.good = now
+	}
+	r.traffic.Count(p.Cost(), r.priced, o)
 	if t, changed := p.End(s, now, p.Draw()); changed {
 		b.turned(r, t)
 	}
