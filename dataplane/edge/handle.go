@@ -187,6 +187,10 @@ func takeHeaders(c *proxy.Call, in http.Header) (twice string) {
 			if c.Value = values[0]; len(values) > 1 {
 				twice = name
 			}
+		case "Segue-Client-Region":
+			if c.Client = values[0]; len(values) > 1 {
+				twice = name
+			}
 		case "Segue-Dry-Run":
 			c.DryRun = message.True(values[0])
 		case "Upgrade":

@@ -17,6 +17,7 @@ type Call struct {
 	Timeout   time.Duration // the caller's deadline, from now; 0: the policy's
 	DryRun    bool
 	Value     string // Segue-Value as received; "": none
+	Client    string // Segue-Client-Region as received; "": none
 	RequestID string
 	Arrived   time.Time // the clock, read once by the edge
 	Body      Source    // where the body comes from, once it is asked for; nil: the Request has it

@@ -22,7 +22,8 @@ func (p *Proxy) match(_ context.Context, x *Exchange) error {
 	if !ok {
 		return noOperation(x.svc.Service, c.Request.Method, c.Request.Path)
 	}
-	x.op, x.facts.Read, x.facts.Unmapped = op, op.Read, op.Unmapped
+	x.op, x.facts.Read, x.facts.Unmapped, x.facts.Op = op, op.Read, op.Unmapped, int16(op.Index)
+	x.facts.Client = int8(slices.Index(x.view.snap.Regions, c.Client)) // a region that the policy does not have is not told
 	if err := x.limit(); err != nil {
 		return err
 	}

@@ -123,6 +123,11 @@ func (x *Exchange) last() error {
 		h := &x.trail[i]
 		attempts[i] = TriedProvider{Provider: h.provider, Outcome: h.outcome.String(), Error: h.err, Status: h.status, Sends: 1}
 	}
+	if x.decision.Past.NoRetry && x.decision.Winner < 0 {
+		p := x.refused(&x.decision)
+		p.Extra.Attempts = attempts
+		return p
+	}
 	if p := x.stuck(&x.decision); p != nil {
 		p.Extra.Attempts = attempts
 		return p

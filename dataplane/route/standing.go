@@ -98,8 +98,8 @@ func (p Permit) At() time.Time { return p.at }
 // Draw is the draw of the call that holds the permit.
 func (p Permit) Draw() uint64 { return p.draw }
 
-// Cost is what the call was expected to cost at the provider.
-func (p Permit) Cost() policy.Money { return p.money.cost }
+// Cost is what the call was expected to cost at the provider; false: nobody said what its calls cost.
+func (p Permit) Cost() (policy.Money, bool) { return p.money.cost, p.money.known }
 
 // Begin takes what the decision's winner costs: a slot, a token of the rate, the probe's lease if it goes there as the probe, and what it
 // costs of the service's budgets. It belongs to the same critical section as Decide. Without a winner there is no permit.
@@ -124,6 +124,7 @@ func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) Perm
 		row.tat = row.tat.Add(p.token)
 	}
 	p.money = st.Past.begin(&d.Facts, svc, d.Seen[w].Cost, now)
+	p.money.known = svc.Candidates[w].Cost.Known
 	return p
 }
 
@@ -153,14 +154,16 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 	if row == nil {
 		return breaker.Transition{}, false
 	}
-	judged := p.free()
+	p.free()
 	if s.RetryAfter > 0 && s.Class != health.OK {
 		until := now.Add(min(s.RetryAfter, MaxRetryAfter))
 		if until.After(row.closed) {
 			row.closed = until
 		}
 	}
-	s.Overdue = s.Overdue || judged
+	if s.Again && s.Class == health.Failure { // the same evidence once more
+		s.Class = health.None
+	}
 	m := &row.Measures[p.kind]
 	alarm := m.Observe(s, now)
 	row.known[p.kind] = know(m, now)
@@ -269,12 +272,11 @@ func (p Permit) Release() {
 // Charge puts right what the service's budget was charged: what the call cost after all.
 func (p Permit) Charge(cost policy.Money) { p.money.settle(cost) }
 
-// free gives the slot back. judged: the call was counted as slow while it was open.
-func (p Permit) free() (judged bool) {
+func (p Permit) free() {
 	if p.row.InFlight > 0 {
 		p.row.InFlight--
 	}
-	return p.row.ages[p.kind].end(p.age)
+	p.row.ages[p.kind].end(p.age)
 }
 
 // event is what a class means to the plain circuit: answered slowly is answered, and a 429 accuses nobody.
