@@ -208,7 +208,11 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 	}); err != nil {
 		return fmt.Errorf("dataplane: %w", err)
 	}
-	p.prober = probe.New(p.client, p.board, seed(cfg.ID))
+	if p.prober, err = probe.New(probe.Config{
+		Client: p.client, Board: p.board, Seed: seed(cfg.ID), Dir: filepath.Join(cfg.Dir, "synthetics"), Log: cfg.Log,
+	}); err != nil {
+		return fmt.Errorf("dataplane: %w", err)
+	}
 	if cfg.Listen.Cert != "" {
 		if p.shown, err = edge.OpenCertificate(cfg.Listen.Cert, cfg.Listen.Key, cfg.Log); err != nil {
 			return fmt.Errorf("dataplane: %w", err)

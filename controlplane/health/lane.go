@@ -19,6 +19,7 @@ type Lane struct {
 	Since   time.Time // since when the level is what it is
 	Next    time.Time // when the next one runs
 	Yields  time.Time // until when it stays away, because the provider asked for that; zero: it does not
+	Left    int       `json:",omitempty"` // runs of a synthetic that made something which is not taken away yet
 	MS      float64   // what the last one took
 	History []float64 `json:",omitempty"` // in a World: what the last ones took in milliseconds, the oldest first; None64: a bad one
 }
@@ -79,7 +80,7 @@ func boundedLanes(lanes []Lane, at time.Time) []Lane {
 		if !(l.MS >= 0) { // NaN too
 			l.MS = 0
 		}
-		l.MS = math.Min(l.MS, maxLaneMS)
+		l.MS, l.Left = math.Min(l.MS, maxLaneMS), min(max(l.Left, 0), maxPerReport)
 		kept = append(kept, l)
 	}
 	return kept
@@ -128,6 +129,7 @@ func (st *Stand) addLanes(lanes []Lane) {
 			continue
 		}
 		was := &st.Lanes[i]
+		left := was.Left + l.Left
 		latest, next, yields := later(was.At, l.At), earliest(was.Next, l.Next), later(was.Yields, l.Yields)
 		switch worse := laneBadness(l.Level) - laneBadness(was.Level); {
 		case worse > 0:
@@ -138,7 +140,7 @@ func (st *Stand) addLanes(lanes []Lane) {
 				was.Why, was.MS = l.Why, l.MS
 			}
 		}
-		was.At, was.Next, was.Yields = latest, next, yields
+		was.At, was.Next, was.Yields, was.Left = latest, next, yields, left
 	}
 }
 

@@ -12,14 +12,19 @@ import (
 
 // Checks are how Segue itself asks a provider whether it is well, beside the calls that pass through.
 type Checks struct {
-	Active []Check
+	Active    []Check
+	Synthetic []SyntheticRun
+	AtMost    Value // what one effect of a synthetic may be worth; zero: one main unit of its currency
 }
 
 // Any tells whether there is something to ask.
-func (c *Checks) Any() bool { return len(c.Active) > 0 }
+func (c *Checks) Any() bool { return len(c.Active)+len(c.Synthetic) > 0 }
 
 // Probes are the checks of a compiled provider.
-type Probes struct{ Checks []Check }
+type Probes struct {
+	Checks     []Check
+	Synthetics []Planned
+}
 
 // Check is an active check, made every Every: one HTTP request (2xx and 3xx are good), a TCP connection, or a TLS handshake that looks
 // at the days for which the certificate still holds.
@@ -28,6 +33,18 @@ type Check struct {
 	Every        time.Duration
 	Kind         CheckKind
 	Warn, Bad    int // tls: days left below which it warns, and is bad; 0: the default
+}
+
+// planned are a provider's synthetics as agents run them.
+func planned(p *ProviderSpec, c *Contract) []Planned {
+	var list []Planned
+	known := syntheticsOver(c.Synthetics, p.Synthetics)
+	for _, r := range p.Checks.Synthetic {
+		if i := slices.IndexFunc(known, func(s Synthetic) bool { return s.Name == r.Name }); i >= 0 {
+			list = append(list, Planned{Synthetic: known[i], Every: r.Every, Marks: c.Tests, AtMost: p.Checks.AtMost})
+		}
+	}
+	return list
 }
 
 // CheckKind is what an active check looks at.
@@ -78,8 +95,10 @@ func (c Check) Days() (warn, bad int) {
 func (r *reader) checks(v value) Checks {
 	var c Checks
 	r.object(v, fields{known: map[string]func(value){
-		"active": func(v value) { c.Active = r.active(v) },
-	}, later: []string{"synthetic", "passive"}})
+		"active":    func(v value) { c.Active = r.active(v) },
+		"synthetic": func(v value) { c.Synthetic = r.syntheticRuns(v) },
+		"at_most":   func(v value) { c.AtMost = r.atMost(v) },
+	}, later: []string{"passive"}})
 	return c
 }
 
@@ -162,11 +181,18 @@ func writeChecks(w writer, c *Checks) {
 		return
 	}
 	m := w.below("checks", yaml.FlowStyle)
-	if len(c.Active) == 1 {
-		m.text("active", c.Active[0].String())
+	m.one("active", checkTexts(c.Active))
+	m.one("synthetic", runTexts(c.Synthetic))
+	m.text("at_most", c.AtMost.String())
+}
+
+// one writes a list, or its only entry.
+func (w writer) one(key string, list []string) {
+	if len(list) == 1 {
+		w.text(key, list[0])
 		return
 	}
-	m.texts("active", checkTexts(c.Active))
+	w.texts(key, list)
 }
 
 func checkTexts(list []Check) []string {
@@ -178,10 +204,10 @@ func checkTexts(list []Check) []string {
 }
 
 // checksOf checks the checks of one provider.
-func (c *checker) checksOf(path string, p *ProviderSpec, contracts string) {
+func (c *checker) checksOf(path string, p *ProviderSpec, contract *Contract) {
 	checks := &p.Checks
 	plain := func(r RegionValue) bool { return strings.HasPrefix(r.Value, "http://") }
-	bare := slices.ContainsFunc(p.Endpoint, plain) || len(p.Endpoint) == 0 && plain(RegionValue{Value: contracts})
+	bare := slices.ContainsFunc(p.Endpoint, plain) || len(p.Endpoint) == 0 && plain(RegionValue{Value: contract.Endpoint})
 	for i, a := range checks.Active {
 		at := path + ".active"
 		if len(checks.Active) > 1 {

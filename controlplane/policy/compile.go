@@ -135,7 +135,7 @@ func (b *builder) candidate(p *ProviderSpec, speaks string) (*Candidate, error) 
 	if c.Hooks, c.Hooked = parseCredential(p.HookSecretIn(b.region)); !c.Hooked {
 		c.Hooks = Credential{}
 	}
-	c.Checks = slices.Clone(p.Checks.Active)
+	c.Checks, c.Synthetics = slices.Clone(p.Checks.Active), planned(p, &contract.Contract)
 	for _, name := range contract.chain {
 		c.SpeaksNative = c.SpeaksNative || name == speaks
 	}

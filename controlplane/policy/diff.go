@@ -232,8 +232,14 @@ func providerFacts(p *Policy, s *ProviderSpec) []fact {
 		{"limits.in_flight", limitText(float64(s.Limits.InFlight), "")},
 		{"limits.rate", limitText(s.Limits.Rate, "/s")},
 		{"checks.active", strings.Join(checkTexts(s.Checks.Active), ", ")},
+		{"checks.synthetic", strings.Join(runTexts(s.Checks.Synthetic), ", ")},
+		{"checks.at_most", s.Checks.AtMost.String()},
 	} {
 		list = append(list, fact{path: join(path, f[0]), provider: s.Name, label: s.Name + " " + f[0], value: f[1]})
+	}
+	for i := range s.Synthetics {
+		x := &s.Synthetics[i]
+		list = append(list, fact{path: path + ".synthetics." + x.Name, provider: s.Name, label: s.Name + " synthetic " + x.Name, value: x.text()})
 	}
 	for _, r := range p.Regions {
 		list = append(list,
@@ -283,9 +289,14 @@ func contractFacts(c *Contract) []fact {
 		{"settle", spanText(c.Recourse.Settle)},
 		{"session", importsText(c.Session)},
 		{"webhooks", c.Webhooks.text()},
+		{"tests", strings.TrimSpace(c.Tests.Header + " " + c.Tests.Field)},
 		{"sources", sourcesText(c.Sources)},
 	} {
 		list = append(list, fact{path: join(path, f[0]), label: c.Name + " " + f[0], value: f[1]})
+	}
+	for i := range c.Synthetics {
+		x := &c.Synthetics[i]
+		list = append(list, fact{path: path + ".synthetics." + x.Name, label: c.Name + " synthetic " + x.Name, value: x.text()})
 	}
 	list = append(list, spokenFacts(path, c.Name, c.Speaks)...)
 	for _, o := range operationFacts(path, c.Operations) {

@@ -221,7 +221,7 @@ func providers(t *rapid.T, p *Policy, name string) ProviderSpec {
 	if rapid.Bool().Draw(t, "check") {
 		every := minCheckEvery + spans(t, "every", time.Minute)
 		all := []Check{{Method: "GET", Path: "/a?b=c&d", Every: every}, {Kind: CheckTCP, Every: every}, {Kind: CheckTLS, Every: every, Warn: 30, Bad: rapid.IntRange(0, 30).Draw(t, "bad")}}
-		if slices.ContainsFunc(s.Endpoint, func(v RegionValue) bool { return strings.HasPrefix(v.Value, "http:") }) {
+		if s.Contract != "stripe/v1" || slices.ContainsFunc(s.Endpoint, func(v RegionValue) bool { return strings.HasPrefix(v.Value, "http:") }) {
 			all[2] = Check{Method: "HEAD", Path: "/", Every: every}
 		}
 		s.Checks.Active = all[rapid.IntRange(0, 2).Draw(t, "from"):]

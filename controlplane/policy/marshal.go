@@ -255,6 +255,7 @@ func writeProvider(w writer, p *ProviderSpec) {
 		}
 	}
 	writeChecks(w, &p.Checks)
+	writeSynthetics(w, p.Synthetics)
 }
 
 func writeByRegion(w writer, key string, values []RegionValue) {
@@ -302,6 +303,12 @@ func writeContract(w writer, c *Contract) {
 	writeOperations(w, c.Operations)
 	writeImports(w, c.Session)
 	writeSpoken(w, c.Speaks)
+	if m := c.Tests; m != (TestMarks{}) {
+		t := w.below("tests", yaml.FlowStyle)
+		t.text("header", m.Header)
+		t.text("field", m.Field)
+	}
+	writeSynthetics(w, c.Synthetics)
 	if len(c.Sources) > 0 {
 		m := w.below("sources", 0)
 		for _, s := range c.Sources {

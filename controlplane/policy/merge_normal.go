@@ -124,7 +124,7 @@ func grown(path []string, n *yaml.Node) *canon {
 
 // oneField tells mappings that are merged as one value: where the order decides, or where there are two ways to write it.
 func oneField(path []string) bool {
-	return len(path) == 3 && (path[2] == "operations" || path[0] == "services" && path[2] == "listen")
+	return len(path) == 4 && path[2] == "synthetics" || len(path) == 3 && (path[2] == "operations" || path[0] == "services" && path[2] == "listen")
 }
 
 // exact is a node as a text that no other value has.

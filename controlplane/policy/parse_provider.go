@@ -26,6 +26,7 @@ func (r *reader) provider(name string, v value) ProviderSpec {
 			"account":        func(v value) { p.Account = r.text(v) },
 			"limits":         func(v value) { p.Limits = r.limits(v) },
 			"checks":         func(v value) { p.Checks = r.checks(v) },
+			"synthetics":     func(v value) { p.Synthetics = r.synthetics(v) },
 		},
 		later: []string{"cost", "features", "capacity", "currency"},
 	})

@@ -113,6 +113,7 @@ type ProviderSpec struct {
 	Account    string        // names the key domain; default: the provider's name
 	Limits     Limits
 	Checks     Checks
+	Synthetics []Synthetic // of its own, beside those of its contract
 }
 
 // RegionValue is a setting that may differ per region ("" = default).

@@ -13,6 +13,8 @@ const (
 	spanForm   = `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`
 	rateForm   = `^[0-9.eE+-]+/s$`
 	checkForm  = `^\s*(\S+\s+\S+|tcp|tls)\s+every\s+\S+(\s+(warn|bad)\s+[0-9]+d)*\s*$`
+	runForm    = `^\s*\S+\s+every\s+\S+\s*$`
+	moneyForm  = `^[0-9.]+ +[A-Za-z]{3}$`
 	statusForm = `^[0-9]+(-[0-9]+)?$`
 	fieldForm  = `^(body|path|header)\..+$`
 )
@@ -109,14 +111,9 @@ func providerSchema() *jsonschema.Schema {
 		property{"limits", "what an agent asks of it at most", object(nil,
 			property{"in_flight", "calls at once", whole(maxInFlight)},
 			property{"rate", "calls per second, like 100/s", &jsonschema.Schema{Type: "string", Pattern: rateForm}})},
-		property{"checks", "requests that show whether it is well", object(nil,
-			property{"active", "like GET /v1/balance every 10s, tcp every 5s or tls every 1h; several as a list", checkSchema()})},
+		property{"checks", "how Segue itself asks whether it is well", checksSchema()},
+		property{"synthetics", "transactions that can be made as tests, beside those of its contract", syntheticsSchema()},
 	)
-}
-
-func checkSchema() *jsonschema.Schema {
-	one := &jsonschema.Schema{Type: "string", Pattern: checkForm}
-	return anyOf(one, listOf(one, maxChecks))
 }
 
 func contractSchema() *jsonschema.Schema {
@@ -155,6 +152,8 @@ func contractSchema() *jsonschema.Schema {
 		property{"operations", "as for services", operationsSchema()},
 		property{"session", "how a session's fields come to a provider, by the name that fields ask for", importsSchema()},
 		property{"speaks", "other APIs whose calls it can carry out, and how", spokenSchema()},
+		property{"tests", "how Segue's own tests are marked", testMarksSchema()},
+		property{"synthetics", "transactions that can be made as tests", syntheticsSchema()},
 		property{"sources", "fact → the page on which the vendor states it", sourcesSchema()},
 	)
 }

@@ -44,7 +44,11 @@ func (c *checker) provider(p *ProviderSpec) {
 		c.problem(path+".account", "write its id at the provider", "is no account's name")
 	}
 	c.limits(path+".limits", p.Limits)
-	c.checksOf(path+".checks", p, contract.Endpoint)
+	c.checksOf(path+".checks", p, &contract)
+	if err == nil {
+		c.synthetics(path+".synthetics", p.Synthetics, &contract)
+		c.syntheticRuns(path+".checks", p, &contract)
+	}
 }
 
 // reachable wants an endpoint and a credential in every region where the provider serves.

@@ -20,6 +20,7 @@ type Question struct {
 	Session     string  `json:",omitempty"` // an id, for OneSession and SessionVerify
 	Region      string  `json:",omitempty"` // only agents of this region are asked; "": all
 	Replay      *Replay `json:",omitempty"` // for ReplayAll
+	Try         *Try    `json:",omitempty"` // for TryOne
 }
 
 // Kind is what is asked.
@@ -35,6 +36,7 @@ const (
 	Sessions      Kind = "sessions"       // → []SessionsInUse: which sessions are in use, and could move
 	OneSession    Kind = "session"        // → Session: pins, fields, history, and where it could go
 	SessionVerify Kind = "session-verify" // → SessionCheck: a session held against its history
+	TryOne        Kind = "try"            // → Tried: what would be decided of a request that is not sent
 	ReplayAll     Kind = "replay"         // → Replayed: recorded decisions, made again under another policy
 )
 

@@ -37,9 +37,9 @@ type asked struct {
 	results []Result
 }
 
-// Ask runs a provider's checks once, now, whatever their period; the board hears of them as of any other. The same order again does
+// Ask runs a provider's active checks once, now, whatever their period, or its synthetics; the board hears of them as of any other. The same order again does
 // nothing: an Update that brings it comes more than once. Results are kept until maxAsked newer orders have come.
-func (p *Prober) Ask(order, provider string) {
+func (p *Prober) Ask(order, provider string, synthetic bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped || p.find(order) != nil {
@@ -47,7 +47,7 @@ func (p *Prober) Ask(order, provider string) {
 	}
 	a := &asked{order: order}
 	for t, l := range p.running {
-		if t.provider != provider {
+		if t.provider != provider || synthetic != (t.kind == health.Synthetic) {
 			continue
 		}
 		a.left++

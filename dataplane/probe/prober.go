@@ -2,12 +2,14 @@ package probe
 
 import (
 	"context"
+	"log/slog"
 	"reflect"
 	"sync"
 	"time"
 
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
+	"segue/dataplane/message"
 	"segue/dataplane/provider"
 	"segue/dataplane/standing"
 )
@@ -18,19 +20,33 @@ const Timeout = 5 * time.Second
 // MinEvery is the shortest time between two checks of one kind and provider, whatever a policy says: a check is no load.
 const MinEvery = time.Second
 
-// Checker makes one active check and tells what it showed. It is the provider's client.
-type Checker interface {
+// Client makes one active check and tells what it showed, or one call of a synthetic. It is the provider's client.
+type Client interface {
 	Check(ctx context.Context, c *policy.Candidate, k policy.Check) provider.Checked
+	Exchange(ctx context.Context, call *provider.Call) (provider.Result, *message.Answer)
+}
+
+// Config is what a Prober is made of.
+type Config struct {
+	Client Client
+	Board  *standing.Board
+	Seed   uint64 // spreads agents over the period: give each its own
+	Dir    string // where runs of synthetics are on record until nothing is left of them
+	Log    *slog.Logger
 }
 
 // Prober runs the checks of one agent.
 type Prober struct {
-	checker Checker
-	board   *standing.Board
-	seed    uint64
-	pace    pace
+	client   Client
+	board    *standing.Board
+	seed     uint64
+	pace     pace
+	journal  *journal
+	leavings leavings
 
 	mu      sync.Mutex
+	snap    *policy.Snapshot
+	sweeper context.CancelFunc // nil: it does not run yet
 	running map[target]*lane
 	asked   []*asked // the newest last
 	stopped bool
@@ -44,13 +60,31 @@ type target struct{ service, provider, kind, name string }
 type lane struct {
 	candidate *policy.Candidate
 	check     policy.Check
+	plan      *policy.Planned // of a synthetic; nil: an active check
+	busy      sync.Mutex      // a run of a synthetic is under way
 	ctx       context.Context // ends with the lane
 	cancel    context.CancelFunc
 }
 
-// New returns a prober that checks nothing until the first Swap. The seed spreads agents over the period: give each its own.
-func New(checker Checker, board *standing.Board, seed uint64) *Prober {
-	return &Prober{checker: checker, board: board, seed: seed, running: map[target]*lane{}}
+// New returns a prober that checks nothing until the first Swap. What earlier lives left is taken away from then on.
+func New(c Config) (*Prober, error) {
+	p := &Prober{client: c.Client, board: c.Board, seed: c.Seed, running: map[target]*lane{}}
+	p.leavings.wake = make(chan struct{}, 1)
+	var err error
+	if p.journal, err = openJournal(c.Dir); err != nil {
+		return nil, err
+	}
+	left, err := p.journal.load()
+	if err != nil { // what can be read is taken away; the rest stays for a person
+		c.Log.Error("what a synthetic left cannot be read", "error", err)
+	}
+	for _, r := range left {
+		if r.Failed == "" {
+			r.Failed = "the agent ended in the middle"
+		}
+		p.leavings.list = append(p.leavings.list, &leaving{record: r})
+	}
+	return p, nil
 }
 
 // Swap follows a new snapshot: checks that it does not have end, new and changed ones start, all others go on undisturbed. The board
@@ -60,6 +94,13 @@ func (p *Prober) Swap(snap *policy.Snapshot) {
 	defer p.mu.Unlock()
 	if p.stopped {
 		return
+	}
+	p.snap = snap
+	p.leavings.now()
+	if p.sweeper == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		p.sweeper = cancel
+		p.lanes.Go(func() { p.sweep(ctx) })
 	}
 	want := checked(snap)
 	for t, l := range p.running {
@@ -82,6 +123,9 @@ func checked(snap *policy.Snapshot) map[target]*lane {
 			for _, k := range c.Checks {
 				want[target{s.Name, c.Provider, health.Active, k.Name()}] = &lane{candidate: c, check: k}
 			}
+			for i := range c.Synthetics {
+				want[target{s.Name, c.Provider, health.Synthetic, c.Synthetics[i].Name}] = &lane{candidate: c, plan: &c.Synthetics[i]}
+			}
 		}
 	}
 	return want
@@ -90,7 +134,7 @@ func checked(snap *policy.Snapshot) map[target]*lane {
 // same tells whether one lane would ask as the other does. Weights and limits do not matter to it.
 func (l *lane) same(o *lane) bool {
 	a, b := l.candidate, o.candidate
-	return l.check == o.check && a.Endpoint == b.Endpoint && a.Credential == b.Credential &&
+	return l.check == o.check && reflect.DeepEqual(l.plan, o.plan) && a.Endpoint == b.Endpoint && a.Credential == b.Credential &&
 		a.Digest == b.Digest && reflect.DeepEqual(a.Contract, b.Contract)
 }
 
@@ -109,6 +153,9 @@ func (p *Prober) start(t target, l *lane) {
 func (p *Prober) Stop() {
 	p.mu.Lock()
 	p.stopped = true
+	if p.sweeper != nil {
+		p.sweeper()
+	}
 	for t, l := range p.running {
 		l.cancel()
 		delete(p.running, t)
@@ -119,7 +166,7 @@ func (p *Prober) Stop() {
 
 // run asks for ever. The first check comes at a random point of the first period, so that a restart of many agents is no herd.
 func (p *Prober) run(t target, l *lane) {
-	every := max(l.check.Every, MinEvery)
+	every := l.every()
 	draw := draws(p.seed, t)
 	wait := time.Duration(draw() % uint64(every))
 	p.tell(t, Result{}, time.Now().Add(wait))
@@ -139,6 +186,13 @@ func (p *Prober) run(t target, l *lane) {
 	}
 }
 
+func (l *lane) every() time.Duration {
+	if l.plan != nil {
+		return max(l.plan.Every, MinEvery)
+	}
+	return max(l.check.Every, MinEvery)
+}
+
 // away is how long a provider is left alone: it asked for that, in a check's answer or in a call's.
 func (p *Prober) away(t target, now time.Time) time.Duration {
 	return max(p.pace.away(t.provider, now), p.board.Leave(t.provider, now).Sub(now))
@@ -147,6 +201,9 @@ func (p *Prober) away(t target, now time.Time) time.Duration {
 // tell gives the board how a lane stands. A result that says nothing of the provider leaves what was shown before.
 func (p *Prober) tell(t target, r Result, next time.Time) {
 	l := health.Lane{Kind: t.kind, Name: t.name, Next: next}
+	if t.kind == health.Synthetic {
+		_, l.Left = p.leavings.of(t)
+	}
 	switch r.Word {
 	case Good, Warned, Bad:
 		l.Level, l.Why, l.At, l.MS = r.Word, r.Why, r.At, float64(r.Elapsed.Microseconds())/1000
@@ -160,10 +217,13 @@ func (p *Prober) tell(t target, r Result, next time.Time) {
 
 // send asks once and tells what that showed.
 func (p *Prober) send(ctx context.Context, t target, l *lane, timeout time.Duration) Result {
+	if l.plan != nil {
+		return p.synthesize(ctx, t, l)
+	}
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	begun := time.Now()
-	c := p.checker.Check(bounded, l.candidate, l.check)
+	c := p.client.Check(bounded, l.candidate, l.check)
 	r := Result{Service: t.service, Provider: t.provider, Kind: t.kind, Name: t.name, At: time.Now(), Elapsed: time.Since(begun)}
 	switch {
 	case ctx.Err() != nil: // stopped or replaced: what came of it says nothing

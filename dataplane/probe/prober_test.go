@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
+	"segue/dataplane/message"
 	"segue/dataplane/provider"
 	"segue/dataplane/standing"
 )
@@ -72,12 +74,25 @@ func snapshot(every time.Duration, providers ...string) *policy.Snapshot {
 	return &policy.Snapshot{Region: "us-east", Services: []*policy.Service{svc}}
 }
 
+func made(t *testing.T, c Client, b *standing.Board, seed uint64) *Prober {
+	t.Helper()
+	p, err := New(Config{Client: c, Board: b, Seed: seed, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *far) Exchange(context.Context, *provider.Call) (provider.Result, *message.Answer) {
+	return provider.Result{}, nil
+}
+
 // running starts a prober over snap, in the bubble of a synctest.
 func running(t *testing.T, end *far, snap *policy.Snapshot) (*Prober, *standing.Board) {
 	t.Helper()
 	b := standing.New()
 	b.Swap(snap)
-	p := New(end, b, 1)
+	p := made(t, end, b, 1)
 	p.Swap(snap)
 	t.Cleanup(p.Stop)
 	return p, b
@@ -117,7 +132,7 @@ func TestAgentsDoNotCheckInStep(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			end, snap, begin := &far{}, snapshot(10*time.Second, "stripe"), time.Now()
-			p := New(end, standing.New(), seed)
+			p := made(t, end, standing.New(), seed)
 			p.Swap(snap)
 			time.Sleep(10 * time.Second)
 			p.Stop()

@@ -33,9 +33,10 @@ type Service struct {
 
 // Money is per 1,000 calls.
 type Money struct {
-	Fees   float64 `json:"fees_per_1000"`
-	Loss   float64 `json:"loss_per_1000"`  // fees, and what failures and duplicates cost
-	Regret float64 `json:"regret_percent"` // of the oracle's loss; None: there was no oracle
+	Fees    float64 `json:"fees_per_1000"`
+	Loss    float64 `json:"loss_per_1000"`            // fees, and what failures and duplicates cost
+	Doubled float64 `json:"duplicates_cost_per_1000"` // of it
+	Regret  float64 `json:"regret_percent"`           // of the oracle's loss; None: there was no oracle
 }
 
 // Care is what was done with what is not known.
@@ -73,7 +74,8 @@ func (t *Tally) Result(oracle *Tally) Result {
 		Success: 100 * float64(t.Good) / calls, Unknown: 100 * float64(t.Unknown) / calls,
 		P50: t.Latency.quantile(.5), P99: t.Latency.quantile(.99), P999: t.Latency.quantile(.999),
 	}
-	r.Money = Money{Fees: 1000 * t.Fees / calls, Loss: t.Loss(), Regret: None}
+	wishes := float64(max(t.Wishes, 1))
+	r.Money = Money{Fees: 1000 * t.Fees / wishes, Loss: t.Loss(), Doubled: 1000 * float64(t.Duplicates) * DuplicateCost / wishes, Regret: None}
 	if oracle != nil && oracle.Loss() > 0 {
 		r.Regret = 100 * (t.Loss()/oracle.Loss() - 1)
 	}

@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -50,8 +49,8 @@ func at(ns int64) time.Time { return epoch.Add(time.Duration(ns)) }
 
 // Run plays one scenario by one player.
 func Run(cfg Config, name string) (*Tally, error) {
-	if !(cfg.Rate > 0) || math.IsInf(cfg.Rate, 0) || cfg.Rate > MaxRate {
-		return nil, fmt.Errorf("simulator: the rate is %v; it is above 0 and at most %d a second", cfg.Rate, MaxRate)
+	if !(cfg.Rate >= MinRate && cfg.Rate <= MaxRate) {
+		return nil, fmt.Errorf("simulator: the rate is %v; it is %v to %d a second", cfg.Rate, MinRate, MaxRate)
 	}
 	s := &sim{Config: cfg}
 	s.build()
@@ -74,8 +73,11 @@ func Run(cfg Config, name string) (*Tally, error) {
 	return s.tally, s.err
 }
 
-// MaxRate bounds the calls per second and region.
-const MaxRate = 20_000
+// MinRate and MaxRate bound the calls per second and region.
+const (
+	MinRate = 0.01
+	MaxRate = 20_000
+)
 
 // build makes the world.
 func (s *sim) build() {

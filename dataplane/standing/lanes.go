@@ -71,6 +71,9 @@ func checked(svc *policy.Service, provider string, l health.Lane) bool {
 }
 
 func has(c *policy.Candidate, l health.Lane) bool {
+	if l.Kind == health.Synthetic {
+		return slices.ContainsFunc(c.Synthetics, func(s policy.Planned) bool { return s.Name == l.Name })
+	}
 	return l.Kind == health.Active && slices.ContainsFunc(c.Checks, func(k policy.Check) bool { return k.Name() == l.Name })
 }
 

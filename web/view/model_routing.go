@@ -14,6 +14,7 @@ type Routing struct {
 	Review     *Review
 	Rollout    *Rollout
 	Conflict   *Conflict
+	Try        *Try
 	Base       uint64   // the revision that is shown
 	ByDocument []string // the commands that change it, where the page cannot
 }
