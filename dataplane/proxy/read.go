@@ -78,6 +78,7 @@ func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
 	if x.gate.passed {
 		x.trail[len(x.trail)-1].outcome = r.Outcome
 		x.svc.handles.attempt(who.Provider, r.Outcome)
+		x.cost(who.Provider, r.Outcome)
 		x.svc.past.ended(x.svc.Service, who.Provider, r.Outcome, r.Elapsed, now)
 		return r
 	}
