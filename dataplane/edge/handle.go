@@ -209,6 +209,9 @@ func takeHeaders(c *proxy.Call, in http.Header) (twice string) {
 			if len(values) > 1 && (name == "Content-Type" || name == "Authorization") {
 				twice = name
 			}
+			if strings.HasPrefix(name, "Segue-") { // rules may read what no provider is shown
+				c.Told = append(c.Told, message.Field{Name: name, Value: values[0]})
+			}
 			if message.EndToEnd(name) && (connection == "" || !message.Listed(connection, name)) {
 				for _, v := range values {
 					c.Request.Header = append(c.Request.Header, message.Field{Name: name, Value: v})

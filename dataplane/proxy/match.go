@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"segue/controlplane/policy"
@@ -136,6 +137,9 @@ func (x *Exchange) header(name string) string {
 	case "Session-Id":
 		return x.call.Session
 	default:
+		if strings.HasPrefix(name, "Segue-") {
+			return x.call.Told.Get(name)
+		}
 		return x.call.Request.Header.Get(name)
 	}
 }
