@@ -36,6 +36,7 @@ type Sample struct {
 	Class      Class
 	Latency    time.Duration // to the first byte of the answer, or to the failure
 	RetryAfter time.Duration // what the provider asked for with a 429; 0: nothing
+	Overdue    bool          // it was counted as slow while it was open
 	Again      bool          // the failing answer of a request that was sent again: providers that keep their answers give the first one once more
 }
 
@@ -129,7 +130,7 @@ type Spend struct {
 // Event is something that happened, for the stream of what happens.
 type Event struct {
 	At                        time.Time
-	Kind                      string // breaker | failover | unknown | check | policy | drill
+	Kind                      string // breaker | failover | unknown | check | policy | drill | verdict
 	Region, Service, Provider string
 	Transaction               string
 	Text                      string // a sentence

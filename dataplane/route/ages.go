@@ -36,14 +36,15 @@ func (a *ages) begin(at, limit time.Duration) uint32 {
 	return a.next - 1
 }
 
-// end counts a call out. One that outlived its generation was told long ago.
-func (a *ages) end(serial uint32) {
+// end counts a call out. judged: it was counted as slow while it was open; one that outlived its generation was, long ago.
+func (a *ages) end(serial uint32) (judged bool) {
 	if a.next-serial > generations {
-		return
+		return true
 	}
 	if g := &a.ring[serial%generations]; g.open > 0 {
 		g.open--
 	}
+	return int32(a.tail-serial) > 0
 }
 
 // overdue tells how many calls came to the limit since it was asked last. A call is told once.

@@ -30,7 +30,9 @@ func TestAgesAgainstAList(t *testing.T) {
 				}
 				k := r.IntN(len(open))
 				c := open[k]
-				a.end(c.serial)
+				if judged := a.end(c.serial); judged != c.told {
+					t.Fatalf("a call of age %v at limit %v ended as judged: %v, want %v", at-c.at, limit, judged, c.told)
+				}
 				open = append(open[:k], open[k+1:]...)
 			default:
 				got := a.overdue(at, limit)
@@ -78,12 +80,13 @@ func TestACallThatOutlivesTheRing(t *testing.T) {
 		a.end(a.begin(at, limit))
 	}
 	young := a.begin(at, limit)
-	a.end(old)
+	if !a.end(old) {
+		t.Error("it was not known to be judged")
+	}
 	if n := a.overdue(at+limit, limit); n != 1 {
 		t.Errorf("%d overdue, want the young one", n)
 	}
-	a.end(young)
-	if a.overdue(at+9*limit, limit) != 0 {
+	if !a.end(young) || a.overdue(at+9*limit, limit) != 0 {
 		t.Error("told twice")
 	}
 }

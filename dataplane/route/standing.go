@@ -32,6 +32,7 @@ type Standing struct {
 	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
 	InFlight int32
 	Drained  time.Time // an order keeps new calls away until then
+	Frozen   time.Time // until then detectors turn nothing: the trouble is ours
 	Home     any       // whoever keeps the row finds its lock by it again; the choice does not look at it
 	cause    Cause     // of the last alarm
 	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
@@ -158,7 +159,7 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 	if row == nil {
 		return breaker.Transition{}, false
 	}
-	p.free()
+	judged := p.free()
 	if s.RetryAfter > 0 && s.Class != health.OK {
 		until := now.Add(min(s.RetryAfter, MaxRetryAfter))
 		if until.After(row.closed) {
@@ -168,6 +169,7 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 	if s.Again && s.Class == health.Failure { // the same evidence once more
 		s.Class = health.None
 	}
+	s.Overdue = s.Overdue || judged
 	m := &row.Measures[p.kind]
 	alarm := m.Observe(s, now)
 	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || now.Sub(k.at) >= stale {
@@ -211,6 +213,9 @@ func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 
 // alarmed tells the circuit what a detector concludes, and why it did where that turns it.
 func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Transition, bool) {
+	if now.Before(row.Frozen) {
+		return breaker.Transition{}, false
+	}
 	e := breaker.Alarmed
 	if c.Alarm == health.Slowing {
 		e = breaker.Slowed
@@ -284,11 +289,12 @@ func (p Permit) Release() {
 // Charge puts right what the service's budget was charged: what the call cost after all.
 func (p Permit) Charge(cost policy.Money) { p.money.settle(cost) }
 
-func (p Permit) free() {
+// free gives the slot back. judged: the call was counted as slow while it was open.
+func (p Permit) free() (judged bool) {
 	if p.row.InFlight > 0 {
 		p.row.InFlight--
 	}
-	p.row.ages[p.kind].end(p.age)
+	return p.row.ages[p.kind].end(p.age)
 }
 
 // event is what a class means to the plain circuit: answered slowly is answered, and a 429 accuses nobody.
