@@ -29,7 +29,7 @@ type Aside struct {
 
 // Bridge is how what began elsewhere goes on at a provider.
 type Bridge struct {
-	Session []Import // how a session's fields come to it
+	Session []Passage // how a session's fields come to it, and from it
 	Speaks  []Spoken // other APIs whose calls it can carry out
 }
 

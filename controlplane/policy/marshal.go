@@ -302,7 +302,7 @@ func writeContract(w writer, c *Contract) {
 	writeRecourse(w, &c.Recourse)
 	writeWebhooks(w, &c.Webhooks)
 	writeOperations(w, c.Operations)
-	writeImports(w, c.Session)
+	writePassages(w, c.Session)
 	writeSpoken(w, c.Speaks)
 	if len(c.Sources) > 0 {
 		m := w.below("sources", 0)

@@ -43,6 +43,7 @@ type Candidate struct {
 	SpeaksNative bool    // its contract has the API that the service speaks; otherwise calls are mapped
 	users        *pattern
 	mapped       map[string]*Mapped // by operation; nil: nothing has to be mapped
+	passages     []*passage         // of its contract
 }
 
 // Credential says where the secret is: kind caller (the application's own header is passed on), env or file with Ref.
