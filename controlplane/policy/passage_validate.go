@@ -162,8 +162,6 @@ func (c *checker) tokensPut(path string, t *Tokens) {
 		c.problem(path+".put", example, "%q %s", clip(t.Put.String()), t.Put.problem())
 	case t.Put.In == "path":
 		c.problem(path+".put", example, "%s: tokens stand in no path, where every log on the way would have them", t.Put)
-	case t.Put.In == "body" && strings.Contains(t.Put.Name, "."):
-		c.problem(path+".put", example, "%s: a token is put beside the body's own names, not below one", t.Put)
 	case t.Put.In == "header" && !putHeader(t.Put.Name):
 		c.problem(path+".put", example, "%q is no header that can be set", clip(t.Put.Name))
 	}

@@ -65,7 +65,9 @@ func (k FieldKind) String() string {
 	return string(k)
 }
 
-func fieldKinds() []string { return []string{kindValue, string(KindSet), string(KindCounter), string(KindTokens)} }
+func fieldKinds() []string {
+	return []string{kindValue, string(KindSet), string(KindCounter), string(KindTokens)}
+}
 
 // Guarded tells whether a field's writes need a quorum: they are compared, or held above a floor.
 func (f *SessionField) Guarded() bool { return f.Compare || f.HasFloor }

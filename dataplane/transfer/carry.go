@@ -27,6 +27,7 @@ var (
 	errNoImport = errors.New("transfer: nothing brings the field there")
 	errOpen     = errors.New("transfer: it is not known whether an earlier import was executed")
 	errRefused  = errors.New("transfer: the provider did not take the field")
+	errTaken    = errors.New("transfer: somebody else does it right now")
 	errNameless = errors.New("transfer: the provider's answer does not say what the field is called there")
 )
 
@@ -41,28 +42,47 @@ type Conversation struct {
 
 // Carry brings to a provider what the session must have there, and returns the request with the provider's own names in it.
 func (c *Carrier) Carry(ctx context.Context, v Conversation, to *policy.Candidate, r *message.Request) (*message.Request, error) {
-	out := r
+	out, s := r, v.Session
+	way, cancel := context.WithTimeout(ctx, fetchOnWay)
+	defer cancel()
 	for i := range v.Service.Session {
 		rule := &v.Service.Session[i]
-		f := v.Session.Field(v.Service.Name, rule.Name)
-		if rule.Map == "" || f == nil || !f.Set() {
+		if rule.Map == "" {
 			continue
 		}
-		n := Name{Session: v.Session.Key, Service: v.Service, Rule: rule}
-		theirs, err := c.bring(ctx, n, f, to, r.Header)
+		n := Name{Session: s.Key, Service: v.Service, Rule: rule}
+		var err error
+		if rule.Kind == policy.KindTokens {
+			out, err = c.admit(ctx, s, n, to, out, r.Header)
+		} else {
+			c.renewal(s, n, to, r.Header)
+			s = c.fresh(way, s, n, to, r.Header)
+			out, err = c.carried(ctx, s.Field(v.Service.Name, rule.Name), n, to, out, r.Header)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", rule.Name, err)
 		}
-		if rule.At == (policy.Field{}) {
-			continue
-		}
-		known, err := c.names(n, f)
-		if err != nil {
-			return nil, err
-		}
-		out = substituted(out, rule.At, known, theirs)
 	}
 	return out, nil
+}
+
+// carried brings one field to a provider, and returns the request with the provider's name for it.
+func (c *Carrier) carried(ctx context.Context, f *session.Field, n Name, to *policy.Candidate, r *message.Request, caller message.Header) (*message.Request, error) {
+	if f == nil || !f.Set() {
+		return r, nil
+	}
+	theirs, err := c.bring(ctx, n, f, to, caller)
+	if err != nil {
+		return nil, err
+	}
+	if n.Rule.At == (policy.Field{}) {
+		return r, nil
+	}
+	known, err := c.names(n, f)
+	if err != nil {
+		return nil, err
+	}
+	return substituted(r, n.Rule.At, known, theirs), nil
 }
 
 // names are all that a request may call a field: its value, and what it is called at any provider.
@@ -128,32 +148,46 @@ func (c *Carrier) learn(ctx context.Context, n Name, provider, theirs string, of
 // imported makes the import, or finds the one that was made: a transaction of its own, whose key is session, provider and version of the
 // field, so that it is made once whoever asks for it and how often.
 func (c *Carrier) imported(ctx context.Context, n Name, f *session.Field, to *policy.Candidate, call policy.Import, caller message.Header) (*message.Answer, error) {
+	key := ledger.Key{App: n.Session.App, Service: n.Service.Name, Key: transferKey(n, to, f.Version())}
+	answer, _, err := c.transacted(ctx, n, to, Operation, key, func() (*message.Request, error) { return c.request(ctx, n, f, to, call, caller) })
+	if errors.Is(err, errTaken) {
+		return nil, errOpen
+	}
+	return answer, err
+}
+
+// transacted makes an effect at one provider once, or finds what became of it. at is when its answer came.
+func (c *Carrier) transacted(ctx context.Context, n Name, to *policy.Candidate, how string, key ledger.Key, request func() (*message.Request, error)) (answer *message.Answer, at time.Time, err error) {
 	c.cfg.Driver.Enter()
 	defer c.cfg.Driver.Leave()
-	key := ledger.Key{App: n.Session.App, Service: n.Service.Name, Key: importKey(n, f, to)}
 	old, err := c.cfg.Ledger.Load(ctx, key)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
 		old = nil
 	case err != nil:
-		return nil, err
+		return nil, at, err
 	case old.State == ledger.DoneSucceeded:
-		return c.stored(old)
+		answer, err = c.stored(old)
+		return answer, old.Updated, err
 	case old.State == ledger.DoneDeclined:
-		return nil, errRefused
+		return nil, at, errRefused
+	case old.State == ledger.Intent && c.cfg.Now().Before(old.Updated.Add(settle.SendBy+n.Service.Attempts.Deadline)):
+		return nil, at, errTaken
 	case old.State != ledger.Refused:
-		return nil, errOpen
+		return nil, at, errOpen
 	}
-	r, err := c.request(ctx, n, f, to, call, caller)
+	r, err := request()
 	if err != nil {
-		return nil, err
+		return nil, at, err
 	}
-	return c.send(ctx, n, to, r, key, old)
+	answer, err = c.send(ctx, n, to, how, r, key, old)
+	return answer, c.cfg.Now(), err
 }
 
-func importKey(n Name, f *session.Field, to *policy.Candidate) string {
+// transferKey names an effect of a field at a provider: version says which.
+func transferKey(n Name, to *policy.Candidate, version string) string {
 	h := sha256.New()
-	for _, text := range [...]string{n.Session.App, n.Session.ID, n.Service.Name, n.Rule.Name, to.Provider, to.Account, f.Version()} {
+	for _, text := range [...]string{n.Session.App, n.Session.ID, n.Service.Name, n.Rule.Name, to.Provider, to.Account, version} {
 		fmt.Fprintf(h, "%d:%s", len(text), text)
 	}
 	return fmt.Sprintf("segue-import-%x", h.Sum(nil)[:16])
@@ -171,7 +205,7 @@ func (c *Carrier) stored(t *ledger.Transaction) (*message.Answer, error) {
 }
 
 // send drives the import to its outcome. It goes to that one provider, or nowhere.
-func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, r *message.Request, key ledger.Key, old *ledger.Transaction) (*message.Answer, error) {
+func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, how string, r *message.Request, key ledger.Key, old *ledger.Transaction) (*message.Answer, error) {
 	now := c.cfg.Now()
 	at := slices.Index(n.Service.Candidates, to)
 	if at < 0 {
@@ -186,13 +220,13 @@ func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, r *mes
 	if !ok {
 		return nil, fmt.Errorf("transfer: %s", d.Why(n.Service))
 	}
-	tx, begun, err := c.intend(ctx, n, to, r, key, old, now)
+	tx, begun, err := c.intend(ctx, n, to, how, r, key, old, now)
 	if err != nil {
 		c.cfg.Board.Release(permit)
 		return nil, err
 	}
 	end := c.cfg.Driver.Run(ctx, &settle.Job{
-		Tx: tx, Service: n.Service, Operation: Operation, Request: r, RequestID: tx.ID, Facts: facts, Candidate: at, Permit: permit,
+		Tx: tx, Service: n.Service, Operation: how, Request: r, RequestID: tx.ID, Facts: facts, Candidate: at, Permit: permit,
 		Begun: begun, Deadline: facts.Deadline, Caller: silent{},
 	})
 	switch {
@@ -209,10 +243,10 @@ func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, r *mes
 }
 
 // intend makes the import durable before anything of it is sent.
-func (c *Carrier) intend(ctx context.Context, n Name, to *policy.Candidate, r *message.Request, key ledger.Key, old *ledger.Transaction, now time.Time) (*ledger.Transaction, time.Duration, error) {
+func (c *Carrier) intend(ctx context.Context, n Name, to *policy.Candidate, how string, r *message.Request, key ledger.Key, old *ledger.Transaction, now time.Time) (*ledger.Transaction, time.Duration, error) {
 	tx := old
 	if old == nil {
-		tx = ledger.New(c.cfg.Driver.NewID(now), key, Operation, ledger.Fingerprint(Operation, r), now)
+		tx = ledger.New(c.cfg.Driver.NewID(now), key, how, ledger.Fingerprint(how, r), now)
 	} else if len(old.Attempts) >= ledger.MaxAttempts {
 		return nil, 0, errRefused
 	}
@@ -225,7 +259,7 @@ func (c *Carrier) intend(ctx context.Context, n Name, to *policy.Candidate, r *m
 	default:
 		var current *ledger.Transaction
 		if current, err = c.cfg.Driver.Claim(ctx, tx); err == nil && current != nil {
-			err = errOpen // somebody else brings it right now
+			err = errTaken // somebody else brings it right now
 		}
 	}
 	return tx, begun, err
@@ -239,13 +273,7 @@ func (c *Carrier) request(ctx context.Context, n Name, f *session.Field, to *pol
 	}
 	method, path := call.Call()
 	r := &message.Request{Method: method, Path: path}
-	if to.Credential.Kind == policy.CredentialCaller {
-		for _, name := range []string{"Authorization", to.Contract.Credential.Header} {
-			if v := caller.Get(name); v != "" && r.Header.Get(name) == "" {
-				r.Header.Add(name, v)
-			}
-		}
-	}
+	lend(r, to, caller)
 	if call.Form != "" {
 		r.Header.Add("Content-Type", "application/x-www-form-urlencoded")
 		r.Body = []byte(url.Values{bracketed(call.Put.Name): {string(value)}}.Encode())
