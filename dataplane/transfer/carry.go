@@ -27,6 +27,7 @@ var (
 	errNoImport = errors.New("transfer: nothing brings the field there")
 	errOpen     = errors.New("transfer: it is not known whether an earlier import was executed")
 	errRefused  = errors.New("transfer: the provider did not take the field")
+	errUnsent   = errors.New("transfer: the provider takes nothing now")
 	errTaken    = errors.New("transfer: somebody else does it right now")
 	errNameless = errors.New("transfer: the provider's answer does not say what the field is called there")
 )
@@ -234,6 +235,8 @@ func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, how st
 		return nil, end.Err
 	case end.Kind == ledger.Hold:
 		return nil, errOpen
+	case end.Kind == ledger.Refuse:
+		return nil, errUnsent
 	case end.Kind != ledger.Finish || end.Tx.State != ledger.DoneSucceeded:
 		return nil, errRefused
 	case end.Answer == nil:
