@@ -172,17 +172,39 @@ func (c *Carrier) transacted(ctx context.Context, n Name, to *policy.Candidate, 
 		return answer, old.Updated, err
 	case old.State == ledger.DoneDeclined:
 		return nil, at, errRefused
-	case old.State == ledger.Intent && c.cfg.Now().Before(old.Updated.Add(settle.SendBy+n.Service.Attempts.Deadline)):
+	case old.State == ledger.Intent && !c.left(old, n):
 		return nil, at, errTaken
-	case old.State != ledger.Refused:
-		return nil, at, errOpen
 	}
 	r, err := request()
 	if err != nil {
 		return nil, at, err
 	}
+	if old != nil && old.State != ledger.Refused && !c.again(n, to, how, r, old) {
+		return nil, at, errOpen
+	}
 	answer, err = c.send(ctx, n, to, how, r, key, old)
 	return answer, c.cfg.Now(), err
+}
+
+// left tells whether nobody drives an open row any more: it is of an earlier life of this agent, or older than any exchange.
+func (c *Carrier) left(t *ledger.Transaction, n Name) bool {
+	run, _, _ := strings.Cut(t.Run, "/")
+	mine, _, _ := strings.Cut(c.cfg.Driver.RunID(), "/")
+	return run == mine && t.Run != c.cfg.Driver.RunID() || !c.cfg.Now().Before(t.Updated.Add(settle.SendBy+n.Service.Attempts.Deadline))
+}
+
+// again tells whether what somebody left open may be sent there once more: the same bytes, in the same account, and the ledger says that the
+// provider would execute them once.
+func (c *Carrier) again(n Name, to *policy.Candidate, how string, r *message.Request, old *ledger.Transaction) bool {
+	a, now := old.Current(), c.cfg.Now()
+	if a.Provider != to.Provider || a.Account != ledger.Account(to, r.Header) || old.Fingerprint != ledger.Fingerprint(how, r) {
+		return false
+	}
+	about := c.cfg.Driver.For(old, to, &policy.Operation{OperationSpec: policy.OperationSpec{Name: how}}, r.Header)
+	about.Now, about.Live, about.Deadline, about.MaxTries, about.MaxSends = now, true, now.Add(n.Service.Attempts.Deadline), n.Service.Attempts.Max, a.Sends+1
+	about.Before, about.Run = len(old.Attempts), old.Run
+	e := ledger.Evidence{Attempt: a.ID, Kind: ledger.FromTimer, Outcome: ledger.Unknown}
+	return ledger.Next(old, e, about).Kind == ledger.Redrive
 }
 
 // transferKey names an effect of a field at a provider: version says which.
@@ -198,11 +220,11 @@ func (c *Carrier) stored(t *ledger.Transaction) (*message.Answer, error) {
 	if t.Answer == nil || !t.Answer.Kept {
 		return nil, errNameless
 	}
-	body, err := c.cfg.Vault.Open(t)
+	header, body, err := c.cfg.Vault.Answer(t)
 	if err != nil {
 		return nil, err
 	}
-	return &message.Answer{Status: t.Answer.Status, Header: t.Answer.Header, Body: body}, nil
+	return &message.Answer{Status: t.Answer.Status, Header: header, Body: body}, nil
 }
 
 // send drives the import to its outcome. It goes to that one provider, or nowhere.
@@ -248,6 +270,14 @@ func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, how st
 // intend makes the import durable before anything of it is sent.
 func (c *Carrier) intend(ctx context.Context, n Name, to *policy.Candidate, how string, r *message.Request, key ledger.Key, old *ledger.Transaction, now time.Time) (*ledger.Transaction, time.Duration, error) {
 	tx := old
+	if old != nil && old.State != ledger.Refused { // left by somebody: the same request once more
+		begun := c.cfg.Driver.Resend(old, now)
+		err := c.cfg.Driver.Put(ctx, old)
+		if errors.Is(err, settle.ErrLost) {
+			err = errTaken
+		}
+		return old, begun, err
+	}
 	if old == nil {
 		tx = ledger.New(c.cfg.Driver.NewID(now), key, how, ledger.Fingerprint(how, r), now)
 	} else if len(old.Attempts) >= ledger.MaxAttempts {
@@ -280,11 +310,11 @@ func (c *Carrier) request(ctx context.Context, n Name, f *session.Field, to *pol
 	if call.Form != "" {
 		r.Header.Add("Content-Type", "application/x-www-form-urlencoded")
 		r.Body = []byte(url.Values{bracketed(call.Put.Name): {string(value)}}.Encode())
-		return r, nil
+	} else {
+		r.Header.Add("Content-Type", "application/json")
+		r.Body = nested(call.Put.Name, value)
 	}
-	r.Header.Add("Content-Type", "application/json")
-	r.Body = nested(call.Put.Name, value)
-	return r, nil
+	return c.let(ctx, n, to, r, caller)
 }
 
 // value is what is sent of a field: what it says now, or, where it is rebuilt, all that it ever said, the oldest first.

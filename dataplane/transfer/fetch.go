@@ -91,6 +91,9 @@ func (c *Carrier) fetched(ctx context.Context, a *asked, within time.Duration) (
 	if err != nil {
 		return nil, gotNoise, err
 	}
+	if r, err = c.let(ctx, a.Name, who, r, a.caller); err != nil {
+		return nil, gotUnasked, err
+	}
 	answer, outcome, err := c.cfg.Driver.Fetch(ctx, &settle.Fetch{
 		Service: a.Service, Candidate: a.at, Operation: Exporting, Request: r, Max: a.call.Room(), Within: within,
 	})

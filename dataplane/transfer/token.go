@@ -129,6 +129,24 @@ func (c *Carrier) admit(ctx context.Context, s *session.Session, n Name, to *pol
 	return &out, nil
 }
 
+// let gives a call of the agent's own, for a session, the token that its provider lets the session in by.
+func (c *Carrier) let(ctx context.Context, n Name, to *policy.Candidate, r *message.Request, caller message.Header) (*message.Request, error) {
+	for i := range n.Service.Session {
+		rule := &n.Service.Session[i]
+		if _, asks := to.Tokens(rule.Map); rule.Kind != policy.KindTokens || !asks {
+			continue
+		}
+		s, err := c.load(ctx, n.Session)
+		if err != nil {
+			return nil, err
+		}
+		if r, err = c.admit(ctx, s, Name{Session: n.Session, Service: n.Service, Rule: rule}, to, r, caller); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
 // ahead is how long before its end a token is refreshed: what the contract says, and half its life at most.
 func ahead(calls *policy.Tokening, h *held, t session.Token) time.Duration {
 	life := h.ends().Sub(t.Stamp.Clock.Time())
