@@ -5,7 +5,7 @@ GO ?= go
 BIN := bin/segue
 PKGS := $$($(GO) list ./... | grep -v -e /e2e)
 
-.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants proofs power storm
+.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants proofs power storm simulate
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -68,6 +68,9 @@ proofs: power ## the long runs beside explore, mutants and storm: claims and adv
 
 storm: ## everything fails at random for SEGUE_STORM_MINUTES (10), with SEGUE_STORM_LONG (0) SIGSTOPs of a minute, on SEGUE_STORM_STORE (embedded, or cassandra); one line more in docs/storms.md
 	SEGUE_STORM_MINUTES=$${SEGUE_STORM_MINUTES:-10} $(GO) test -count=1 -timeout 6h -run 'TestLongStorm' -v ./e2e/storm
+
+simulate: build ## every story at every rate in virtual time, Segue beside its rivals and an oracle: writes docs/simulated.md and docs/simulated.html (minutes; SEGUE_SEEDS=20)
+	./$(BIN) simulate --full --seeds $${SEGUE_SEEDS:-20} --out docs/simulated.html --summary docs/simulated.md
 
 gen: ## generated code again: templ and protobuf (protoc 3.21 from your distribution)
 	./.ci/gen

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"segue/controlplane/feed"
 	"segue/controlplane/health"
@@ -35,6 +36,8 @@ func (s *Server) lead(ctx context.Context, term uint64) {
 	var work sync.WaitGroup
 	defer work.Wait()
 	work.Go(func() { s.promote(ctx) })
+	judges, tick := newBench(s, window), time.NewTicker(judgeEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -42,6 +45,8 @@ func (s *Server) lead(ctx context.Context, term uint64) {
 			return
 		case do := <-t.work:
 			do(window, acks)
+		case <-tick.C:
+			judges.judge(ctx, &work)
 		}
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"segue/controlplane/feed"
-	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/controlplane/state"
 	"segue/dataplane/edge"
@@ -93,6 +92,7 @@ type Agent struct {
 	metrics     *metrics
 	force       force
 	decided     decisions
+	replaying   chan struct{} // holds one: a replay is under way
 	stopping    atomic.Bool
 	admin       net.Listener
 	server      *http.Server
@@ -128,7 +128,7 @@ func New(cfg Config) (*Agent, error) {
 	if cfg.ID == "" || cfg.Region == "" || cfg.Dir == "" {
 		return nil, errors.New("dataplane: an agent needs an id, a region and a directory")
 	}
-	a := &Agent{cfg: cfg, run: cfg.ID + "/" + nonce(), store: cfg.Store}
+	a := &Agent{cfg: cfg, run: cfg.ID + "/" + nonce(), store: cfg.Store, replaying: make(chan struct{}, 1)}
 	if err := a.assemble(); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
@@ -208,7 +208,11 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 	}); err != nil {
 		return fmt.Errorf("dataplane: %w", err)
 	}
-	p.prober = probe.New(checker{p.client}, p.board, seed(cfg.ID))
+	if p.prober, err = probe.New(probe.Config{
+		Client: p.client, Board: p.board, Seed: seed(cfg.ID), Dir: filepath.Join(cfg.Dir, "synthetics"), Log: cfg.Log,
+	}); err != nil {
+		return fmt.Errorf("dataplane: %w", err)
+	}
 	if cfg.Listen.Cert != "" {
 		if p.shown, err = edge.OpenCertificate(cfg.Listen.Cert, cfg.Listen.Key, cfg.Log); err != nil {
 			return fmt.Errorf("dataplane: %w", err)
@@ -231,21 +235,6 @@ func seed(id string) uint64 {
 	return h.Sum64()
 }
 
-// checker lets the prober ask through the client.
-type checker struct{ client *provider.Client }
-
-func (c checker) Check(ctx context.Context, who *policy.Candidate) (health.Sample, error) {
-	r := c.client.Check(ctx, who)
-	s := health.Sample{Class: health.OK, Latency: r.Latency, RetryAfter: r.RetryAfter}
-	switch {
-	case r.RetryAfter > 0 && !r.Good:
-		s.Class = health.Limited
-	case !r.Good:
-		s.Class = health.Failure
-	}
-	return s, r.Err
-}
-
 // Start records what earlier runs left open, serves the newest good generation without waiting for anybody, and attaches to the
 // control plane. ctx bounds the start alone.
 func (a *Agent) Start(ctx context.Context) error {
@@ -254,6 +243,7 @@ func (a *Agent) Start(ctx context.Context) error {
 		return err
 	}
 	a.resume()
+	a.parts.board.Start(a.cfg.Now)
 	a.parts.driver.Start()
 	a.parts.keys.Start(a.cfg.Log)
 	a.idle.Go(func() {
@@ -296,9 +286,11 @@ func (a *Agent) Stop(ctx context.Context) error {
 	a.parts.driver.Stop()
 	if waited := a.parts.driver.Wait(ctx); waited != nil {
 		// A driver still uses the store: it is left open, for the process's end to close.
+		a.parts.board.Stop()
 		return errors.Join(err, fmt.Errorf("dataplane: transactions are still under way: %w", waited), a.server.Close())
 	}
 	a.parts.client.Close()
+	a.parts.board.Stop()
 	err = errors.Join(err, a.server.Close())
 	a.idle.Wait()
 	return errors.Join(err, a.close())

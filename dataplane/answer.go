@@ -37,6 +37,10 @@ func (a *Agent) Answer(ctx context.Context, q query.Question) ([]byte, error) {
 		answer, err = a.oneSession(ctx, q)
 	case query.SessionVerify:
 		answer, err = a.sessionVerified(ctx, q.Session)
+	case query.TryOne:
+		answer, err = a.try(ctx, q)
+	case query.ReplayAll:
+		answer, err = a.replay(ctx, q)
 	case query.HintReplay:
 		answer = a.parts.hints.replayed(q.Order)
 	default:
@@ -88,7 +92,7 @@ func (a *Agent) probed(order string) query.Probed {
 	results, done, known := a.parts.prober.Asked(order)
 	p := query.Probed{Known: known, Done: done, Results: make([]query.Check, len(results))}
 	for i, r := range results {
-		p.Results[i] = query.Check{Service: r.Service, Word: r.Word, Why: r.Why, At: r.At, Elapsed: r.Elapsed}
+		p.Results[i] = query.Check{Service: r.Service, Kind: r.Kind, Name: r.Name, Word: r.Word, Why: r.Why, At: r.At, Elapsed: r.Elapsed}
 	}
 	return p
 }

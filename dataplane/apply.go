@@ -103,7 +103,7 @@ func (a *Agent) order(u state.Update) {
 				drains[o.Provider] = o.Ends()
 			}
 		case policy.Probe:
-			a.parts.prober.Ask(o.ID, o.Provider)
+			a.parts.prober.Ask(o.ID, o.Provider, o.Synthetic)
 		case policy.HintReplay:
 			a.parts.hints.replay(o.ID, *o.Hints)
 		case policy.HintThrottle:

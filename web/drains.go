@@ -185,8 +185,8 @@ func (w *Web) resumePost(c echo.Context) error {
 func probeForm(spec *policy.ProviderSpec) view.ProbeForm {
 	f := view.ProbeForm{Action: "/providers/" + url.PathEscape(spec.Name) + "/probe", Request: rand.Text(), Command: "segue provider probe " + spec.Name}
 	f.Note = "The policy gives it no active check, so there is nothing to ask. Give it one: checks: {active: GET /path every 10s}"
-	if spec.Check != nil {
-		f.Ready, f.Note = true, fmt.Sprintf("Every agent sends %s %s now, beside its own rhythm.", spec.Check.Method, spec.Check.Path)
+	if spec.Checks.Any() {
+		f.Ready, f.Note = true, fmt.Sprintf("Every agent makes %s now, beside its own rhythm.", enumerate(checkNames(&spec.Checks)))
 	}
 	return f
 }
@@ -210,8 +210,11 @@ func (w *Web) probePost(c echo.Context) error {
 	page := w.providerView(c, w.fresh(c.Request().Context()), spec)
 	for _, r := range done.Results {
 		line := view.ProbeLine{Where: r.Region + " · " + r.Agent, Level: view.Warn, Icon: "warn", Word: r.Result, Detail: r.Why}
+		if r.Name != "" {
+			line.Where += " · " + r.Name
+		}
 		if r.Result == "good" {
-			line.Level, line.Icon, line.Detail = view.OK, "ok", view.Millis(r.ElapsedMS)
+			line.Level, line.Icon, line.Detail = view.OK, "ok", strings.TrimSuffix(view.Millis(r.ElapsedMS)+", "+r.Why, ", ")
 		}
 		page.Probe.Results = append(page.Probe.Results, line)
 	}

@@ -169,7 +169,8 @@ type planned struct {
 	Changes  []change `json:"changes"`  // from what is in force
 	Kept     []change `json:"kept"`     // what others changed since the base: it stays, though the document says otherwise
 	Warnings []string `json:"warnings"`
-	Source   string   `json:"source"` // what would be in force
+	Source   string   `json:"source"`           // what would be in force
+	Replay   *whatIf  `json:"replay,omitempty"` // with ?replay=: what recorded traffic would have come to
 }
 
 // change is one difference, by meaning.
@@ -205,6 +206,10 @@ func changesOf(list []policy.Change) []change {
 
 // planPolicy answers what putPolicy would do with the same headers and body, and does nothing.
 func (w *Web) planPolicy(c echo.Context) error {
+	window, err := windowOf(c.QueryParam("replay"))
+	if err != nil {
+		return err
+	}
 	change, err := documentOf(c)
 	if err != nil {
 		return err
@@ -216,6 +221,14 @@ func (w *Web) planPolicy(c echo.Context) error {
 	p, err := planOf(st, change)
 	if err != nil {
 		return err
+	}
+	if window > 0 {
+		doc, problems := policy.Parse("plan", []byte(p.Source))
+		if err := problems.Err(); err != nil { // planOf has parsed it
+			return fmt.Errorf("web: plan: %w", err)
+		}
+		f := w.replay(c.Request().Context(), doc, window)
+		p.Replay = &f
 	}
 	setTag(c, p.Revision)
 	return c.JSON(http.StatusOK, p)

@@ -33,7 +33,9 @@ type probeCheck struct {
 	Region    string    `json:"region"`
 	Agent     string    `json:"agent"`
 	Service   string    `json:"service"`
-	Result    string    `json:"result"` // good | bad | busy | cut
+	Kind      string    `json:"kind"`   // active | synthetic
+	Name      string    `json:"name"`   // of the check: GET /v1/balance, tcp, tls, or a synthetic's
+	Result    string    `json:"result"` // good | warn | bad | busy | cut
 	Why       string    `json:"why,omitempty"`
 	At        time.Time `json:"at"`
 	ElapsedMS float64   `json:"elapsed_ms"`
@@ -119,7 +121,7 @@ func gather(answers []Answer, in []string) (results []probeCheck, silent []strin
 			}
 			for _, r := range told.Results {
 				results = append(results, probeCheck{
-					Region: region, Agent: a.Agent, Service: r.Service, Result: r.Word, Why: r.Why, At: r.At, ElapsedMS: float64(r.Elapsed.Microseconds()) / 1000,
+					Region: region, Agent: a.Agent, Service: r.Service, Kind: r.Kind, Name: r.Name, Result: r.Word, Why: r.Why, At: r.At, ElapsedMS: float64(r.Elapsed.Microseconds()) / 1000,
 				})
 			}
 		}

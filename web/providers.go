@@ -315,8 +315,8 @@ func limits(s scene, spec *policy.ProviderSpec) []view.Pair {
 		{Name: "in flight now", Value: fmt.Sprint(sum.inFlight)}, {Name: "most in flight, each agent", Value: limitText(float64(spec.Limits.InFlight), "")},
 		{Name: "attempts now", Value: view.Number(sum.Rate, digits(sum.Rate)) + "/s"}, {Name: "highest rate, each agent", Value: limitText(spec.Limits.Rate, "/s")},
 	}
-	if spec.Check != nil {
-		list = append(list, view.Pair{Name: "active check", Value: fmt.Sprintf("%s %s every %s", spec.Check.Method, spec.Check.Path, strings.TrimSuffix(strings.TrimSuffix(spec.Check.Every.String(), "0s"), "0m"))})
+	for _, k := range spec.Checks.Active {
+		list = append(list, view.Pair{Name: "active check", Value: k.String()})
 	}
 	return list
 }

@@ -325,6 +325,8 @@ func circuitLane(c health.Cell, known bool, p view.Prefs) view.Lane {
 		return view.Lane{Level: view.Bad, Icon: "bad", Word: "open since " + p.Clock(c.Since), Evidence: c.Why + ofAgents(c)}
 	case c.Breaker == "half-open":
 		return view.Lane{Level: view.Warn, Icon: "half", Word: "half-open", Evidence: fmt.Sprintf("%s probes good; it opened at %s%s", c.Probes, p.Clock(c.Since), ofAgents(c))}
+	case c.Breaker == "ramp":
+		return view.Lane{Level: view.Warn, Icon: "half", Word: "on a ramp", Evidence: fmt.Sprintf("%s; its trouble began at %s%s", c.Why, p.Clock(c.Since), ofAgents(c))}
 	case !c.Since.IsZero():
 		return view.Lane{Level: view.OK, Icon: "ok", Word: "closed", Evidence: "since " + p.Clock(c.Since) + andWhy(c.Why)}
 	default:

@@ -77,6 +77,7 @@ func (w *Web) routingPage(c echo.Context, s scene, svc *policy.ServiceSpec) view
 	if svc.Strategy == policy.Priority {
 		r.ByDocument = []string{"segue policy get > p.yaml", fmt.Sprintf("segue policy apply p.yaml --base %d", current.Number)}
 	}
+	r.Try = tryCard(s, svc, testRequest{})
 	rollout := rolloutOf(s, svc.Name)
 	r.Rollout = &rollout
 	return r

@@ -24,14 +24,14 @@ type object = map[string]any
 func shown() []any {
 	return []any{
 		changed{}, provider{}, region{}, Fault{}, Verdict{}, Naive{}, found{}, query.Why{}, occurrence{}, update{}, health.Report{}, health.World{}, problem{},
-		policy.Sheet{}, sessionsInUse{}, sessionShown{}, sessionChecks{}, hintLogs{}, hintReplay{}, planned{}, revisionLine{}, revisionShown{}, probed{}, decided{}, nodeView{}, agentShown{}, view.Status{}, state.Ack{},
+		policy.Sheet{}, sessionsInUse{}, sessionShown{}, sessionChecks{}, hintLogs{}, hintReplay{}, planned{}, testDecision{}, revisionLine{}, revisionShown{}, probed{}, decided{}, nodeView{}, agentShown{}, view.Status{}, state.Ack{},
 	}
 }
 
 // schemaNames are the types whose own name would not do in the document.
 func schemaNames() map[string]string {
 	return map[string]string{
-		"web.change": "Difference", "web.Fault": "SandboxFault", "web.found": "Transactions", "web.hintLogs": "HintLogs", "web.hintLog": "HintLog", "query.HintLog": "AgentHints", "web.hintReplay": "HintReplay", "web.hintReplayed": "HintReplayed", "query.HintReplayed": "AgentReplay", "policy.Hints": "HintOrder", "web.planned": "Plan", "web.occurrence": "Event",
+		"web.change": "Difference", "web.Fault": "SandboxFault", "web.found": "Transactions", "web.hintLogs": "HintLogs", "web.hintLog": "HintLog", "query.HintLog": "AgentHints", "web.hintReplay": "HintReplay", "web.hintReplayed": "HintReplayed", "query.HintReplayed": "AgentReplay", "policy.Hints": "HintOrder", "web.planned": "Plan", "web.whatIf": "WhatIf", "web.whatIfService": "WhatIfService", "web.whatIfProvider": "WhatIfProvider", "web.whatIfLeft": "WhatIfLeft", "web.occurrence": "Event",
 		"web.sessionsInUse": "SessionsInUseByAgent",
 		"health.Event":      "AgentEvent", "web.Verdict": "Books", "health.World": "Health", "web.revisionLine": "RevisionRow",
 		"web.revisionShown": "Revision", "policy.Problem": "Finding", "policy.Sheet": "Contract", "policy.Stated": "ContractFact", "web.nodeView": "Node", "web.agentShown": "Agent",

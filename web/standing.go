@@ -36,6 +36,8 @@ func standing(c health.Cell, known bool, now time.Time, p view.Prefs) stand {
 		if c.Probes != "" {
 			st.Why = c.Probes + " probes good"
 		}
+	case c.Breaker == "ramp":
+		st.Level, st.Icon, st.Word = view.Warn, "half", "on a ramp"
 	case c.Calls > 0 && c.Success >= 0 && c.Success < 95:
 		return stand{Level: view.Warn, Icon: "warn", Word: "failing", Why: fmt.Sprintf("%s of its last %s attempts failed", view.Count(c.Failed), view.Count(c.Calls))}
 	case c.CheckOK < 0:
@@ -132,8 +134,11 @@ func illnesses(s scene, p view.Prefs) []illness {
 
 // since tells when the trouble began: a circuit that lets probes through opened before.
 func since(word, clock string) string {
-	if word == "half-open" {
+	switch word {
+	case "half-open":
 		return ", after it opened at " + clock
+	case "on a ramp":
+		return ", in trouble since " + clock
 	}
 	return " since " + clock
 }

@@ -138,6 +138,7 @@ func (w *Web) showDraft(c echo.Context, status int, s scene, svc *policy.Service
 		page.Conflict = d.conflict
 	} else {
 		review := w.review(s, svc, d)
+		review.WhatIf = w.whatIfOf(c, s, svc, d)
 		page.Review = &review
 	}
 	for i := range page.Regions {

@@ -96,7 +96,7 @@ func (s *settings) confirmReplace(ctx context.Context, file string, src []byte) 
 	if file == "-" {
 		return usageError{errors.New("--replace with - cannot ask, because standard input is the policy: add --yes")}
 	}
-	p, err := s.plan(ctx, src, "*")
+	p, err := s.plan(ctx, src, "*", 0)
 	if err != nil {
 		return explain(named(err, file))
 	}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"segue/controlplane/policy"
+	"segue/controlplane/query"
 )
 
 // planned is what a file would lead to, as the API says it, and the command that does it.
@@ -19,6 +21,7 @@ type planned struct {
 	Kept     []change `json:"kept"`
 	Warnings []string `json:"warnings"`
 	Source   string   `json:"source"`
+	Replay   *whatIf  `json:"replay,omitempty"`
 	Next     string   `json:"next,omitempty"`
 }
 
@@ -43,12 +46,17 @@ func changesOf(list []policy.Change) []change {
 
 func newPolicyPlan(s *settings) *cobra.Command {
 	var b basis
+	var back time.Duration
 	c := &cobra.Command{
 		Use: "plan FILE", Short: "Show what a policy file would change", Args: cobra.ExactArgs(1),
 		Long: `Shows, by meaning, what apply would change with the same file and flags, and what it
 would keep because others changed it. Changes nothing. The exit code is 0 when there is
-nothing to change, 2 when there is, and 1 when apply would refuse the file.`,
-		Example: "  segue policy plan p.yaml",
+nothing to change, 2 when there is, and 1 when apply would refuse the file.
+
+With --replay the agents make the decisions of their last hour, or less, again under the
+planned policy: how many calls go elsewhere, which shares providers get, what success and
+cost are to be expected, and how near each comes to its limits. Nothing is sent.`,
+		Example: "  segue policy plan p.yaml\n  segue policy plan p.yaml --replay 1h",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.check(); err != nil {
 				return err
@@ -57,7 +65,10 @@ nothing to change, 2 when there is, and 1 when apply would refuse the file.`,
 			if err != nil {
 				return err
 			}
-			p, err := s.plan(c.Context(), src, b.match())
+			if c.Flags().Changed("replay") && (back < time.Minute || back > query.MaxReplay) {
+				return usageError{fmt.Errorf("--replay %v: agents keep the decisions of the last hour; want 1m to 1h", back)}
+			}
+			p, err := s.plan(c.Context(), src, b.match(), back)
 			if err != nil {
 				return explain(named(err, args[0]))
 			}
@@ -74,12 +85,17 @@ nothing to change, 2 when there is, and 1 when apply would refuse the file.`,
 		},
 	}
 	b.flags(c)
+	c.Flags().DurationVar(&back, "replay", 0, "make the recorded decisions of so long, up to 1h, again under it")
 	return c
 }
 
-func (s *settings) plan(ctx context.Context, src []byte, match string) (planned, error) {
+func (s *settings) plan(ctx context.Context, src []byte, match string, back time.Duration) (planned, error) {
 	var p planned
-	err := s.request(ctx, call{method: http.MethodPost, path: "/policy/plan", body: src, kind: "application/yaml", match: match}, &p)
+	path := "/policy/plan"
+	if back > 0 {
+		path += "?replay=" + back.String()
+	}
+	err := s.request(ctx, call{method: http.MethodPost, path: path, body: src, kind: "application/yaml", match: match}, &p)
 	return p, err
 }
 
@@ -131,6 +147,9 @@ func (s *settings) tellPlan(p planned) {
 	}
 	for _, text := range p.Warnings {
 		fmt.Fprintln(s.io.out, "mind: "+text)
+	}
+	if p.Replay != nil {
+		s.tellWhatIf(p.Replay)
 	}
 	if len(lines) == 0 {
 		fmt.Fprintf(s.io.out, "nothing to change: revision %d says the same\n", p.Revision)

@@ -20,7 +20,7 @@ func newTx(s *settings) *cobra.Command {
 		Long: `Transactions are kept by the agents. With the embedded store each agent knows its own: a
 key that was used at one agent is not known at another.`,
 	}
-	group.AddCommand(newTxList(s), newTxShow(s), newTxWhy(s), newTxVerify(s), newTxResolve(s))
+	group.AddCommand(newTxList(s), newTxShow(s), newTxWhy(s), newTxTry(s), newTxVerify(s), newTxResolve(s))
 	return group
 }
 

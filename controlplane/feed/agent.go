@@ -354,6 +354,6 @@ func decodeUpdate(u *feedv1.Update, last *unpacked) (state.Update, error) {
 	}
 	return state.Update{
 		Position: state.Position{Incarnation: u.GetIncarnation(), Index: u.GetIndex()},
-		Revision: u.GetRevision(), Policy: text, Orders: orders, Now: time.Unix(0, u.GetNowUnixNano()),
+		Revision: u.GetRevision(), Policy: text, Orders: orders, Verdicts: decodeVerdicts(u.GetVerdicts()), Now: time.Unix(0, u.GetNowUnixNano()),
 	}, nil
 }

@@ -198,12 +198,14 @@ func (s *Server) Attached() int {
 	return len(s.watchers)
 }
 
-// Ask puts q to every agent that is attached here and waits for all of them or for ctx.
+// Ask puts q to every agent that is attached here, or to those of q's region, and waits for all of them or for ctx.
 func (s *Server) Ask(ctx context.Context, q query.Question) []Answer {
 	s.mu.Lock()
 	asked := make([]*watcher, 0, len(s.watchers))
 	for w := range s.watchers {
-		asked = append(asked, w)
+		if q.Region == "" || q.Region == w.hello.GetRegion() {
+			asked = append(asked, w)
+		}
 	}
 	s.mu.Unlock()
 	answers := make([]Answer, len(asked))
@@ -221,9 +223,13 @@ func encodeUpdate(u state.Update, attached int) (*feedv1.Down, error) {
 	if err != nil {
 		return nil, err
 	}
+	verdicts, err := encodeVerdicts(u.Verdicts)
+	if err != nil {
+		return nil, err
+	}
 	return &feedv1.Down{Kind: &feedv1.Down_Update{Update: &feedv1.Update{
 		Incarnation: u.Incarnation, Index: u.Index, Revision: u.Revision,
-		Policy: pack(u.Policy), Orders: orders, NowUnixNano: u.Now.UnixNano(),
+		Policy: pack(u.Policy), Orders: orders, Verdicts: verdicts, NowUnixNano: u.Now.UnixNano(),
 		AckWithinNano: int64(min(time.Duration(attached)*ackSpread, ackLatest)),
 	}}}, nil
 }

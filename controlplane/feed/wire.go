@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"segue/controlplane/feed/feedv1"
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 )
 
@@ -36,6 +38,27 @@ func decodeOrders(b []byte) ([]policy.Order, error) {
 		return nil, fmt.Errorf("feed: orders: %w", err)
 	}
 	return orders, nil
+}
+
+func encodeVerdicts(verdicts []health.Verdict) ([]byte, error) {
+	if len(verdicts) == 0 {
+		return nil, nil
+	}
+	b, err := json.Marshal(verdicts)
+	if err != nil {
+		return nil, fmt.Errorf("feed: verdicts: %w", err)
+	}
+	return b, nil
+}
+
+// decodeVerdicts leaves out what makes no sense: it is a hint, and no reason to refuse the policy beside it.
+func decodeVerdicts(b []byte) []health.Verdict {
+	var verdicts []health.Verdict
+	if len(b) == 0 || json.Unmarshal(b, &verdicts) != nil {
+		return nil
+	}
+	verdicts = slices.DeleteFunc(verdicts, func(v health.Verdict) bool { return v.Check() != nil })
+	return verdicts[:min(len(verdicts), health.MaxVerdicts)]
 }
 
 // pack makes a policy small, once for all agents of a region: then an Update is one frame and one read, and no flow control answers it,

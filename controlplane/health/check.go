@@ -55,8 +55,8 @@ func (r *Row) check() (field, why string) {
 		return "Service", noName(r.Service)
 	case !named(r.Provider):
 		return "Provider", noName(r.Provider)
-	case r.Breaker != "closed" && r.Breaker != "open" && r.Breaker != "half-open":
-		return "Breaker", fmt.Sprintf("%.40q is given; there are closed, open, half-open", r.Breaker)
+	case r.Breaker != "closed" && r.Breaker != "open" && r.Breaker != "half-open" && r.Breaker != "ramp":
+		return "Breaker", fmt.Sprintf("%.40q is given; there are closed, open, half-open, ramp", r.Breaker)
 	case !(r.Weight >= 0 && r.Weight <= 100):
 		return "Weight", fmt.Sprintf("%v is not between 0 and 100", r.Weight)
 	}

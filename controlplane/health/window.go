@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sort"
 	"time"
+
+	"segue/controlplane/policy"
 )
 
 // Window puts the reports of all agents together: 15 minutes of history in steps of five seconds, by the receiver's clock, and each
@@ -14,9 +16,13 @@ type Window struct {
 	agents  map[string]*agent
 	cells   map[cellKey]*series[Traffic]
 	flows   map[flowKey]*series[ServiceRow]
-	events  []Event // sorted by time, oldest first
-	told    uint64  // events that were heard so far
+	lanes   map[cellKey]map[laneName][]float64 // the last results of each
+	events  []Event                            // sorted by time, oldest first
+	told    uint64                             // events that were heard so far
 	start   time.Time
+	pools   map[cellKey]*pool // of a provider: by region, and with region "" of all
+	limits  map[string]policy.Limits
+	court   court
 }
 
 type cellKey struct{ region, service, provider string }
@@ -31,6 +37,8 @@ type agent struct {
 	twinAt   time.Time // when the run before was last heard beside it
 	seq      uint64
 	rows     map[cellKey]Condition
+	was      map[cellKey]Condition // rows of the report before
+	proofs   map[cellKey]*proof    // of the providers in rows, over many reports
 	services map[string]gauges
 }
 
@@ -53,7 +61,8 @@ var (
 // NewWindow returns a window that has heard nobody.
 func NewWindow() *Window {
 	return &Window{
-		agents: map[string]*agent{}, cells: map[cellKey]*series[Traffic]{}, flows: map[flowKey]*series[ServiceRow]{},
+		agents: map[string]*agent{}, cells: map[cellKey]*series[Traffic]{}, flows: map[flowKey]*series[ServiceRow]{}, lanes: map[cellKey]map[laneName][]float64{},
+		pools: map[cellKey]*pool{},
 	}
 }
 
@@ -82,6 +91,7 @@ func (w *Window) Put(r Report, at time.Time) error {
 	for i := range r.Services[:min(len(r.Services), MaxServiceRows)] {
 		w.putService(a, &r.Services[i], at)
 	}
+	a.forgetProofs()
 	w.putEvents(&r, at)
 	return nil
 }
@@ -131,6 +141,7 @@ func (a *agent) hear(r *Report, at time.Time) {
 			a.seen.Addr[service] = sentence(addr, maxName)
 		}
 	}
+	a.was = a.rows
 	a.rows = make(map[cellKey]Condition, len(r.Rows))
 	a.services = make(map[string]gauges, len(r.Services))
 }
@@ -153,7 +164,10 @@ func (w *Window) putRow(a *agent, r *Row, at time.Time) {
 	}
 	t := bounded(r.Traffic)
 	s.at(at).Add(&t)
-	a.rows[k] = boundedCondition(r.Condition, at)
+	c := boundedCondition(r.Condition, at)
+	a.rows[k] = c
+	w.prove(a, k, r, &t, &c, at)
+	w.putLanes(k, a.was[k].Lanes, c.Lanes)
 }
 
 func (w *Window) putService(a *agent, r *ServiceRow, at time.Time) {
@@ -190,6 +204,10 @@ func (w *Window) putEvents(r *Report, at time.Time) {
 		e.Seq = w.told
 		w.events = append(w.events, e)
 	}
+	w.sortEvents()
+}
+
+func (w *Window) sortEvents() {
 	sort.SliceStable(w.events, func(i, j int) bool { return w.events[i].At.Before(w.events[j].At) })
 	if over := len(w.events) - MaxWorldEvents; over > 0 {
 		w.events = append(w.events[:0], w.events[over:]...)
@@ -206,6 +224,12 @@ func (w *Window) forget(now time.Time) {
 	for k, s := range w.cells {
 		if s.silent(now) {
 			delete(w.cells, k)
+			delete(w.lanes, k)
+		}
+	}
+	for k, p := range w.pools {
+		if now.Sub(p.at) > Forget {
+			delete(w.pools, k)
 		}
 	}
 	for k, s := range w.flows {

@@ -136,6 +136,9 @@ func overlay(under, over Contract) Contract {
 		under.Webhooks = over.Webhooks
 	}
 	set(&under.Fees, over.Fees)
+	set(&under.Tests.Header, over.Tests.Header)
+	set(&under.Tests.Field, over.Tests.Field)
+	under.Synthetics = syntheticsOver(under.Synthetics, over.Synthetics)
 	under.Sources = sourcesOver(under.Sources, over)
 	under.Statuses = slices.Concat(over.Statuses, under.Statuses)
 	if len(over.Operations) > 0 {

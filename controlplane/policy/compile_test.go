@@ -39,7 +39,7 @@ func TestCompile(t *testing.T) {
 		{"digests", pay.Candidates[0].Digest == pay.Speaks.Digest(), true},
 		{"digests differ", pay.Candidates[0].Digest == other.Digest, false},
 		{"limits", pay.Candidates[0].Limits, Limits{200, 100}},
-		{"check", *pay.Candidates[0].Check, Check{"GET", "/v1/balance", 10 * time.Second}},
+		{"check", pay.Candidates[0].Checks[0], Check{Method: "GET", Path: "/v1/balance", Every: 10 * time.Second}},
 		{"own operations", pay.Operations[2].Name, "note"},
 		{"index", pay.Operations[5].Index, 5},
 		{"order of preference", s.Services[1].Candidates[0].Provider, "acme"},
@@ -52,7 +52,7 @@ func TestCompile(t *testing.T) {
 
 func TestCompileFillsDefaults(t *testing.T) {
 	s := snapshot(t).Services[0]
-	if s.Attempts != (Attempts{2, 4 * time.Second, 10 * time.Second}) || s.Breaker != (Breaker{3, 5, 30 * time.Second}) {
+	if s.Attempts != (Attempts{Max: 2, PerTry: 4 * time.Second, Deadline: 10 * time.Second}) || s.Breaker != (Breaker{Failures: 3, Successes: 5, Reset: 30 * time.Second}) {
 		t.Errorf("%+v %+v", s.Attempts, s.Breaker)
 	}
 	if s.Operations[0].Name != "charge" {
@@ -109,7 +109,7 @@ func TestCutCompilesToTheSameSnapshot(t *testing.T) {
 			}
 			withoutPrograms(whole)
 			withoutPrograms(part)
-			if !reflect.DeepEqual(whole, part) {
+			if !reflect.DeepEqual(answered(whole), answered(part)) {
 				t.Errorf("%s / %s: the cut decides otherwise", name, r)
 			}
 		}
@@ -130,7 +130,7 @@ func TestCutHidesOtherRegions(t *testing.T) {
 	if len(cut.Providers) != 1 || len(cut.Contracts) != 0 || len(cut.Regions) != 3 {
 		t.Errorf("providers and contracts that the region does not use are still there: %+v", cut)
 	}
-	if len(p.Services[0].Weights) != 3 || len(p.Providers) != 5 {
+	if len(p.Services[0].Weights) != 3 || len(p.Providers) != 9 {
 		t.Error("the cut changed the policy that it was made from")
 	}
 	if cut := Cut(p, "ap-south"); len(cut.Contracts) != 1 || cut.Contracts[0].Name != "unkeyed/v1" {

@@ -21,10 +21,12 @@ type Contract struct {
 	Aside
 }
 
-// Aside is what is shown of a contract, and steers nothing.
+// Aside is what is shown of a contract or used beside its calls, and steers none of them.
 type Aside struct {
-	Fees    ValueRule // where an answer says what the call cost; zero: it does not
-	Sources []Source  // where the vendor says so
+	Tests      TestMarks   // how Segue's own tests are marked
+	Synthetics []Synthetic // that can be run there
+	Fees       ValueRule   // where an answer says what the call cost; zero: it does not
+	Sources    []Source    // where the vendor says so
 }
 
 // Bridge is how what began elsewhere goes on at a provider.

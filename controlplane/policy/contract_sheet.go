@@ -92,6 +92,7 @@ func (c *Contract) facts() []Stated {
 		{"cancel", c.Recourse.Cancel.text()}, {"refund", c.Recourse.Refund}, {"settle", spanText(c.Recourse.Settle)}, {"webhooks", c.Webhooks.text()},
 		{"session", passagesText(c.Session)},
 		{"speaks", spokenText(c.Speaks)},
+		{"tests", strings.Join(strings.Fields(c.Tests.Header+" "+c.Tests.Field), ", ")}, {"synthetics", syntheticNames(c.Synthetics)},
 	} {
 		if f[1] != "" {
 			list = append(list, Stated{f[0], f[1], c.page(f[0])})

@@ -120,6 +120,7 @@ func facts(p *Policy) []fact {
 	for i := range p.Providers {
 		list = append(list, providerFacts(p, &p.Providers[i])...)
 	}
+	list = append(list, exchangeFacts(p)...)
 	for i := range p.Contracts {
 		list = append(list, contractFacts(&p.Contracts[i])...)
 	}
@@ -148,6 +149,7 @@ func serviceFacts(p *Policy, s *ServiceSpec) []fact {
 		o.service = s.Name
 		list = append(list, o)
 	}
+	list = append(list, planFacts(p, path, s)...)
 	list = append(list, sessionFacts(path, s)...)
 	for _, r := range p.Regions {
 		list = append(list, steeringFacts(path, s, r.Name)...)
@@ -157,9 +159,13 @@ func serviceFacts(p *Policy, s *ServiceSpec) []fact {
 
 // steeringFacts are what a service does in one region, wherever the document says it: for the region, or for all.
 func steeringFacts(path string, s *ServiceSpec, region string) []fact {
-	if s.Strategy == Priority {
-		return []fact{{path: path + ".priority." + region, service: s.Name, region: region, label: "order",
-			value: strings.Join(s.PriorityIn(region), ", ")}}
+	if s.Strategy != Weighted {
+		key, label := "priority", "order"
+		if s.Strategy.listed() {
+			key, label = "providers", "providers"
+		}
+		return []fact{{path: path + "." + key + "." + region, service: s.Name, region: region, label: label,
+			value: strings.Join(s.ProvidersIn(region), ", ")}}
 	}
 	var list []fact
 	for _, w := range s.WeightsIn(region) {
@@ -225,19 +231,22 @@ func (l *Leave) text() string {
 
 func providerFacts(p *Policy, s *ProviderSpec) []fact {
 	path := join("providers", s.Name)
-	check := ""
-	if s.Check != nil {
-		check = fmt.Sprintf("%s %s every %s", s.Check.Method, s.Check.Path, span(s.Check.Every))
-	}
 	list := []fact{{path: path, provider: s.Name, label: "provider " + s.Name, value: present, whole: true}}
 	for _, f := range [][2]string{
 		{"contract", s.Contract},
 		{"account", s.AccountName()},
 		{"limits.in_flight", limitText(float64(s.Limits.InFlight), "")},
 		{"limits.rate", limitText(s.Limits.Rate, "/s")},
-		{"checks.active", check},
+		{"checks.active", strings.Join(checkTexts(s.Checks.Active), ", ")},
+		{"checks.synthetic", strings.Join(runTexts(s.Checks.Synthetic), ", ")},
+		{"checks.at_most", s.Checks.AtMost.String()},
 	} {
 		list = append(list, fact{path: join(path, f[0]), provider: s.Name, label: s.Name + " " + f[0], value: f[1]})
+	}
+	list = append(list, offerFacts(p, path, s)...)
+	for i := range s.Synthetics {
+		x := &s.Synthetics[i]
+		list = append(list, fact{path: path + ".synthetics." + x.Name, provider: s.Name, label: s.Name + " synthetic " + x.Name, value: x.text()})
 	}
 	for _, r := range p.Regions {
 		list = append(list,
@@ -287,9 +296,14 @@ func contractFacts(c *Contract) []fact {
 		{"settle", spanText(c.Recourse.Settle)},
 		{"session", passagesText(c.Session)},
 		{"webhooks", c.Webhooks.text()},
+		{"tests", strings.TrimSpace(c.Tests.Header + " " + c.Tests.Field)},
 		{"sources", sourcesText(c.Sources)},
 	} {
 		list = append(list, fact{path: join(path, f[0]), label: c.Name + " " + f[0], value: f[1]})
+	}
+	for i := range c.Synthetics {
+		x := &c.Synthetics[i]
+		list = append(list, fact{path: path + ".synthetics." + x.Name, label: c.Name + " synthetic " + x.Name, value: x.text()})
 	}
 	list = append(list, spokenFacts(path, c.Name, c.Speaks)...)
 	for _, o := range operationFacts(path, c.Operations) {

@@ -193,7 +193,9 @@ func edits(t *rapid.T, p *Policy) []func(*Policy) {
 	n := rapid.IntRange(1, 9).Draw(t, "n")
 	for i := range p.Services {
 		list = append(list,
-			func(q *Policy) { q.Services[i].Attempts = Attempts{n + 1, 3 * time.Second, time.Minute} },
+			func(q *Policy) {
+				q.Services[i].Attempts = Attempts{Max: n + 1, PerTry: 3 * time.Second, Deadline: time.Minute}
+			},
 			func(q *Policy) { q.Services[i].Breaker.Reset = time.Duration(n) * time.Second },
 			func(q *Policy) { q.Services[i].Listen = Listen{Port: 20000 + 10*i + n} })
 		for _, r := range p.Regions {
@@ -205,7 +207,9 @@ func edits(t *rapid.T, p *Policy) []func(*Policy) {
 			func(q *Policy) { q.Providers[i].Limits.InFlight = 7000 + n },
 			func(q *Policy) { q.Providers[i].Limits.Rate = float64(7000 + n) },
 			func(q *Policy) { q.Providers[i].Account = fmt.Sprint("account-", n) },
-			func(q *Policy) { q.Providers[i].Check = &Check{"GET", "/changed", time.Duration(n) * time.Minute} },
+			func(q *Policy) {
+				q.Providers[i].Checks.Active = []Check{{Method: "GET", Path: "/changed", Every: time.Duration(n) * time.Minute}}
+			},
 			func(q *Policy) { q.Providers[i].Endpoint = everywhere(q, fmt.Sprintf("https://changed-%d.example", n)) },
 			func(q *Policy) { q.Providers[i].Credential = everywhere(q, fmt.Sprint("env:CHANGED_", n)) })
 	}

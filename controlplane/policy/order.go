@@ -19,17 +19,18 @@ const (
 // Order is a bounded instruction that does not wait for a rollout. It ends For after At; agents count the remaining time
 // on their own clocks, so that an order ends even where the control plane is gone.
 type Order struct {
-	ID       string `json:",omitempty"`
-	Kind     OrderKind
-	Provider string
-	Regions  []string  `json:",omitempty"` // empty: every region
-	Fault    Fault     `json:",omitzero"`  // drill only
-	Hints    *Hints    `json:",omitempty"` // hint-replay and hint-throttle only
-	About    *About    `json:",omitempty"` // verify and resolve only
-	At       time.Time `json:",omitzero"`
-	For      time.Duration
-	Actor    string `json:",omitempty"`
-	Reason   string `json:",omitempty"`
+	ID        string `json:",omitempty"`
+	Kind      OrderKind
+	Provider  string
+	Regions   []string  `json:",omitempty"` // empty: every region
+	Fault     Fault     `json:",omitzero"`  // drill only
+	Hints     *Hints    `json:",omitempty"` // hint-replay and hint-throttle only
+	About     *About    `json:",omitempty"` // verify and resolve only
+	Synthetic bool      `json:",omitempty"` // probe only: the synthetics instead of the active checks
+	At        time.Time `json:",omitzero"`
+	For       time.Duration
+	Actor     string `json:",omitempty"`
+	Reason    string `json:",omitempty"`
 }
 
 // Ends is when the order ends, on the leader's clock.
@@ -81,6 +82,9 @@ func (o *Order) Check(p *Policy) error {
 	if o.For <= 0 || o.For > maxOrder {
 		return orderError("for", fmt.Sprintf("%s is not between 0 and %s", span(o.For), span(maxOrder)), "every order ends: write how long it holds, like 10m")
 	}
+	if o.Synthetic && o.Kind != Probe {
+		return orderError("synthetic", "synthetics stand in an order of kind probe, and in no other", "leave it out")
+	}
 	switch o.Kind {
 	case Drain:
 		if o.Fault != (Fault{}) {
@@ -109,7 +113,9 @@ func (o *Order) checkProbe(p *Policy) error {
 		return orderError("fault", "a probe has no fault", "leave it out")
 	case o.For > maxProbe:
 		return orderError("for", fmt.Sprintf("%s is longer than %s", span(o.For), span(maxProbe)), "a probe is for agents that are attached now")
-	case p.Provider(o.Provider).Check == nil:
+	case o.Synthetic && len(p.Provider(o.Provider).Checks.Synthetic) == 0:
+		return orderError("provider", o.Provider+" has no synthetic", "give it one in the policy, like checks: {synthetic: charge-and-void every 5m}")
+	case !o.Synthetic && len(p.Provider(o.Provider).Checks.Active) == 0:
 		return orderError("provider", o.Provider+" has no active check", "give it one in the policy, like checks: {active: GET /v1/balance every 10s}")
 	}
 	return nil

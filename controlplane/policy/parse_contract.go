@@ -36,6 +36,8 @@ func (r *reader) contract(name string, v value) Contract {
 			"operations":  func(v value) { c.Operations = r.operations(v) },
 			"session":     func(v value) { c.Session = r.passages(v) },
 			"speaks":      func(v value) { c.Speaks = r.speaks(v) },
+			"tests":       func(v value) { c.Tests = r.testMarks(v) },
+			"synthetics":  func(v value) { c.Synthetics = r.synthetics(v) },
 			"sources":     func(v value) { c.Sources = r.sources(v) },
 		},
 	})

@@ -3,7 +3,6 @@ package policy
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -26,9 +25,13 @@ func (r *reader) provider(name string, v value) ProviderSpec {
 			"webhook_secret": func(v value) { p.HookSecret = r.byRegion(v) },
 			"account":        func(v value) { p.Account = r.text(v) },
 			"limits":         func(v value) { p.Limits = r.limits(v) },
-			"checks":         func(v value) { p.Check = r.checks(v) },
+			"cost":           func(v value) { p.Cost = r.cost(v) },
+			"features":       func(v value) { p.Features = r.texts(v, maxFeatures) },
+			"near":           func(v value) { p.Near = r.texts(v, maxRegions) },
+			"checks":         func(v value) { p.Checks = r.checks(v) },
+			"synthetics":     func(v value) { p.Synthetics = r.synthetics(v) },
 		},
-		later: []string{"cost", "features", "capacity", "currency"},
+		later: []string{"capacity", "currency"},
 	})
 	return p
 }
@@ -67,28 +70,4 @@ func (r *reader) rate(v value) float64 {
 		return 0
 	}
 	return rate
-}
-
-func (r *reader) checks(v value) *Check {
-	var c *Check
-	r.object(v, fields{known: map[string]func(value){
-		"active": func(v value) { c = r.active(v) },
-	}, later: []string{"synthetic", "passive"}})
-	return c
-}
-
-// active reads "GET /v1/balance every 10s".
-func (r *reader) active(v value) *Check {
-	text := r.text(v)
-	if text == "" {
-		return nil
-	}
-	parts := strings.Fields(text)
-	if len(parts) == 4 && parts[2] == "every" {
-		if every, err := time.ParseDuration(parts[3]); err == nil && every > 0 {
-			return &Check{Method: parts[0], Path: parts[1], Every: every}
-		}
-	}
-	r.problem(v, strconv.Quote(clip(text))+" is not a check", "write a request and an interval, like GET /v1/balance every 10s")
-	return nil
 }

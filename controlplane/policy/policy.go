@@ -13,6 +13,7 @@ type Policy struct {
 	Services  []ServiceSpec
 	Providers []ProviderSpec
 	Contracts []Contract // the user's own, beside the built-in ones
+	Exchange  ExchangeSpec
 }
 
 // ServiceSpec is what applications call, by name.
@@ -28,6 +29,7 @@ type ServiceSpec struct {
 	Breaker    Breaker
 	Session    []SessionField
 	NoQuorum   NoQuorum // without_quorum; empty is refuse
+	Plan
 }
 
 // NoQuorum is what becomes of effects while the ledger cannot be written.
@@ -112,7 +114,11 @@ type ProviderSpec struct {
 	HookSecret []RegionValue // env:NAME | file:PATH: what signs its webhooks
 	Account    string        // names the key domain; default: the provider's name
 	Limits     Limits
-	Check      *Check
+	Cost       []RegionCost // per region ("" = default); nil: nobody says
+	Features   []string     // what it can beside its contract; rules ask for them
+	Near       []string     // the regions that it is close to
+	Checks     Checks
+	Synthetics []Synthetic // of its own, beside those of its contract
 }
 
 // RegionValue is a setting that may differ per region ("" = default).
@@ -124,12 +130,6 @@ type Limits struct {
 	Rate     float64 // per second
 }
 
-// Check is an active check: one HTTP request every Every. 2xx and 3xx are good.
-type Check struct {
-	Method, Path string
-	Every        time.Duration
-}
-
 // Strategy is how a service's provider is chosen among those that pass the gates.
 type Strategy uint8
 
@@ -137,6 +137,8 @@ type Strategy uint8
 const (
 	Weighted Strategy = iota + 1
 	Priority
+	Nearest
+	Adaptive
 )
 
 // String is the strategy as the document writes it.
@@ -146,6 +148,10 @@ func (s Strategy) String() string {
 		return "weighted"
 	case Priority:
 		return "priority"
+	case Nearest:
+		return "nearest"
+	case Adaptive:
+		return "adaptive"
 	default:
 		return "unknown"
 	}
@@ -156,6 +162,7 @@ type Attempts struct {
 	Max      int
 	PerTry   time.Duration
 	Deadline time.Duration
+	Budget   RetryBudget
 }
 
 // Breaker is the plain circuit: open after Failures in a row, half-open after Reset, closed after Successes probes.
@@ -163,4 +170,7 @@ type Attempts struct {
 type Breaker struct {
 	Failures, Successes int
 	Reset               time.Duration
+	Percent             float64 // opens too when so many percent of the calls of Window fail, of at least Calls; 0: never
+	Window              time.Duration
+	Calls               int
 }

@@ -5,6 +5,7 @@ import "time"
 // Snapshot is a policy compiled for one region. It is immutable, lives in an agent, and is loaded once per request.
 type Snapshot struct {
 	Region   string
+	Regions  []string // all of them, in the document's order: Facts.Client is an index of it
 	Standby  []string
 	Revision uint64
 	Services []*Service
@@ -17,11 +18,13 @@ type Service struct {
 	Speaks     *Contract
 	Operations []*Operation
 	Strategy   Strategy
-	Candidates []*Candidate // in the document's order (weighted) or the order of preference (priority); at most MaxCandidates
+	Candidates []*Candidate // in the document's order, which is that of preference for priority; at most MaxCandidates
 	Attempts   Attempts
 	Breaker    Breaker
 	Session    []SessionField
 	Offline    bool // without a quorum, operations with an offline pin go on there
+	Steering
+	Ruling
 }
 
 // MaxCandidates is how many providers a service can have: a Set is 16 bits.
@@ -29,18 +32,19 @@ const MaxCandidates = 16
 
 // Candidate is a provider as one region sees it.
 type Candidate struct {
-	Provider     string
-	Contract     *Contract
-	Digest       [32]byte // of the contract: recorded with each attempt
-	Account      string
-	Endpoint     string // base URL, no trailing slash
-	Credential   Credential
-	Hooks        Credential // what signs its webhooks
-	Hooked       bool       // there is such a secret
-	Limits       Limits
-	Check        *Check
-	Weight       float64 // percent; strategy weighted
-	SpeaksNative bool    // its contract has the API that the service speaks; otherwise calls are mapped
+	Provider   string
+	Contract   *Contract
+	Digest     [32]byte // of the contract: recorded with each attempt
+	Account    string
+	Endpoint   string // base URL, no trailing slash
+	Credential Credential
+	Hooks      Credential // what signs its webhooks
+	Hooked     bool       // there is such a secret
+	Limits     Limits
+	Probes
+	Weight float64 // percent; strategy weighted
+	Offer
+	SpeaksNative bool // its contract has the API that the service speaks; otherwise calls are mapped
 	users        *pattern
 	mapped       map[string]*Mapped // by operation; nil: nothing has to be mapped
 	passages     []*passage         // of its contract
@@ -84,5 +88,12 @@ type Facts struct {
 	Barred   Set    // candidates that cannot have the session: its state is not there and cannot be brought
 	Unmapped Set    // candidates of another API than the spoken one, whose contract does not map the operation
 	Read     bool
+	Client   int8     // the user's region, an index of Snapshot.Regions; -1: nobody told it
+	Op       int16    // the operation's index
+	Minute   int16    // of the week, UTC, from Sunday 00:00 on: what rules know of the time
+	Currency Currency // of Value
+	Value    Money    // what the call is worth, in the base currency; 0: not known
+	Use      Use
+	Operands [MaxOperands]Operand // what the service's rules read of the request
 	Deadline time.Time
 }

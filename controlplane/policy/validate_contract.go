@@ -79,6 +79,7 @@ func (c *checker) texts(path string, own *Contract) {
 	c.keyNumbers(path+".keys", own.Keys)
 	c.keyFacts(path+".keys", own.Keys)
 	c.rateHeaders(path+".rate_limit", own.RateLimit)
+	c.testMarks(path+".tests", own.Tests)
 }
 
 func (c *checker) keyNumbers(path string, k Keys) {
@@ -155,6 +156,7 @@ func (c *checker) resolved(path string, own, full *Contract) {
 		c.problem(path+".keys.header", "write another", "is the header of the credential")
 	}
 	c.recourseOf(path, full)
+	c.synthetics(path+".synthetics", own.Synthetics, full)
 }
 
 // operations checks a list of operations, of a service or of a contract.

@@ -44,8 +44,11 @@ func (c *checker) provider(p *ProviderSpec) {
 		c.problem(path+".account", "write its id at the provider", "is no account's name")
 	}
 	c.limits(path+".limits", p.Limits)
-	if p.Check != nil {
-		c.activeCheck(path+".checks.active", *p.Check)
+	c.offer(path, p)
+	c.checksOf(path+".checks", p, &contract)
+	if err == nil {
+		c.synthetics(path+".synthetics", p.Synthetics, &contract)
+		c.syntheticRuns(path+".checks", p, &contract)
 	}
 }
 
@@ -137,18 +140,5 @@ func (c *checker) limits(path string, l Limits) {
 	}
 	if !(l.Rate >= 0 && l.Rate <= maxRate) {
 		c.problem(path+".rate", "", "%v a second is not between 0 and %d", l.Rate, maxRate)
-	}
-}
-
-func (c *checker) activeCheck(path string, a Check) {
-	if a.Method != "GET" && a.Method != "HEAD" {
-		c.problem(path, "check with GET or HEAD", "%q is no method that changes nothing", clip(a.Method))
-	}
-	bare, _, _ := strings.Cut(a.Path, "?")
-	if bare != "/" && !safePath(bare) || len(a.Path) > maxText || strings.ContainsFunc(a.Path, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }) {
-		c.problem(path, "write a path, like /v1/balance", "%q is no path", clip(a.Path))
-	}
-	if a.Every < minCheckEvery || a.Every > maxCheckEvery {
-		c.problem(path, "", "every %s is not between %s and %s", span(a.Every), span(minCheckEvery), span(maxCheckEvery))
 	}
 }

@@ -9,15 +9,18 @@ import (
 // Question is asked of one agent, or of all agents (then the answers are put together).
 type Question struct {
 	Kind        Kind
-	Transaction string `json:",omitempty"` // an id, for Why and Transaction
-	Service     string `json:",omitempty"`
-	Key         string `json:",omitempty"` // idempotency key
-	Provider    string `json:",omitempty"`
-	State       string `json:",omitempty"` // intent | held | cancelling | succeeded | declined | not_sent
-	Limit       int    `json:",omitempty"` // default 50, at most 500
-	Order       string `json:",omitempty"` // an id, for Probe and HintReplay
-	Which       *Which `json:",omitempty"` // for Hints
-	Session     string `json:",omitempty"` // an id, for OneSession and SessionVerify
+	Transaction string  `json:",omitempty"` // an id, for Why and Transaction
+	Service     string  `json:",omitempty"`
+	Key         string  `json:",omitempty"` // idempotency key
+	Provider    string  `json:",omitempty"`
+	State       string  `json:",omitempty"` // intent | held | cancelling | succeeded | declined | not_sent
+	Limit       int     `json:",omitempty"` // default 50, at most 500
+	Order       string  `json:",omitempty"` // an id, for Probe and HintReplay
+	Which       *Which  `json:",omitempty"` // for Hints
+	Session     string  `json:",omitempty"` // an id, for OneSession and SessionVerify
+	Region      string  `json:",omitempty"` // only agents of this region are asked; "": all
+	Replay      *Replay `json:",omitempty"` // for ReplayAll
+	Try         *Try    `json:",omitempty"` // for TryOne
 }
 
 // Kind is what is asked.
@@ -33,6 +36,8 @@ const (
 	Sessions      Kind = "sessions"       // → []SessionsInUse: which sessions are in use, and could move
 	OneSession    Kind = "session"        // → Session: pins, fields, history, and where it could go
 	SessionVerify Kind = "session-verify" // → SessionCheck: a session held against its history
+	TryOne        Kind = "try"            // → Tried: what would be decided of a request that is not sent
+	ReplayAll     Kind = "replay"         // → Replayed: recorded decisions, made again under another policy
 )
 
 // Probed is what the active checks of an order showed at one agent.
@@ -45,7 +50,9 @@ type Probed struct {
 // Check is what one active check showed.
 type Check struct {
 	Service string
-	Word    string // good | bad | busy (a 429) | cut (not waited for)
+	Kind    string // active | synthetic
+	Name    string // of the check
+	Word    string // good | warn | bad | busy (a 429) | cut (not waited for)
 	Why     string
 	At      time.Time
 	Elapsed time.Duration

@@ -155,7 +155,7 @@ func TestRestoreReachesEveryNode(t *testing.T) {
 	backup := c.nodes[l].State()
 	last := c.must(l, weights("w", 1))
 	c.agree(last.Index)
-	cmd := state.Command{Request: "back", Actor: "ann", Reason: "lost", At: time.Now(), Restore: &state.Restore{Incarnation: "next", Sum: "s"}}
+	cmd := state.Command{Request: "back", Actor: "ann", Reason: "lost", At: time.Now(), Beside: state.Beside{Restore: &state.Restore{Incarnation: "next", Sum: "s"}}}
 	restore := func(i int) error {
 		return c.nodes[i].Restore(within(t, 20*time.Second), func(index uint64) (*state.State, error) {
 			st, result := backup.Restored(c.nodes[i].State(), cmd, index)

@@ -28,6 +28,9 @@ func (s *State) Apply(c Command, index uint64) (*State, Result) {
 	if err := c.check(); err != nil {
 		return s, s.outcome(err)
 	}
+	if c.SetVerdicts != nil {
+		return s.change(c, index)
+	}
 	digest := c.digest()
 	if seen, ok := s.seen.find(c.Request, c.At); ok {
 		if seen.Digest != digest {
@@ -44,7 +47,7 @@ func (s *State) Apply(c Command, index uint64) (*State, Result) {
 func (s *State) change(c Command, index uint64) (*State, Result) {
 	draft := *s
 	draft.Index = max(index, s.Index+1) // each change has its own, also where several stand in one entry
-	draft.Orders = s.InForce(c.At)
+	draft.Orders, draft.Verdicts = s.InForce(c.At), s.verdictsAt(c.At)
 	done, err := draft.run(c)
 	if err == nil && c.Match != 0 && c.Match != s.Current().Number {
 		err = s.elsewhere(c.Match)
@@ -53,7 +56,9 @@ func (s *State) change(c Command, index uint64) (*State, Result) {
 		same := *s
 		return &same, same.outcome(err)
 	}
-	draft.record(c, c.Kind(), done.text)
+	if c.SetVerdicts == nil {
+		draft.record(c, c.Kind(), done.text)
+	}
 	result := draft.outcome(nil)
 	result.Order = done.order
 	return &draft, result
@@ -82,6 +87,8 @@ func (s *State) run(c Command) (done, *Error) {
 		return s.announce(c.Announce.Node)
 	case c.Membership != nil:
 		return s.membership(c.Membership)
+	case c.SetVerdicts != nil:
+		return s.setVerdicts(c, c.SetVerdicts)
 	default:
 		return done{}, refuse(Unsupported, "the command is unknown here")
 	}

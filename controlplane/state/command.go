@@ -24,6 +24,12 @@ type Command struct {
 	EndOrder    *EndOrder    `json:",omitempty"`
 	Announce    *Announce    `json:",omitempty"`
 	Membership  *Membership  `json:",omitempty"`
+	Beside
+}
+
+// Beside are the changes that are unlike the others: verdicts are never in the audit, a restore is never in the log.
+type Beside struct {
+	SetVerdicts *SetVerdicts `json:",omitempty"`
 	Restore     *Restore     `json:",omitempty"`
 }
 

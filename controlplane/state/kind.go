@@ -33,6 +33,7 @@ var changes = [...]kind{
 	kindOf("EndOrder", func(c *Command) **EndOrder { return &c.EndOrder }),
 	kindOf("Announce", func(c *Command) **Announce { return &c.Announce }),
 	kindOf("Membership", func(c *Command) **Membership { return &c.Membership }),
+	kindOf("SetVerdicts", func(c *Command) **SetVerdicts { return &c.SetVerdicts }),
 	kindOf("Restore", func(c *Command) **Restore { return &c.Restore }),
 }
 

@@ -86,7 +86,7 @@ func (s *State) Restored(now *State, c Command, index uint64) (*State, Result) {
 	c.At = c.At.Round(0).UTC()
 	draft := *s
 	draft.Index, draft.Incarnation, draft.Nodes = index, c.Restore.Incarnation, now.Nodes
-	draft.Orders = s.InForce(c.At)
+	draft.Orders, draft.Verdicts = s.InForce(c.At), nil // what failed when the backup was made says nothing of now
 	draft.record(c, c.Kind(), fmt.Sprintf("restored a backup of incarnation %s, revision %d, in place of incarnation %s, revision %d",
 		s.Incarnation, s.Current().Number, now.Incarnation, now.Current().Number))
 	result := draft.outcome(nil)

@@ -32,7 +32,7 @@ func TestMembershipIsRecorded(t *testing.T) {
 	w.refused(Invalid, "raft", "x", Command{Membership: &Membership{Kind: AddNode, Node: "c5"}})
 	w.refused(Invalid, "node", "y", Command{Membership: &Membership{Kind: RemoveNode}})
 	w.refused(Invalid, "divide", "z", Command{Membership: &Membership{Kind: "divide", Node: "c1"}})
-	w.refused(Unsupported, "unknown", "restore", Command{Restore: &Restore{Incarnation: "i", Sum: "s"}})
+	w.refused(Unsupported, "unknown", "restore", Command{Beside: Beside{Restore: &Restore{Incarnation: "i", Sum: "s"}}})
 }
 
 // A node that does not know a membership's fields skips it and goes on.
@@ -78,7 +78,7 @@ func TestRestored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Command{Request: "back", Actor: "ann", Reason: "lost", At: w.now.Add(time.Hour), Restore: &Restore{Incarnation: "next", Sum: "abc"}}
+	c := Command{Request: "back", Actor: "ann", Reason: "lost", At: w.now.Add(time.Hour), Beside: Beside{Restore: &Restore{Incarnation: "next", Sum: "abc"}}}
 	got, result := backup.Restored(w.s, c, 5000)
 	if result.Err != nil || result.Index != 5000 || got.Incarnation != "next" || got.Current().Number != 1 || len(got.Nodes) != 1 {
 		t.Fatalf("%+v: incarnation %s, revision %d, nodes %v", result, got.Incarnation, got.Current().Number, got.Nodes)
@@ -97,7 +97,7 @@ func TestRestored(t *testing.T) {
 	if backup.Incarnation != kept.Incarnation || len(backup.Audit) != len(kept.Audit) {
 		t.Error("the backup itself was changed")
 	}
-	if _, result := backup.Restored(w.s, Command{Request: "x", Restore: c.Restore}, 1); result.Err == nil {
+	if _, result := backup.Restored(w.s, Command{Request: "x", Beside: c.Beside}, 1); result.Err == nil {
 		t.Error("restored for nobody, for no reason")
 	}
 }

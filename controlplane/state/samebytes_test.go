@@ -9,11 +9,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 )
 
@@ -45,7 +47,7 @@ func (r *everyKind) next(s *State) Command {
 
 func (r *everyKind) change(s *State) Command {
 	region := pick(r, "us-east", "eu-west", "mars")
-	switch r.IntN(12) {
+	switch r.IntN(13) {
 	case 0, 1, 2:
 		return Command{ApplyPolicy: &ApplyPolicy{Base: r.revision(s), Source: r.text(s), Origin: pick(r, FromFile, FromFile, FromEdit, ""), Replace: r.IntN(8) == 0}}
 	case 3:
@@ -64,10 +66,25 @@ func (r *everyKind) change(s *State) Command {
 		return pick(r, Command{EndOrder: &EndOrder{DrainsOf: pick(r, "main", "nobody")}}, Command{EndOrder: &EndOrder{ID: orderID(fmt.Sprint("r", r.IntN(len(r.log)+1)))}})
 	case 10:
 		return Command{Announce: &Announce{Node{ID: fmt.Sprint("c", r.IntN(20)), API: fmt.Sprint("127.0.0.1:", 7000+r.IntN(3))}}}
+	case 11:
+		return Command{Beside: Beside{SetVerdicts: &SetVerdicts{r.verdicts()}}, Ignorable: true}
 	default:
 		kind := pick(r, AddNode, Promote, RemoveNode, Transfer, MembershipKind("moon"))
 		return Command{Membership: &Membership{Kind: kind, Node: fmt.Sprint("c", r.IntN(20)), Raft: "127.0.0.1:7080"}, Ignorable: true}
 	}
+}
+
+// verdicts are a few, some of which have ended, are given twice or make no sense.
+func (r *everyKind) verdicts() (list []health.Verdict) {
+	for range r.IntN(4) {
+		since := r.now.Add(-time.Duration(r.IntN(100)) * time.Second).In(time.FixedZone("far", 7200))
+		v := health.Verdict{Kind: health.ProviderFault, Service: "payments", Provider: pick(r, "main", "backup", ""), Since: since, Until: since.Add(time.Minute), Why: "why"}
+		if r.IntN(2) == 0 {
+			v.Kind, v.Region = health.PathFault, pick(r, "us-east", "eu-west")
+		}
+		list = append(list, v)
+	}
+	return list
 }
 
 // revision is 0, one that is kept, or one that is not.
@@ -135,7 +152,7 @@ func (r *everyKind) run(t *testing.T, n int) []byte {
 		for _, region := range []string{"us-east", "eu-west"} {
 			ua, _ := a.Update(region, r.now)
 			ub, _ := b.Update(region, r.now)
-			if !bytes.Equal(ua.Policy, ub.Policy) {
+			if !bytes.Equal(ua.Policy, ub.Policy) || !slices.Equal(ua.Verdicts, ub.Verdicts) {
 				t.Fatalf("command %d: %s is sent\n%s\nand\n%s", i, region, ua.Policy, ub.Policy)
 			}
 		}

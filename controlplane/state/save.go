@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 )
 
@@ -30,6 +31,7 @@ type header struct {
 	Index       uint64
 	Head, Root  string
 	Orders      []policy.Order
+	Verdicts    []health.Verdict `json:",omitempty"`
 	Nodes       []Node
 	Filed       *Filed `json:",omitempty"`
 	Revisions   int
@@ -62,7 +64,7 @@ func (s *State) Save(w io.Writer) error {
 func (s *State) saveLines(enc *json.Encoder) error {
 	err := enc.Encode(header{
 		Format: saveFormat, Version: saveVersion, Incarnation: s.Incarnation, Index: s.Index, Head: s.Head, Root: s.root,
-		Orders: s.Orders, Nodes: s.Nodes, Filed: s.Filed, Revisions: len(s.Revisions), Audit: len(s.Audit), Seen: len(s.seen.list),
+		Orders: s.Orders, Verdicts: s.Verdicts, Nodes: s.Nodes, Filed: s.Filed, Revisions: len(s.Revisions), Audit: len(s.Audit), Seen: len(s.seen.list),
 	})
 	return errors.Join(err, saveEach(enc, s.Revisions), saveEach(enc, s.Audit), saveEach(enc, s.seen.list))
 }
@@ -96,7 +98,7 @@ func loadLines(in *lineReader) (*State, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	s := &State{Incarnation: h.Incarnation, Index: h.Index, Head: h.Head, root: h.Root, Orders: h.Orders, Nodes: h.Nodes, Filed: h.Filed}
+	s := &State{Incarnation: h.Incarnation, Index: h.Index, Head: h.Head, root: h.Root, Orders: h.Orders, Verdicts: h.Verdicts, Nodes: h.Nodes, Filed: h.Filed}
 	var err error
 	if s.Revisions, err = loadEach[Revision](in, h.Revisions); err != nil {
 		return nil, err
@@ -126,7 +128,7 @@ func (h *header) check() error {
 		name     string
 		n, limit int
 	}{
-		{"revisions", h.Revisions, MaxRevisions}, {"orders", len(h.Orders), MaxOrders},
+		{"revisions", h.Revisions, MaxRevisions}, {"orders", len(h.Orders), MaxOrders}, {"verdicts", len(h.Verdicts), health.MaxVerdicts},
 		{"audit entries", h.Audit, MaxAudit}, {"request ids", h.Seen, MaxSeen},
 	} {
 		if b.n < 0 || b.n > b.limit {

@@ -3,6 +3,7 @@ package state
 import (
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 )
 
@@ -12,10 +13,11 @@ type State struct {
 	Index       uint64     // of the last change: its entry's in the log, or the next that is free
 	Revisions   []Revision // oldest first; at most MaxRevisions kept; the last is in force
 	Orders      []policy.Order
-	Nodes       []Node  // the control nodes that announced themselves, by id
-	Audit       []Entry // newest last; at most MaxAudit kept
-	Head        string  // hash of the last audit entry
-	Filed       *Filed  // the document that a file said last; nil until one was applied
+	Verdicts    []health.Verdict // of the leader, some of which may have ended
+	Nodes       []Node           // the control nodes that announced themselves, by id
+	Audit       []Entry          // newest last; at most MaxAudit kept
+	Head        string           // hash of the last audit entry
+	Filed       *Filed           // the document that a file said last; nil until one was applied
 
 	root         string                     // hash before Audit[0]: what the chain hangs on once old entries are dropped
 	room         *room                      // of Audit

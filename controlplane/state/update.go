@@ -3,6 +3,7 @@ package state
 import (
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 )
 
@@ -19,7 +20,8 @@ type Update struct {
 	Revision uint64
 	Policy   []byte // YAML of the region's cut
 	Orders   []policy.Order
-	Now      time.Time // the sender's clock: agents turn an order's end into time left
+	Verdicts []health.Verdict // hints: what an agent keeps on disk does not have them
+	Now      time.Time        // the sender's clock: agents turn an order's end into time left
 }
 
 // Update returns what region is to be sent now. Before the first revision it carries Revision 0 and no policy. A region that the
@@ -37,6 +39,11 @@ func (s *State) Update(region string, now time.Time) (Update, error) {
 	for _, o := range s.InForce(now) {
 		if concerns(&o, region) {
 			u.Orders = append(u.Orders, o)
+		}
+	}
+	for _, v := range s.verdictsAt(now) {
+		if about(v, region) {
+			u.Verdicts = append(u.Verdicts, v)
 		}
 	}
 	return u, nil

@@ -10,20 +10,10 @@ const (
 	Closed State = iota
 	Open
 	HalfOpen
+	Ramp // its share grows back to all of it, or shrinks to none: Away tells which
 )
 
-// Spacing is how far apart probes start. A provider that just came back is asked gently, however many calls want to go there.
-const Spacing = 500 * time.Millisecond
-
-// Settings are the thresholds people know.
-type Settings struct {
-	Failures  int           // failures in a row that open it
-	Successes int           // probes in a row that close it
-	Reset     time.Duration // open for so long, ± 20 % by the draw
-	Lease     time.Duration // a probe that has not ended by then is given up: half-open can never wedge
-}
-
-// Event is what a call showed.
+// Event is what a call showed, or what a detector concludes from many.
 type Event uint8
 
 // The events.
@@ -31,20 +21,25 @@ const (
 	Success Event = iota + 1
 	Failure
 	Abandoned // the call ended without evidence: a probe's lease is given back
+	Alarmed   // a detector: it fails, or hangs
+	Slowed    // a detector: it is slow. Of a probe: this one was
 )
 
 // Gate says whether a call may pass.
 type Gate struct {
 	Pass  bool
 	Probe bool          // it passes as the one probe of a half-open circuit
-	Wait  time.Duration // not passed: when to ask again
+	Wait  time.Duration // not passed: when this call may ask again
+	Share float64       // of the calls that would go there, how many may: 1 closed, 0 open, between them on a ramp
 }
 
 // Transition is a change of state and the evidence for it.
 type Transition struct {
 	From, To State
 	At       time.Time
-	Failures int // in a row, when it opened
+	Reason   Reason
+	Failures int // in a row when it opened; by Percent, among Calls
+	Calls    int // by Percent: in the window
 }
 
 // Ticket is what a call carries from Enter to Step. It is good only while the circuit is still as it was when the call entered:
@@ -59,36 +54,48 @@ const Outside Ticket = 1<<64 - 1
 type Circuit struct {
 	settings Settings
 	state    State
-	failures int       // in a row; kept while open, so that the evidence can be told
-	probes   int       // successful probes in a row
+	reason   Reason // of the last turn
+	failures int    // in a row; kept while open, so that the evidence can be told
+	probes   asked
 	since    time.Time // of the trouble while it is not closed, else of its end
 	until    time.Time // open: until when
-	probed   time.Time // half-open: when the last probe started
-	leased   time.Time // half-open: when the lease of the probe that is out ends; zero: none is out
-	ticket   Ticket    // the good one: of the closed period, or of the probe that is out
+	wait     time.Duration
+	ramp     ramp
+	flaps    flaps
+	window   window
+	ticket   Ticket // the good one: of the closed period, or of the probe that is out
+}
+
+// asked is what a half-open circuit knows of its probes.
+type asked struct {
+	good, slow int       // in this half-open period
+	at         time.Time // when the last one started
+	leased     time.Time // when the lease of the one that is out ends; zero: none is out
 }
 
 // Configure takes new settings. State and counts stay: a policy change is no evidence about the provider.
 func (c *Circuit) Configure(s Settings) {
-	s.Failures = max(s.Failures, 1)
-	s.Successes = max(s.Successes, 1)
-	s.Reset = max(s.Reset, 0)
-	s.Lease = max(s.Lease, 0)
+	s = s.sane()
+	if s.Window != c.settings.Window {
+		c.window = window{}
+	}
 	c.settings = s
 }
 
-// Gate tells whether a call may pass now. It changes nothing: whoever goes through calls Enter under the same lock. The draw is
-// not looked at by the plain circuit; the ramp back will need it.
-func (c *Circuit) Gate(now time.Time, _ uint64) Gate {
+// Gate tells whether a call may pass now. It changes nothing: whoever goes through calls Enter under the same lock. On a ramp the draw
+// decides, and a draw that passes once passes for the rest of the ramp back: a session does not go to and fro.
+func (c *Circuit) Gate(now time.Time, draw uint64) Gate {
 	switch c.state {
 	case Closed:
-		return Gate{Pass: true}
+		return Gate{Pass: true, Share: 1}
 	case Open:
-		return probe(c.until.Sub(now))
+		return probe(left(c.until, now, c.wait))
 	case HalfOpen:
-		return probe(max(c.probed.Add(Spacing).Sub(now), c.leaseLeft(now)))
+		return probe(max(left(c.probes.at.Add(Spacing), now, Spacing), c.leaseLeft(now)))
+	case Ramp:
+		return c.rampGate(now, draw)
 	default: // a state that nobody knows is not trusted
-		return Gate{Wait: c.settings.Reset}
+		return Gate{Wait: c.settings.wait(0)}
 	}
 }
 
@@ -99,67 +106,131 @@ func probe(wait time.Duration) Gate {
 	return Gate{Pass: true, Probe: true}
 }
 
-func (c *Circuit) leaseLeft(now time.Time) time.Duration {
-	if c.leased.IsZero() {
+// left is the time until then, of a wait of that length. Much more than that is left only when the clock was set back: then it is over,
+// or a circuit would stay as it is until the clock has caught up.
+func left(then, now time.Time, span time.Duration) time.Duration {
+	d := then.Sub(now)
+	if d > 2*span+time.Second {
 		return 0
 	}
-	return c.leased.Sub(now)
+	return d
+}
+
+func (c *Circuit) leaseLeft(now time.Time) time.Duration {
+	if c.probes.leased.IsZero() {
+		return 0
+	}
+	return left(c.probes.leased, now, c.settings.Lease)
 }
 
 // Enter lets one call through and returns its ticket. A probe takes the lease, and turns an open circuit half-open: that is the
 // Transition. A call that the gate did not pass enters Outside.
 func (c *Circuit) Enter(now time.Time, draw uint64) (Ticket, Transition, bool) {
+	t, changed := c.Settle(now)
 	g := c.Gate(now, draw)
 	switch {
 	case !g.Pass:
-		return Outside, Transition{}, false
+		return Outside, t, changed
 	case !g.Probe:
-		return c.ticket, Transition{}, false
+		return c.ticket, t, changed
 	}
-	t, changed := Transition{}, c.state == Open
-	if changed {
-		t = c.turn(HalfOpen, now)
+	if c.state != HalfOpen {
+		t, changed = both(t, changed, c.turn(HalfOpen, TimeOver, now))
 	}
 	c.ticket++
-	c.probed = now
-	c.leased = now.Add(c.settings.Lease)
+	c.probes.at = now
+	c.probes.leased = now.Add(c.settings.Lease)
 	return c.ticket, t, changed
 }
 
-// Step takes what a call showed, under the ticket with which it entered. A ticket that is not good any more is dropped.
-func (c *Circuit) Step(e Event, held Ticket, now time.Time, draw uint64) (Transition, bool) {
-	if held != c.ticket || c.state == Open {
-		return Transition{}, false
+// both tells two turns of one moment as one: from where it stood to where it stands.
+func both(first Transition, changed bool, second Transition) (Transition, bool) {
+	if changed {
+		second.From = first.From
 	}
-	if c.state == HalfOpen {
+	return second, true
+}
+
+// Step takes what a call showed, under the ticket with which it entered. A ticket that is not good any more is dropped. Alarmed and Slowed
+// from a detector need no ticket to open a circuit: they are no call's.
+func (c *Circuit) Step(e Event, held Ticket, now time.Time, draw uint64) (Transition, bool) {
+	t, changed := c.Settle(now)
+	next, turned := c.step(e, held, now, draw)
+	if turned {
+		return both(t, changed, next)
+	}
+	return t, changed
+}
+
+func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transition, bool) {
+	detected := (e == Alarmed || e == Slowed) && (c.state == Closed || c.state == Ramp)
+	switch {
+	case detected:
+		return c.stepAlarm(e, now, draw)
+	case held != c.ticket || c.state == Open:
+		return Transition{}, false
+	case c.state == HalfOpen:
 		return c.stepProbe(e, now, draw)
 	}
 	switch e {
 	case Failure:
-		c.failures++
-		if c.failures >= c.settings.Failures {
-			return c.open(now, draw), true
-		}
+		return c.stepFailure(now, draw)
 	case Success:
 		c.failures = 0
-	case Abandoned: // no evidence: the row of failures neither grows nor ends
+		c.window.count(now, c.settings.Window, false)
+	case Abandoned, Alarmed, Slowed: // no evidence: the row of failures neither grows nor ends
 	default: // what nobody knows proves nothing
 	}
 	return Transition{}, false
 }
 
+func (c *Circuit) stepFailure(now time.Time, draw uint64) (Transition, bool) {
+	c.failures++
+	c.window.count(now, c.settings.Window, true)
+	if c.failures >= c.settings.row(c.comingBack()) {
+		return c.open(InARow, now, draw), true
+	}
+	if s := &c.settings; s.Percent > 0 {
+		calls, failed := c.window.sum()
+		if calls >= s.Calls && float64(failed)*100 >= s.Percent*float64(calls) {
+			t := c.open(Percent, now, draw)
+			t.Calls, t.Failures = calls, failed
+			return t, true
+		}
+	}
+	return Transition{}, false
+}
+
+// stepAlarm takes a detector's conclusion where calls pass.
+func (c *Circuit) stepAlarm(e Event, now time.Time, draw uint64) (Transition, bool) {
+	switch {
+	case e == Alarmed:
+		return c.open(Detected, now, draw), true
+	case c.state == Ramp && c.ramp.away:
+		return Transition{}, false // it is being left already
+	case c.state == Closed && c.settings.Away > 0:
+		return c.leave(now, draw), true
+	default:
+		return c.open(TooSlow, now, draw), true
+	}
+}
+
 func (c *Circuit) stepProbe(e Event, now time.Time, draw uint64) (Transition, bool) {
-	c.leased = time.Time{}
+	c.probes.leased = time.Time{}
 	c.ticket++ // a ticket ends once
 	switch e {
-	case Failure:
+	case Failure, Alarmed:
 		c.failures++
-		return c.open(now, draw), true
+		return c.open(ProbeFailed, now, draw), true
+	case Slowed: // one slow answer in a few is what well providers give too
+		if c.probes.slow++; c.probes.slow > 1 {
+			return c.open(TooSlow, now, draw), true
+		}
 	case Success:
-		c.probes++
-		if c.probes >= c.settings.Successes {
+		c.probes.good++
+		if c.probes.good >= c.settings.Successes {
 			c.failures = 0
-			return c.turn(Closed, now), true
+			return c.comeBack(now), true
 		}
 	case Abandoned: // the lease is back; the next call may probe
 	default: // what nobody knows proves nothing
@@ -167,28 +238,43 @@ func (c *Circuit) stepProbe(e Event, now time.Time, draw uint64) (Transition, bo
 	return Transition{}, false
 }
 
-// open opens for Reset ± 20 %: agents that saw the same failure do not all come back in the same moment.
-func (c *Circuit) open(now time.Time, draw uint64) Transition {
-	spread := uint64(c.settings.Reset / 5 * 2)
-	c.until = now.Add(c.settings.Reset - c.settings.Reset/5 + time.Duration(draw%(spread+1)))
-	c.probes = 0
-	return c.turn(Open, now)
+// open opens for the wait ± 20 %: agents that saw the same failure do not all come back in the same moment.
+func (c *Circuit) open(why Reason, now time.Time, draw uint64) Transition {
+	c.flaps.opens(c, now)
+	c.wait = jittered(c.settings.wait(c.flaps.again), draw)
+	c.flaps.again = min(c.flaps.again+1, maxDoubling)
+	c.until = now.Add(c.wait)
+	c.probes.good, c.probes.slow = 0, 0
+	return c.turn(Open, why, now)
 }
 
-// turn makes every ticket that is out an old one.
-func (c *Circuit) turn(to State, now time.Time) Transition {
-	t := Transition{From: c.state, To: to, At: now, Failures: c.failures}
+func jittered(wait time.Duration, draw uint64) time.Duration {
+	spread := uint64(wait / 5 * 2)
+	return wait - wait/5 + time.Duration(draw%(spread+1))
+}
+
+// turn makes every ticket that is out an old one, but where calls pass before and after.
+func (c *Circuit) turn(to State, why Reason, now time.Time) Transition {
+	t := Transition{From: c.state, To: to, At: now, Reason: why, Failures: c.failures}
 	if c.state == Closed || to == Closed { // a probe that fails opens it again: the same trouble, not a new one
 		c.since = now
 	}
-	c.state = to
-	c.leased = time.Time{}
-	c.ticket++
+	passed := c.state == Closed || c.state == Ramp
+	c.state, c.reason = to, why
+	if !passed || to != Closed && to != Ramp {
+		c.probes.leased = time.Time{}
+		c.window = window{}
+		c.ticket++
+	}
 	return t
 }
 
-// State is where the circuit stands. An open circuit whose time is over stays Open until a call enters as the probe.
+// State is where the circuit stands. An open circuit whose time is over stays Open until a call enters as the probe, and a ramp that is
+// over stays Ramp until the next call, or Settle.
 func (c *Circuit) State() State { return c.state }
+
+// Reason is why it turned to where it stands.
+func (c *Circuit) Reason() Reason { return c.reason }
 
 // Since is when its trouble began: the first opening, whatever probes showed since. For a closed circuit it is when that ended; zero: it
 // never opened.
@@ -198,7 +284,7 @@ func (c *Circuit) Since() time.Time { return c.since }
 func (c *Circuit) Failures() int { return c.failures }
 
 // Probes is how many probes succeeded in a row, and how many close it.
-func (c *Circuit) Probes() (got, need int) { return c.probes, c.settings.Successes }
+func (c *Circuit) Probes() (got, need int) { return c.probes.good, c.settings.Successes }
 
 // Until is when an open circuit asks again.
 func (c *Circuit) Until() time.Time { return c.until }

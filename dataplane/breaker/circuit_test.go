@@ -66,7 +66,7 @@ func TestTransitionCarriesItsEvidence(t *testing.T) {
 	fail(c, t0, 0)
 	fail(c, t0, 0)
 	got, changed := fail(c, t0.Add(time.Second), 0)
-	want := Transition{From: Closed, To: Open, At: t0.Add(time.Second), Failures: 3}
+	want := Transition{From: Closed, To: Open, At: t0.Add(time.Second), Reason: InARow, Failures: 3}
 	if !changed || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, changed, want)
 	}
@@ -299,7 +299,7 @@ func TestZeroCircuitIsClosed(t *testing.T) {
 
 func TestAStateThatNobodyKnowsIsNotTrusted(t *testing.T) {
 	c := configured()
-	c.state = 9
+	c.state = 99
 	if c.Gate(t0, 0).Pass || c.State().String() != "unknown" {
 		t.Error("it passed")
 	}

@@ -137,7 +137,7 @@ func TestModelNothingWedges(t *testing.T) {
 		w := &walk{now: t0, s: Settings{
 			Failures:  rapid.IntRange(1, 4).Draw(t, "failures"),
 			Successes: rapid.IntRange(1, 4).Draw(t, "successes"),
-			Reset:     time.Duration(rapid.Int64Range(0, int64(3*time.Second)).Draw(t, "reset")),
+			Reset:     time.Duration(rapid.Int64Range(1, int64(3*time.Second)).Draw(t, "reset")),
 			Lease:     time.Duration(rapid.Int64Range(0, int64(3*time.Second)).Draw(t, "lease")),
 		}}
 		w.c.Configure(w.s)

@@ -220,6 +220,9 @@ func takeHeaders(c *proxy.Call, in http.Header) (twice string) {
 	return twice
 }
 
+// Headers does the same for a call that came over no listener.
+func Headers(c *proxy.Call, in http.Header) (twice string) { return takeHeaders(c, in) }
+
 func sdkTimeout(name string) bool {
 	return name == "X-Stainless-Timeout" || name == "X-Stainless-Read-Timeout"
 }

@@ -1,9 +1,12 @@
 package probe
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
+
+	"segue/controlplane/health"
 )
 
 // maxAsked is how many orders' results are kept: an order lives a minute at most, and people wait for the newest.
@@ -11,15 +14,17 @@ const maxAsked = 32
 
 // The words for what a check showed.
 const (
-	Good = "good"
-	Bad  = "bad"
-	Busy = "busy" // a 429: neither good nor bad
-	Cut  = "cut"  // it was not waited for: it says nothing
+	Good   = health.Good
+	Warned = health.Warned // good, but not for long: a certificate that ends soon
+	Bad    = health.Bad
+	Busy   = "busy" // a 429: neither good nor bad
+	Cut    = "cut"  // it was not waited for: it says nothing
 )
 
 // Result is what one check showed.
 type Result struct {
 	Service, Provider string
+	Kind, Name        string // of its lane
 	Word, Why         string
 	At                time.Time // when it ended
 	Elapsed           time.Duration
@@ -32,9 +37,9 @@ type asked struct {
 	results []Result
 }
 
-// Ask runs a provider's checks once, now, whatever their period; the board hears of them as of any other. The same order again does
+// Ask runs a provider's active checks once, now, whatever their period, or its synthetics; the board hears of them as of any other. The same order again does
 // nothing: an Update that brings it comes more than once. Results are kept until maxAsked newer orders have come.
-func (p *Prober) Ask(order, provider string) {
+func (p *Prober) Ask(order, provider string, synthetic bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped || p.find(order) != nil {
@@ -42,15 +47,15 @@ func (p *Prober) Ask(order, provider string) {
 	}
 	a := &asked{order: order}
 	for t, l := range p.running {
-		if t.provider != provider {
+		if t.provider != provider || synthetic != (t.kind == health.Synthetic) {
 			continue
 		}
 		a.left++
 		p.lanes.Add(1)
 		go func() { // awaited by Stop
 			defer p.lanes.Done()
-			r, _ := p.send(l.ctx, t, l.candidate, Timeout)
-			p.tell(t, r)
+			r := p.send(l.ctx, t, l, Timeout)
+			p.tell(t, r, time.Time{})
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			a.left--
@@ -71,7 +76,9 @@ func (p *Prober) Asked(order string) (results []Result, done, known bool) {
 		return nil, false, false
 	}
 	results = slices.Clone(a.results)
-	slices.SortFunc(results, func(a, b Result) int { return strings.Compare(a.Service, b.Service) })
+	slices.SortFunc(results, func(a, b Result) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+	})
 	return results, a.left == 0, true
 }
 

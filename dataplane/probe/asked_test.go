@@ -14,12 +14,12 @@ import (
 // TestAsk: an order runs a provider's check at once and once, whatever its period, and keeps what it showed by the order's id.
 func TestAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		far := &provider{}
-		p, b := running(t, far, snapshot(time.Hour, "main", "backup"))
-		p.Ask("o1", "main")
-		p.Ask("o1", "main") // the Update came again
+		end := &far{}
+		p, b := running(t, end, snapshot(time.Hour, "main", "backup"))
+		p.Ask("o1", "main", false)
+		p.Ask("o1", "main", false) // the Update came again
 		synctest.Wait()
-		if n := len(far.times("main")); n != 1 || len(far.times("backup")) != 0 {
+		if n := len(end.times("main")); n != 1 || len(end.times("backup")) != 0 {
 			t.Errorf("main was asked %d times", n)
 		}
 		results, done, known := p.Asked("o1")
@@ -29,11 +29,11 @@ func TestAsk(t *testing.T) {
 		if rows := b.Report(time.Now()).Rows; rows[0].CheckOK != 1 {
 			t.Errorf("the board was not told: %+v", rows[0].Condition)
 		}
-		far.answer(health.Sample{Class: health.Failure}, errors.New("answered 500"))
-		p.Ask("o2", "main")
-		far.answer(health.Sample{Class: health.Limited, RetryAfter: time.Minute}, errors.New("answered 429"))
-		p.Ask("o3", "backup")
-		p.Ask("o4", "nobody")
+		end.answer(health.Sample{Class: health.Failure}, errors.New("answered 500"))
+		p.Ask("o2", "main", false)
+		end.answer(health.Sample{Class: health.Limited, RetryAfter: time.Minute}, errors.New("answered 429"))
+		p.Ask("o3", "backup", false)
+		p.Ask("o4", "nobody", false)
 		synctest.Wait()
 		for order, want := range map[string]string{"o1": Good, "o3": Busy} {
 			if r, done, _ := p.Asked(order); !done || len(r) != 1 || r[0].Word != want {
@@ -52,12 +52,12 @@ func TestAsk(t *testing.T) {
 // TestAskOfOneThatHangs: it ends after Timeout, and at once when the agent stops.
 func TestAskOfOneThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		far := &provider{does: func(ctx context.Context, _ *policy.Candidate) (health.Sample, error) {
+		end := &far{does: func(ctx context.Context, _ *policy.Candidate) (health.Sample, error) {
 			<-ctx.Done()
 			return health.Sample{Class: health.Failure}, ctx.Err()
 		}}
-		p, _ := running(t, far, snapshot(time.Hour, "main"))
-		p.Ask("o1", "main")
+		p, _ := running(t, end, snapshot(time.Hour, "main"))
+		p.Ask("o1", "main", false)
 		time.Sleep(Timeout - 1)
 		if _, done, _ := p.Asked("o1"); done {
 			t.Error("done before its time-out")
@@ -67,13 +67,13 @@ func TestAskOfOneThatHangs(t *testing.T) {
 		if r, done, _ := p.Asked("o1"); !done || r[0].Word != Bad || r[0].Why != "no answer in 5s" {
 			t.Errorf("%+v", r)
 		}
-		p.Ask("o2", "main")
+		p.Ask("o2", "main", false)
 		synctest.Wait()
 		p.Stop()
 		if r, done, _ := p.Asked("o2"); !done || r[0].Word != Cut {
 			t.Errorf("%+v", r)
 		}
-		p.Ask("o3", "main")
+		p.Ask("o3", "main", false)
 		if _, _, known := p.Asked("o3"); known {
 			t.Error("a prober that has stopped took an order")
 		}
@@ -83,9 +83,9 @@ func TestAskOfOneThatHangs(t *testing.T) {
 // TestAskedIsBounded: the oldest orders are forgotten.
 func TestAskedIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := running(t, &provider{}, snapshot(time.Hour, "main"))
+		p, _ := running(t, &far{}, snapshot(time.Hour, "main"))
 		for i := range maxAsked + 1 {
-			p.Ask(string(rune('A'+i)), "main")
+			p.Ask(string(rune('A'+i)), "main", false)
 		}
 		synctest.Wait()
 		if _, _, known := p.Asked("A"); known || len(p.asked) != maxAsked {

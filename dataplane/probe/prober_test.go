@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,20 +13,22 @@ import (
 
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
+	"segue/dataplane/message"
+	"segue/dataplane/provider"
 	"segue/dataplane/standing"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// provider is a far end that answers as told and remembers when it was asked.
-type provider struct {
+// far is a far end that answers as told and remembers when it was asked.
+type far struct {
 	mu    sync.Mutex
 	asked map[string][]time.Time
 	ends  []time.Duration // how long each check was waited for before it was given up
 	does  func(ctx context.Context, c *policy.Candidate) (health.Sample, error)
 }
 
-func (p *provider) Check(ctx context.Context, c *policy.Candidate) (health.Sample, error) {
+func (p *far) Check(ctx context.Context, c *policy.Candidate, _ policy.Check) provider.Checked {
 	p.mu.Lock()
 	if p.asked == nil {
 		p.asked = map[string][]time.Time{}
@@ -34,23 +37,27 @@ func (p *provider) Check(ctx context.Context, c *policy.Candidate) (health.Sampl
 	does := p.does
 	p.mu.Unlock()
 	if does == nil {
-		return health.Sample{Class: health.OK}, nil
+		return provider.Checked{Good: true}
 	}
 	begin := time.Now()
 	s, err := does(ctx, c)
 	p.mu.Lock()
 	p.ends = append(p.ends, time.Since(begin))
 	p.mu.Unlock()
-	return s, err
+	out := provider.Checked{Good: err == nil, Err: err, RetryAfter: s.RetryAfter}
+	if s.Class == health.Limited {
+		out.Status = 429
+	}
+	return out
 }
 
-func (p *provider) times(name string) []time.Time {
+func (p *far) times(name string) []time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]time.Time(nil), p.asked[name]...)
 }
 
-func (p *provider) answer(s health.Sample, err error) {
+func (p *far) answer(s health.Sample, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.does = func(context.Context, *policy.Candidate) (health.Sample, error) { return s, err }
@@ -61,18 +68,31 @@ func snapshot(every time.Duration, providers ...string) *policy.Snapshot {
 	for _, name := range providers {
 		svc.Candidates = append(svc.Candidates, &policy.Candidate{
 			Provider: name, Contract: &policy.Contract{Name: "stripe/v1"}, Endpoint: "http://127.0.0.1:7600",
-			Check: &policy.Check{Method: "GET", Path: "/v1/balance", Every: every},
+			Probes: policy.Probes{Checks: []policy.Check{{Method: "GET", Path: "/v1/balance", Every: every}}},
 		})
 	}
 	return &policy.Snapshot{Region: "us-east", Services: []*policy.Service{svc}}
 }
 
+func made(t *testing.T, c Client, b *standing.Board, seed uint64) *Prober {
+	t.Helper()
+	p, err := New(Config{Client: c, Board: b, Seed: seed, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *far) Exchange(context.Context, *provider.Call) (provider.Result, *message.Answer) {
+	return provider.Result{}, nil
+}
+
 // running starts a prober over snap, in the bubble of a synctest.
-func running(t *testing.T, far *provider, snap *policy.Snapshot) (*Prober, *standing.Board) {
+func running(t *testing.T, end *far, snap *policy.Snapshot) (*Prober, *standing.Board) {
 	t.Helper()
 	b := standing.New()
 	b.Swap(snap)
-	p := New(far, b, 1)
+	p := made(t, end, b, 1)
 	p.Swap(snap)
 	t.Cleanup(p.Stop)
 	return p, b
@@ -82,11 +102,11 @@ func shown(b *standing.Board) health.Row { return b.Report(time.Now()).Rows[0] }
 
 func TestChecksComeEachPeriodJittered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		far, begin := &provider{}, time.Now()
-		p, b := running(t, far, snapshot(10*time.Second, "stripe"))
+		end, begin := &far{}, time.Now()
+		p, b := running(t, end, snapshot(10*time.Second, "stripe"))
 		time.Sleep(1000 * time.Second)
 		p.Stop()
-		got := far.times("stripe")
+		got := end.times("stripe")
 		if first := got[0].Sub(begin); first >= 10*time.Second {
 			t.Errorf("the first check came after %v", first)
 		}
@@ -111,12 +131,12 @@ func TestAgentsDoNotCheckInStep(t *testing.T) {
 	first := map[time.Duration]bool{}
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
-			far, snap, begin := &provider{}, snapshot(10*time.Second, "stripe"), time.Now()
-			p := New(far, standing.New(), seed)
+			end, snap, begin := &far{}, snapshot(10*time.Second, "stripe"), time.Now()
+			p := made(t, end, standing.New(), seed)
 			p.Swap(snap)
 			time.Sleep(10 * time.Second)
 			p.Stop()
-			first[far.times("stripe")[0].Sub(begin)] = true
+			first[end.times("stripe")[0].Sub(begin)] = true
 		})
 	}
 	if len(first) != 20 {
@@ -126,14 +146,14 @@ func TestAgentsDoNotCheckInStep(t *testing.T) {
 
 func TestABadCheckIsShownAndMovesNoCircuit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		far := &provider{}
-		far.answer(health.Sample{Class: health.Failure}, errors.New("status 500"))
-		_, b := running(t, far, snapshot(time.Second, "stripe"))
+		end := &far{}
+		end.answer(health.Sample{Class: health.Failure}, errors.New("status 500"))
+		_, b := running(t, end, snapshot(time.Second, "stripe"))
 		time.Sleep(time.Minute)
 		if r := shown(b); r.CheckOK != -1 || r.CheckWhy != "status 500" || r.Breaker != "closed" {
 			t.Errorf("%+v", r.Condition)
 		}
-		far.answer(health.Sample{Class: health.OK}, nil)
+		end.answer(health.Sample{Class: health.OK}, nil)
 		time.Sleep(2 * time.Second)
 		if r := shown(b); r.CheckOK != 1 {
 			t.Errorf("%+v", r.Condition)
@@ -144,18 +164,18 @@ func TestABadCheckIsShownAndMovesNoCircuit(t *testing.T) {
 func TestACheckThatHangsIsGivenUp(t *testing.T) {
 	for _, tc := range []struct{ every, want time.Duration }{{time.Minute, Timeout}, {2 * time.Second, 2 * time.Second}} {
 		synctest.Test(t, func(t *testing.T) {
-			far := &provider{does: func(ctx context.Context, _ *policy.Candidate) (health.Sample, error) {
+			end := &far{does: func(ctx context.Context, _ *policy.Candidate) (health.Sample, error) {
 				<-ctx.Done()
 				return health.Sample{Class: health.Failure}, ctx.Err()
 			}}
-			p, b := running(t, far, snapshot(tc.every, "stripe"))
+			p, b := running(t, end, snapshot(tc.every, "stripe"))
 			time.Sleep(2 * tc.every)
 			if r := shown(b); r.CheckOK != -1 || r.CheckWhy != "no answer in "+tc.want.String() {
 				t.Errorf("%+v", r.Condition)
 			}
 			p.Stop()
-			if far.ends[0] != tc.want {
-				t.Errorf("given up after %v", far.ends[0])
+			if end.ends[0] != tc.want {
+				t.Errorf("given up after %v", end.ends[0])
 			}
 		})
 	}
@@ -166,11 +186,11 @@ func TestABusyProviderIsLeftAlone(t *testing.T) {
 		{time.Minute, time.Minute}, {24 * time.Hour, MaxBackOff}, {0, 900 * time.Millisecond}, {-time.Hour, 900 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			far := &provider{}
-			far.answer(health.Sample{Class: health.Limited, RetryAfter: tc.asks}, errors.New("status 429"))
-			_, b := running(t, far, snapshot(time.Second, "stripe"))
+			end := &far{}
+			end.answer(health.Sample{Class: health.Limited, RetryAfter: tc.asks}, errors.New("status 429"))
+			_, b := running(t, end, snapshot(time.Second, "stripe"))
 			time.Sleep(time.Hour)
-			got := far.times("stripe")
+			got := end.times("stripe")
 			if gap := got[1].Sub(got[0]); gap < tc.quiet || gap > tc.quiet+time.Second {
 				t.Errorf("asked for %v, left alone for %v", tc.asks, gap)
 			}
@@ -183,10 +203,10 @@ func TestABusyProviderIsLeftAlone(t *testing.T) {
 
 func TestNoPolicyMakesItALoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		far := &provider{}
-		running(t, far, snapshot(time.Nanosecond, "stripe"))
+		end := &far{}
+		running(t, end, snapshot(time.Nanosecond, "stripe"))
 		time.Sleep(100 * time.Second)
-		if n := len(far.times("stripe")); n > 112 {
+		if n := len(end.times("stripe")); n > 112 {
 			t.Errorf("%d checks in 100 s", n)
 		}
 	})
@@ -194,9 +214,9 @@ func TestNoPolicyMakesItALoad(t *testing.T) {
 
 func TestSwapRestartsOnlyWhatChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		far, begin := &provider{}, time.Now()
-		p, _ := running(t, far, snapshot(10*time.Second, "kept", "changed", "gone"))
-		alone := &provider{}
+		end, begin := &far{}, time.Now()
+		p, _ := running(t, end, snapshot(10*time.Second, "kept", "changed", "gone"))
+		alone := &far{}
 		q, _ := running(t, alone, snapshot(10*time.Second, "kept"))
 		for range 100 { // a weight moves each second
 			time.Sleep(time.Second)
@@ -205,7 +225,7 @@ func TestSwapRestartsOnlyWhatChanged(t *testing.T) {
 			p.Swap(next)
 		}
 		next := snapshot(10*time.Second, "kept", "changed", "new")
-		next.Services[0].Candidates[1].Check.Path = "/other"
+		next.Services[0].Candidates[1].Checks[0].Path = "/other"
 		next.Services[0].Candidates = append(next.Services[0].Candidates, &policy.Candidate{Provider: "unchecked"})
 		p.Swap(next)
 		swapped := time.Now()
@@ -213,7 +233,7 @@ func TestSwapRestartsOnlyWhatChanged(t *testing.T) {
 		p.Stop()
 		q.Stop()
 
-		a, b := far.times("kept"), alone.times("kept")
+		a, b := end.times("kept"), alone.times("kept")
 		if len(a) != len(b) {
 			t.Fatalf("%d checks with swaps, %d without", len(a), len(b))
 		}
@@ -222,38 +242,40 @@ func TestSwapRestartsOnlyWhatChanged(t *testing.T) {
 				t.Fatalf("check %d was moved by a swap: %v, %v", i, a[i].Sub(begin), b[i].Sub(begin))
 			}
 		}
-		if last := far.times("gone"); last[len(last)-1].After(swapped) {
+		if last := end.times("gone"); last[len(last)-1].After(swapped) {
 			t.Error("a provider that is gone is still asked")
 		}
-		if n := far.times("new"); len(n) < 8 || n[0].Before(swapped) {
+		if n := end.times("new"); len(n) < 8 || n[0].Before(swapped) {
 			t.Errorf("%d checks of the new provider", len(n))
 		}
-		if n := far.times("changed"); len(n) < 17 {
+		if n := end.times("changed"); len(n) < 17 {
 			t.Errorf("%d checks of the changed one", len(n))
 		}
-		if len(far.times("unchecked")) != 0 {
+		if len(end.times("unchecked")) != 0 {
 			t.Error("a provider without a check was asked")
 		}
 	})
 }
 
+func laneOf(c *policy.Candidate) *lane { return &lane{candidate: c, check: c.Checks[0]} }
+
 func TestWhatACheckIs(t *testing.T) {
 	base := func() *policy.Candidate { return snapshot(time.Second, "stripe").Services[0].Candidates[0] }
 	for name, bend := range map[string]func(*policy.Candidate){
-		"path":       func(c *policy.Candidate) { c.Check.Path = "/x" },
-		"period":     func(c *policy.Candidate) { c.Check.Every = time.Hour },
+		"path":       func(c *policy.Candidate) { c.Checks[0].Path = "/x" },
+		"period":     func(c *policy.Candidate) { c.Checks[0].Every = time.Hour },
 		"endpoint":   func(c *policy.Candidate) { c.Endpoint = "http://127.0.0.1:1" },
 		"credential": func(c *policy.Candidate) { c.Credential.Ref = "OTHER" },
 		"digest":     func(c *policy.Candidate) { c.Digest[0] = 1 },
 		"contract":   func(c *policy.Candidate) { c.Contract.Name = "own" },
 	} {
 		c := base()
-		if bend(c); same(base(), c) {
+		if bend(c); laneOf(base()).same(laneOf(c)) {
 			t.Errorf("another %s is the same check", name)
 		}
 	}
 	c := base()
-	if c.Weight, c.Limits.InFlight = 5, 5; !same(base(), c) {
+	if c.Weight, c.Limits.InFlight = 5, 5; !laneOf(base()).same(laneOf(c)) {
 		t.Error("weights and limits make another check")
 	}
 }
@@ -261,25 +283,25 @@ func TestWhatACheckIs(t *testing.T) {
 func TestStopWaitsForTheLastCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := false
-		far := &provider{does: func(ctx context.Context, _ *policy.Candidate) (health.Sample, error) {
+		end := &far{does: func(ctx context.Context, _ *policy.Candidate) (health.Sample, error) {
 			<-ctx.Done()
 			time.Sleep(time.Second) // the far end is slow to notice
 			ended = true
 			return health.Sample{Class: health.Failure}, ctx.Err()
 		}}
-		p, b := running(t, far, snapshot(time.Second, "stripe"))
+		p, b := running(t, end, snapshot(time.Second, "stripe"))
 		time.Sleep(1100 * time.Millisecond)
 		p.Stop()
 		if !ended {
 			t.Error("Stop returned before the check")
 		}
-		if r := shown(b); len(far.times("stripe")) == 1 && r.CheckOK != 0 {
+		if r := shown(b); len(end.times("stripe")) == 1 && r.CheckOK != 0 {
 			t.Errorf("a check that was broken off says something: %+v", r.Condition)
 		}
 		p.Swap(snapshot(time.Second, "stripe"))
-		n := len(far.times("stripe"))
+		n := len(end.times("stripe"))
 		time.Sleep(time.Minute)
-		if len(far.times("stripe")) != n {
+		if len(end.times("stripe")) != n {
 			t.Error("a stopped prober goes on")
 		}
 		p.Stop()

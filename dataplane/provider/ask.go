@@ -189,3 +189,13 @@ func (w *whole) End(cut error) error {
 	w.ended = cut == nil
 	return nil
 }
+
+// Exchange sends a call and returns its whole answer; nil where there is none, or it is larger than what is read.
+func (c *Client) Exchange(ctx context.Context, call *Call) (Result, *message.Answer) {
+	to := &whole{}
+	r := c.Send(ctx, call, to)
+	if r.Err != nil || !to.ended {
+		return r, nil
+	}
+	return r, &to.answer
+}

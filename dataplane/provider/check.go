@@ -21,19 +21,30 @@ type Checked struct {
 	Error      string
 	Latency    time.Duration
 	RetryAfter time.Duration
-	Err        error // nil if good
+	Err        error  // nil if good
+	Warn       bool   // good, but something ends soon
+	Says       string // what a TLS check found, in words
 }
 
-// Check makes a candidate's active check, with its credential (none, if that is the caller's). Drills hit checks as they hit calls.
-func (c *Client) Check(ctx context.Context, p *policy.Candidate) Checked {
-	if p.Check == nil {
-		return Checked{Err: fmt.Errorf("provider %s has no check: %w", p.Provider, errCheck)}
+// Check makes one of a candidate's active checks; an HTTP check with its credential (none, if that is the caller's). Drills hit checks as
+// they hit calls.
+func (c *Client) Check(ctx context.Context, p *policy.Candidate, k policy.Check) Checked {
+	switch k.Kind {
+	case policy.CheckHTTP:
+		return c.checkHTTP(ctx, p, k)
+	case policy.CheckTCP, policy.CheckTLS:
+		return c.checkWire(ctx, p, k)
+	default:
+		return Checked{Err: fmt.Errorf("provider %s: %q is no kind of check: %w", p.Provider, k.Kind, errCheck)}
 	}
-	path, query, _ := strings.Cut(p.Check.Path, "?")
+}
+
+func (c *Client) checkHTTP(ctx context.Context, p *policy.Candidate, k policy.Check) Checked {
+	path, query, _ := strings.Cut(k.Path, "?")
 	call := &Call{
 		Candidate: p,
 		Operation: "check",
-		Request:   &message.Request{Method: p.Check.Method, Path: path, RawQuery: query},
+		Request:   &message.Request{Method: k.Method, Path: path, RawQuery: query},
 		Read:      true,
 	}
 	r := c.Send(ctx, call, silent{})

@@ -45,6 +45,7 @@ type Client struct {
 	now       func() time.Time
 	idle      time.Duration
 	quiet     time.Duration
+	dial      *dialer
 	transport *http.Transport // HTTP/1.1
 	multiplex *multiplex      // HTTP/2
 	targets   targets
@@ -70,6 +71,7 @@ func New(c Config) (*Client, error) {
 		now:       c.Clock,
 		idle:      c.Idle,
 		quiet:     c.Quiet,
+		dial:      d,
 		transport: newTransport(d, c),
 		multiplex: newMultiplex(d, c),
 		secrets:   newSecrets(c.Env, c.Logger),

@@ -155,23 +155,24 @@ func TestCheck(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Env = func(string) (string, bool) { return ownSecret, true } })
 	defer w.Close()
 	p := candidate(s.URL)
-	if got := w.Check(t.Context(), p); got.Good || got.Err == nil {
-		t.Errorf("without a check: %+v", got)
+	if got := w.Check(t.Context(), p, policy.Check{Kind: "udp"}); got.Good || got.Err == nil {
+		t.Errorf("a check of no kind: %+v", got)
 	}
-	p.Credential, p.Check = policy.Credential{Kind: "env", Ref: "K"}, &policy.Check{Method: "GET", Path: "/v1/balance?deep=1"}
+	p.Credential = policy.Credential{Kind: "env", Ref: "K"}
+	check := policy.Check{Method: "GET", Path: "/v1/balance?deep=1"}
 	for _, x := range []struct {
 		status int
 		good   bool
 		after  time.Duration
 	}{{200, true, 0}, {304, true, 0}, {401, false, 0}, {429, false, 3 * time.Second}, {500, false, 0}} {
 		status = x.status
-		got := w.Check(t.Context(), p)
+		got := w.Check(t.Context(), p, check)
 		if got.Good != x.good || got.Status != x.status || got.RetryAfter != x.after || (got.Err == nil) != x.good || got.Latency <= 0 {
 			t.Errorf("%d: %+v", x.status, got)
 		}
 	}
 	w.Drills([]policy.Order{order("a", policy.Fault{Kind: policy.FaultRefuse, Share: 1})})
-	if got := w.Check(t.Context(), p); got.Good || got.Error != "connection_refused" {
+	if got := w.Check(t.Context(), p, check); got.Good || got.Error != "connection_refused" {
 		t.Errorf("in a drill: %+v", got)
 	}
 }

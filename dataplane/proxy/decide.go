@@ -25,6 +25,8 @@ func (p *Proxy) decide(_ context.Context, x *Exchange) error {
 		return nil
 	}
 	permit, ok := p.cfg.Board.Choose(&x.decision, x.svc.Service, &x.facts, x.call.Arrived)
+	x.svc.past.decided(x.svc.Service, &x.decision)
+	x.told.second = second(&x.decision)
 	if !ok {
 		return x.unchosen(x.refused(&x.decision))
 	}
@@ -101,6 +103,7 @@ func dryRun(x *Exchange) *message.Answer {
 // Decided is told each choice after the first, by the driver and by the reads' own loop: a failover, or that nobody is left.
 func (x *Exchange) Decided(d *route.Decision) {
 	x.work.entry.decided(x, d)
+	x.svc.past.decided(x.svc.Service, d)
 	if d.Winner < 0 {
 		return
 	}
@@ -147,5 +150,6 @@ func (x *Exchange) hopped(h hop, now time.Time) {
 	x.trail = append(x.trail, h)
 	x.clock.providers += h.elapsed
 	x.svc.handles.attempt(h.provider, h.outcome)
+	x.svc.past.ended(x.svc.Service, h.provider, h.outcome, h.elapsed, now)
 	x.work.entry.ended(&h, now)
 }

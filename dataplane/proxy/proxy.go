@@ -53,6 +53,8 @@ type Proxy struct {
 	view      atomic.Pointer[view]
 	live      live
 	log       decisions
+	past      past
+	declines  declines
 	metrics   *metrics
 	exchanges sync.Pool
 }
@@ -80,7 +82,11 @@ func New(cfg Config) (*Proxy, error) {
 }
 
 // Swap takes a new policy: calls that began before end by the old one.
-func (p *Proxy) Swap(snap *policy.Snapshot) { p.view.Store(p.metrics.view(snap)) }
+func (p *Proxy) Swap(snap *policy.Snapshot) {
+	v := p.metrics.view(snap)
+	p.past.swap(v)
+	p.view.Store(v)
+}
 
 // Serve answers one call. It returns when the call is over: an effect that began goes on though its caller left, until its deadline.
 func (p *Proxy) Serve(ctx context.Context, c *Call, to message.Reply) {

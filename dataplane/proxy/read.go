@@ -82,6 +82,7 @@ func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
 	if x.gate.passed {
 		x.trail[len(x.trail)-1].outcome = r.Outcome
 		x.svc.handles.attempt(who.Provider, r.Outcome)
+		x.svc.past.ended(x.svc.Service, who.Provider, r.Outcome, r.Elapsed, now)
 		return r
 	}
 	x.hopped(hop{provider: who.Provider, outcome: r.Outcome, err: r.Error, status: r.Status, elapsed: r.Elapsed}, now)

@@ -12,9 +12,12 @@ import (
 func Decide(d *Decision, svc *policy.Service, st *Standings, f *policy.Facts, now time.Time) {
 	n := min(len(svc.Candidates), len(st.Rows), policy.MaxCandidates)
 	d.reset(n, f, now)
+	kind := kindOf(f.Read)
 	for i := range n {
-		st.Rows[i].look(&d.Seen[i], svc.Candidates[i].Limits.Rate, f.Draw, now)
+		st.Rows[i].look(&d.Seen[i], svc.Candidates[i].Limits.Rate, kind, f.Draw, now)
 	}
+	st.Past.look(&d.Past, svc, f, now)
+	d.price(svc)
 	d.choose(svc)
 }
 
@@ -24,21 +27,25 @@ func (d *Decision) reset(n int, f *policy.Facts, now time.Time) {
 		d.Scores[i], d.Seen[i] = Score{}, Seen{}
 	}
 	d.Winner, d.Reason, d.Probe, d.Moved = -1, NoReason, false, false
-	d.N, d.Facts, d.At = int8(n), *f, now
+	d.N, d.Facts, d.At, d.Past = int8(n), *f, now, Past{}
 }
 
 // look takes down what the choice may know of the row.
-func (row *Standing) look(s *Seen, rate float64, draw uint64, now time.Time) {
-	*s = Seen{
-		State:    row.Circuit.State(),
-		Circuit:  row.Circuit.Gate(now, draw),
-		Failures: int32(min(row.Circuit.Failures(), 1<<30)),
-		InFlight: row.InFlight,
-		Closed:   left(row.closed, now),
-		Drained:  left(row.Drained, now),
-		salt:     row.salt,
+func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now time.Time) {
+	k := &row.known[kind]
+	if k.limit == 0 { // nothing ended and no tick came yet
+		fresh := know(&row.Measures[kind], now)
+		k = &fresh
 	}
-	if s.salt == 0 {
+	s.State, s.Circuit = row.Circuit.State(), row.Circuit.Gate(now, draw)
+	s.Failures, s.InFlight, s.Normal = int32(min(row.Circuit.Failures(), 1<<30)), row.InFlight, int32(row.normal+.5)
+	s.Closed, s.Drained, s.Rate = left(row.closed, now), left(row.Drained, now), 0
+	s.Mean, s.Lower, s.Latency = k.mean, k.lower, k.latency
+	s.Cause, s.Away = Cause{}, false
+	if s.State != breaker.Closed {
+		s.Cause, s.Away = row.cause, row.Circuit.Away()
+	}
+	if s.salt = row.salt; s.salt == 0 {
 		s.salt = salt(row.Provider)
 	}
 	if rate > 0 && !row.tat.IsZero() {
@@ -53,24 +60,48 @@ func left(until, now time.Time) time.Duration {
 	return until.Sub(now)
 }
 
-// choose decides from d.Seen, d.Facts and the service alone: Replay comes in here.
-func (d *Decision) choose(svc *policy.Service) {
-	weighted := svc.Strategy == policy.Weighted
-	passed, shares := policy.Set(0), 0.0
+// price takes down what the call would cost at each candidate, and which rule keeps it away.
+func (d *Decision) price(svc *policy.Service) {
+	f := &d.Facts
 	for i := range int(d.N) {
-		s := d.score(i, svc)
-		if s.Gate != Passed {
+		s := &d.Seen[i]
+		s.Rule = 0
+		s.Cost = svc.Candidates[i].Cost.Expected(f.Value, f.Currency, f.Use)
+	}
+	for r := range svc.Rules {
+		if !svc.Rules[r].When(f) {
 			continue
 		}
-		passed = passed.With(i)
-		if weighted {
-			shares += weight(svc, i)
+		for i := range int(d.N) {
+			if s := &d.Seen[i]; s.Rule == 0 && !svc.Rules[r].Only.Has(i) {
+				s.Rule = int8(min(r+1, maxRuled))
+			}
 		}
 	}
-	if weighted && d.Facts.Owner < 0 {
-		passed = d.weigh(svc, passed, shares)
+}
+
+// maxRuled is the largest number that Seen.Rule holds; a service has fewer rules.
+const maxRuled = 127
+
+// choose decides from d.Seen, d.Past, d.Facts and the service alone: Replay comes in here.
+func (d *Decision) choose(svc *policy.Service) {
+	passed := policy.Set(0)
+	for i := range int(d.N) {
+		s, seen := &d.Scores[i], &d.Seen[i]
+		*s = Score{Circuit: seen.State, InFlight: seen.InFlight, Failures: seen.Failures}
+		if s.Gate, s.Wait = d.gate(i, svc); s.Gate == Passed {
+			passed = passed.With(i)
+		}
 	}
-	d.pick(passed, weighted, shares)
+	if d.Facts.Owner < 0 {
+		passed = d.narrow(svc, passed)
+	}
+	if d.Past.NoRetry {
+		d.shut(passed, NoRetry)
+		return
+	}
+	d.rank(svc, passed)
+	d.pick(svc, passed)
 	if d.Winner < 0 {
 		d.lastResort(svc)
 	}
@@ -81,23 +112,16 @@ func (d *Decision) choose(svc *policy.Service) {
 	}
 }
 
-// score asks candidate i's gates and gives it its rank.
-func (d *Decision) score(i int, svc *policy.Service) *Score {
-	s, seen := &d.Scores[i], &d.Seen[i]
-	*s = Score{Circuit: seen.State, InFlight: seen.InFlight, Failures: seen.Failures}
-	s.Gate, s.Wait = d.gate(i, svc)
-	switch svc.Strategy {
-	case policy.Priority:
-		s.Rank = float64(int(d.N) - i)
-	case policy.Weighted:
-		s.Rank = rendezvous(d.Facts.Draw, seen.salt, weight(svc, i))
-	default: // an order of preference is what any list has
-		s.Rank = float64(int(d.N) - i)
+// shut gives all of a set the same gate.
+func (d *Decision) shut(set policy.Set, g Gate) {
+	for i := range int(d.N) {
+		if set.Has(i) {
+			d.Scores[i].Gate = g
+		}
 	}
-	return s
 }
 
-// gate asks the gates in their order and tells the first that is shut. NoWeight needs to know the others: see weigh.
+// gate asks the gates in their order and tells the first that is shut. Those that need to know the others come after: see narrow.
 func (d *Decision) gate(i int, svc *policy.Service) (Gate, time.Duration) {
 	f, seen := &d.Facts, &d.Seen[i]
 	owner := int(f.Owner) == i
@@ -110,15 +134,27 @@ func (d *Decision) gate(i int, svc *policy.Service) (Gate, time.Duration) {
 		return NotOwner, 0
 	case f.Barred.Has(i) && !owner:
 		return NoState, 0
+	case seen.Rule > 0 && !owner: // what a rule would keep away is there already
+		return Ruled, 0
 	case seen.Drained > 0 && !owner:
 		return Drained, seen.Drained
 	case !seen.Circuit.Pass && !owner: // an owned object is nowhere else: its one provider is never gated by a guess
-		if seen.State == breaker.HalfOpen {
-			return CircuitProbing, seen.Circuit.Wait
-		}
-		return CircuitOpen, seen.Circuit.Wait
+		return shutBy(seen.State), seen.Circuit.Wait
 	}
 	return d.load(i, svc)
+}
+
+func shutBy(s breaker.State) Gate {
+	switch s {
+	case breaker.HalfOpen:
+		return CircuitProbing
+	case breaker.Ramp:
+		return Ramping
+	case breaker.Open, breaker.Closed:
+		return CircuitOpen
+	default:
+		return CircuitOpen
+	}
 }
 
 // load asks the gates that hold for everybody, the owner and the last resort too.
@@ -131,63 +167,49 @@ func (d *Decision) load(i int, svc *policy.Service) (Gate, time.Duration) {
 		return AtRate, max(seen.Closed, seen.Rate)
 	case !d.Facts.Deadline.IsZero() && d.Facts.Deadline.Sub(d.At) <= 0:
 		return NoTime, 0
+	case d.Past.Spent && seen.Cost > 0 && svc.Spend.Then != policy.SpendCheapest:
+		return Spent, d.Past.Resets
 	}
 	return Passed, 0
 }
 
-// weigh gives each passed candidate its effective share, and keeps those without a weight for when no other passed. The session's
-// own provider stays in: weights are shares of new sessions.
-func (d *Decision) weigh(svc *policy.Service, passed policy.Set, shares float64) policy.Set {
-	for i := range int(d.N) {
-		if !passed.Has(i) {
-			continue
-		}
-		w, s := weight(svc, i), &d.Scores[i]
-		switch {
-		case shares > 0 && w > 0:
-			s.Weight = 100 * w / shares
-		case shares > 0 && int(d.Facts.Pinned) != i:
-			s.Gate = NoWeight
-			passed &^= policy.Set(1) << uint(i)
-		case shares > 0: // pinned: it stays, and gets no new sessions
-		default:
-			s.Rank = rendezvous(d.Facts.Draw, d.Seen[i].salt, 1)
-		}
-	}
-	return passed
-}
-
-func weight(svc *policy.Service, i int) float64 {
-	if w := svc.Candidates[i].Weight; w > 0 { // neither NaN nor below 0
-		return w
-	}
-	return 0
-}
-
-// pick takes the owner, the session's provider, or the highest rank of those that passed.
-func (d *Decision) pick(passed policy.Set, weighted bool, shares float64) {
+// pick takes the owner, the session's provider, or the best of those that passed.
+func (d *Decision) pick(svc *policy.Service, passed policy.Set) {
 	if passed == 0 {
 		return
 	}
 	pin := d.Facts.Pinned
+	pinned := pin >= 0 && pin < d.N && passed.Has(int(pin))
 	switch {
 	case d.Facts.Owner >= 0:
 		d.Winner, d.Reason = d.Facts.Owner, ByOwner
 		return
-	case pin >= 0 && pin < d.N && passed.Has(int(pin)):
+	case pinned && svc.Strategy != policy.Adaptive:
 		d.Winner, d.Reason = pin, ByPin
 		return
 	}
-	d.Winner = d.highest(passed)
-	switch {
-	case d.Seen[d.Winner].Circuit.Probe:
-		d.Reason = ByProbe
-	case !weighted:
-		d.Reason = ByPriority
-	case shares > 0:
-		d.Reason = ByWeight
+	best := d.highest(passed)
+	switch svc.Strategy {
+	case policy.Adaptive:
+		d.spread(svc, passed, d.Scores[best].Rank-d.near(svc))
+		if pinned && d.Scores[pin].Rank >= d.Scores[best].Rank-d.near(svc) {
+			d.Winner, d.Reason = pin, ByPin
+		}
+	case policy.Nearest:
+		d.spread(svc, passed, d.Scores[best].Rank)
+	case policy.Weighted:
+		d.Winner, d.Reason = best, ByWeight
+		if weight(svc, int(best)) == 0 {
+			d.Reason = ByFallback
+		}
 	default:
-		d.Reason = ByFallback
+		d.Winner, d.Reason = best, ByPriority
+	}
+	switch {
+	case d.Scores[d.Winner].Gate == Ramping:
+		d.Reason = ByRamp
+	case d.Seen[d.Winner].Circuit.Probe && d.Reason != ByPin:
+		d.Reason = ByProbe
 	}
 }
 
@@ -199,32 +221,4 @@ func (d *Decision) highest(among policy.Set) int8 {
 		}
 	}
 	return best
-}
-
-// lastResort never gates the last provider of a read. The least bad is the one with the fewest failures in a row whose circuit is
-// shut; if there is none, one that is drained. Capacity, rate and time hold all the same. Effects are refused: a failing provider
-// would leave them unknown.
-func (d *Decision) lastResort(svc *policy.Service) {
-	if !d.Facts.Read || d.Facts.Owner >= 0 {
-		return
-	}
-	for _, drained := range [...]bool{false, true} {
-		for i := range d.N {
-			s := &d.Scores[i]
-			if drained && s.Gate != Drained || !drained && s.Gate != CircuitOpen && s.Gate != CircuitProbing {
-				continue
-			}
-			if g, _ := d.load(int(i), svc); g == Passed && (d.Winner < 0 || d.better(i, d.Winner)) {
-				d.Winner, d.Reason = i, LastResort
-			}
-		}
-		if d.Winner >= 0 {
-			return
-		}
-	}
-}
-
-func (d *Decision) better(a, b int8) bool {
-	x, y := &d.Scores[a], &d.Scores[b]
-	return x.Failures < y.Failures || x.Failures == y.Failures && x.Rank > y.Rank
 }

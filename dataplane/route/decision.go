@@ -3,6 +3,7 @@ package route
 import (
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/dataplane/breaker"
 )
@@ -10,7 +11,7 @@ import (
 // Gate is why a candidate was not eligible, or Passed.
 type Gate uint8
 
-// The gates, in the order in which they are asked.
+// The gates, in the order in which they are asked. Those that need to know the others come last.
 const (
 	Absent Gate = iota // no such candidate
 	Passed
@@ -25,14 +26,21 @@ const (
 	AtRate         // its rate is used up, or Retry-After has not passed
 	NoTime         // no time left for an attempt
 	Unmapped       // its contract does not say how the operation is made there
+	Ruled          // a rule keeps the call away
+	Ramping        // it is taken back gently, and the draw left this call out
+	Spent          // the service's money is spent, and it would cost some
+	Careful        // the call's value is high, and others are known to succeed more often
+	Dearer         // the service's money is spent, and others are cheaper
+	Shed           // not all can be taken, and most other calls are worth more
+	NoRetry        // the service's retries are used up
 )
 
 // Score is what the choice knew of one candidate.
 type Score struct {
 	Gate     Gate
 	Circuit  breaker.State
-	Weight   float64 // effective share of new sessions among those that passed, percent; strategy weighted
-	Rank     float64 // rendezvous score or order of preference: the highest passed one wins
+	Weight   float64 // share of those that the draw decides among, percent
+	Rank     float64 // rendezvous score, order of preference or value in money: the highest passed one wins
 	InFlight int32
 	Failures int32         // in a row
 	Wait     time.Duration // until the gate may open; 0: not known
@@ -51,19 +59,52 @@ const (
 	ByFallback        // none with a weight passed
 	ByProbe           // the one probe of a half-open circuit
 	LastResort        // every one was gated; reads only
+	ByNearness        // nobody who passed is nearer to the user
+	ByValue           // the best by money
+	BySpread          // the draw, among those that are as good
+	ByRamp            // nobody else passed: it takes the call before its share would
 )
+
+// Cause is what opened a circuit, as numbers: sentences are made when somebody reads. The zero Cause: failures in a row, if any.
+type Cause struct {
+	Alarm    health.Alarm
+	Evidence health.Evidence
+	Late     int32         // calls in flight that were older than Limit
+	Limit    time.Duration // 0: their age did not tell
+}
 
 // Seen is one look at a standing: all that the choice takes from it. Durations count from the decision's time; what has passed is
 // not above 0.
 type Seen struct {
 	State    breaker.State
+	Away     bool // on a ramp: it leads away
+	Rule     int8 // 1 + the index of the rule that keeps the call away; 0: none
 	Circuit  breaker.Gate
 	Failures int32 // in a row
 	InFlight int32
+	Normal   int32         // calls in flight as they are on an ordinary day
 	Rate     time.Duration // until the rate gives the next call
 	Closed   time.Duration // until Retry-After has passed
 	Drained  time.Duration // until the drain ends
-	salt     uint64
+	Showed
+	Cost  policy.Money // of this call there
+	Cause Cause        // why it is not closed
+	salt  uint64
+}
+
+// Showed is what the provider's last calls of the same kind showed.
+type Showed struct {
+	Mean    float32 // rate of success
+	Lower   float32 // what it is at least, at 95 %
+	Latency time.Duration
+}
+
+// Past is what the choice takes from the service's calls before this one.
+type Past struct {
+	NoRetry bool          `json:",omitempty"` // the retries that the budget gives are used up
+	Spent   bool          `json:",omitempty"` // the money of this stretch is
+	Resets  time.Duration `json:",omitempty"` // until the next stretch begins
+	Above   float64       `json:",omitempty"` // share of the last calls that were worth more
 }
 
 // Decision is the record of one choice. The caller owns it and may reuse it; Decide fills every field.
@@ -73,6 +114,7 @@ type Decision struct {
 	Probe  bool
 	Moved  bool // the session was pinned elsewhere and goes here now; an owned object's call moves no session
 	N      int8 // candidates
+	Past   Past
 	Scores [policy.MaxCandidates]Score
 	Seen   [policy.MaxCandidates]Seen
 	Facts  policy.Facts

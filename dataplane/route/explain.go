@@ -105,11 +105,19 @@ func (d *Decision) won(svc *policy.Service) string {
 		return "fallback: no provider with a weight passed"
 	case ByProbe:
 		return "the one probe of its half-open circuit"
+	case ByNearness:
+		return "nearest to the user of those that passed"
+	case ByValue:
+		return "worth most" + d.over(svc)
+	case BySpread:
+		return fmt.Sprintf("the draw, at %s %% among those that are as good", decimal(s.Weight))
+	case ByRamp:
+		return fmt.Sprintf("nobody else passed, and it is on its ramp at %s %% of its share", decimal(100*d.Seen[d.Winner].Circuit.Share))
 	case LastResort:
 		if s.Gate == Drained {
 			return "last resort for a read: every provider was gated, and it is only drained"
 		}
-		return fmt.Sprintf("last resort for a read: every provider was gated, it had %s", inARow(s.Failures))
+		return "last resort for a read: every provider was gated, it had " + d.cause(d.Winner)
 	case NoReason:
 		return "no reason was recorded"
 	default:
@@ -133,7 +141,7 @@ func (d *Decision) lost(i int8, svc *policy.Service) string {
 	case NoWeight:
 		return "weight 0, fallback only"
 	case CircuitOpen:
-		return fmt.Sprintf("circuit open, %s, asks again in %s", inARow(s.Failures), span(s.Wait))
+		return fmt.Sprintf("circuit open, %s, asks again in %s", d.cause(i), span(s.Wait))
 	case CircuitProbing:
 		return "circuit half-open, its one probe is out or was just now"
 	case AtCapacity:
@@ -144,6 +152,8 @@ func (d *Decision) lost(i int8, svc *policy.Service) string {
 		return "no time left for an attempt"
 	case Unmapped:
 		return "its contract does not map this operation"
+	case Ruled, Ramping, Spent, Careful, Dearer, Shed, NoRetry:
+		return d.steered(i, svc)
 	case Absent:
 		return "no such candidate"
 	default:
@@ -152,10 +162,20 @@ func (d *Decision) lost(i int8, svc *policy.Service) string {
 }
 
 func (d *Decision) passed(i int8, svc *policy.Service) string {
-	if svc.Strategy == policy.Weighted && d.Reason == ByWeight {
-		return fmt.Sprintf("eligible, at %s %% of new sessions", decimal(d.Scores[i].Weight))
+	switch {
+	case svc.Strategy == policy.Weighted && d.Reason == ByWeight, d.Reason == BySpread && d.Scores[i].Weight > 0:
+		return fmt.Sprintf("eligible, at %s %% of %s", decimal(d.Scores[i].Weight), drawn(svc))
+	case svc.Strategy == policy.Adaptive && d.Winner >= 0:
+		return "eligible, worth " + d.against(i, d.Winner, svc)
 	}
 	return "eligible"
+}
+
+func drawn(svc *policy.Service) string {
+	if svc.Strategy == policy.Weighted {
+		return "new sessions"
+	}
+	return "the draws"
 }
 
 func (d *Decision) atRate(i int8, svc *policy.Service) string {
@@ -170,13 +190,6 @@ func limits(svc *policy.Service, i int8) policy.Limits {
 		return svc.Candidates[i].Limits
 	}
 	return policy.Limits{}
-}
-
-func inARow(failures int32) string {
-	if failures == 1 {
-		return "1 failure"
-	}
-	return fmt.Sprintf("%d failures in a row", failures)
 }
 
 func decimal(x float64) string { return strconv.FormatFloat(math.Round(x*10)/10, 'f', -1, 64) }

@@ -8,15 +8,17 @@ import (
 )
 
 // RecordVersion is the form that Record writes. Replay reads this one and no other: a record that it would misread is refused.
-const RecordVersion = 1
+const RecordVersion = 2
 
 // Record is a decision with all its inputs, in itself: it replays without the policy, the board or the clock that it was made with.
 type Record struct {
 	Version    int               `json:"version"`
 	Service    string            `json:"service"`
-	Strategy   string            `json:"strategy"` // weighted | priority
+	Strategy   string            `json:"strategy"` // weighted | priority | nearest | adaptive
 	At         time.Time         `json:"at"`       // for people; the choice knows only the distances below
 	Facts      RecordFacts       `json:"facts"`
+	Steering   RecordSteering    `json:"steering,omitzero"`
+	Past       Past              `json:"past,omitzero"`
 	Candidates []RecordCandidate `json:"candidates"`
 	Winner     int8              `json:"winner"`
 	Reason     Reason            `json:"reason"`
@@ -33,6 +35,27 @@ type RecordFacts struct {
 	Left   *time.Duration `json:"left,omitempty"` // until the deadline; null: none
 	// Unmapped are the candidates whose contract does not map the operation.
 	Unmapped policy.Set `json:"unmapped,omitempty"`
+	RecordRequest
+}
+
+// RecordRequest is what strategies and rules read of the request.
+type RecordRequest struct {
+	Op       int16            `json:"op,omitempty"`
+	Client   int8             `json:"client"`
+	Minute   int16            `json:"minute,omitempty"`
+	Value    policy.Money     `json:"value,omitempty"`
+	Currency policy.Currency  `json:"currency,omitempty"`
+	Use      policy.Use       `json:"use,omitzero"`
+	Operands []policy.Operand `json:"operands,omitempty"` // without those at the end that are missing
+}
+
+// RecordSteering is what the service is steered by, beside its strategy, as far as the choice looks at it.
+type RecordSteering struct {
+	Objective policy.Objective `json:"objective,omitzero"`
+	HighValue policy.HighValue `json:"high_value,omitzero"`
+	Spend     policy.Spend     `json:"spend,omitzero"`
+	Near      []uint8          `json:"near,omitempty"`  // of the user's region
+	Rules     []string         `json:"rules,omitempty"` // their names; what each candidate met stands in seen
 }
 
 // RecordCandidate is a provider as it stood: its policy, what was seen of it, and the gate that it met.
@@ -47,16 +70,14 @@ type RecordCandidate struct {
 // Record writes the decision down with the service that it was decided by.
 func (d *Decision) Record(svc *policy.Service) *Record {
 	r := &Record{
-		Version: RecordVersion, Service: svc.Name, Strategy: strategy(svc.Strategy), At: d.At.Round(0),
+		Version: RecordVersion, Service: svc.Name, Strategy: svc.Strategy.String(), At: d.At.Round(0), Facts: d.facts(), Past: d.Past,
 		Winner: d.Winner, Reason: d.Reason, Candidates: make([]RecordCandidate, min(int(d.N), len(svc.Candidates))),
-		Facts: RecordFacts{
-			Draw: d.Facts.Draw, Tried: d.Facts.Tried, Pinned: d.Facts.Pinned, Owner: d.Facts.Owner, Read: d.Facts.Read,
-			Barred: d.Facts.Barred, Unmapped: d.Facts.Unmapped,
+		Steering: RecordSteering{
+			Objective: svc.Objective, HighValue: svc.HighValue, Spend: svc.Spend, Near: nearness(svc, d.Facts.Client),
 		},
 	}
-	if !d.Facts.Deadline.IsZero() {
-		left := d.Facts.Deadline.Sub(d.At)
-		r.Facts.Left = &left
+	for i := range svc.Rules {
+		r.Steering.Rules = append(r.Steering.Rules, svc.Rules[i].Name)
 	}
 	for i := range r.Candidates {
 		c := svc.Candidates[i]
@@ -67,6 +88,38 @@ func (d *Decision) Record(svc *policy.Service) *Record {
 	return r
 }
 
+func (d *Decision) facts() RecordFacts {
+	f := &d.Facts
+	r := RecordFacts{
+		Draw: f.Draw, Tried: f.Tried, Pinned: f.Pinned, Owner: f.Owner, Read: f.Read, Barred: f.Barred, Unmapped: f.Unmapped,
+		RecordRequest: RecordRequest{Op: f.Op, Client: f.Client, Minute: f.Minute, Value: f.Value, Currency: f.Currency, Use: f.Use},
+	}
+	if !f.Deadline.IsZero() {
+		left := f.Deadline.Sub(d.At)
+		r.Left = &left
+	}
+	n := len(f.Operands)
+	for n > 0 && f.Operands[n-1] == (policy.Operand{}) {
+		n--
+	}
+	if n > 0 {
+		r.Operands = append(r.Operands, f.Operands[:n]...)
+	}
+	return r
+}
+
+func (r *RecordFacts) facts(at time.Time) policy.Facts {
+	f := policy.Facts{
+		Draw: r.Draw, Tried: r.Tried, Pinned: r.Pinned, Owner: r.Owner, Read: r.Read, Barred: r.Barred, Unmapped: r.Unmapped,
+		Op: r.Op, Client: r.Client, Minute: r.Minute, Value: r.Value, Currency: r.Currency, Use: r.Use,
+	}
+	if r.Left != nil {
+		f.Deadline = at.Add(*r.Left)
+	}
+	copy(f.Operands[:], r.Operands)
+	return f
+}
+
 // Replay decides again from the record's inputs, by the code that decides live calls. Whoever changes a weight in the record first sees
 // what would have been.
 func Replay(r *Record) (Decision, error) {
@@ -75,14 +128,9 @@ func Replay(r *Record) (Decision, error) {
 	if err != nil {
 		return d, err
 	}
-	f := policy.Facts{
-		Draw: r.Facts.Draw, Tried: r.Facts.Tried, Pinned: r.Facts.Pinned, Owner: r.Facts.Owner, Read: r.Facts.Read,
-		Barred: r.Facts.Barred, Unmapped: r.Facts.Unmapped,
-	}
-	if r.Facts.Left != nil {
-		f.Deadline = r.At.Add(*r.Facts.Left)
-	}
+	f := r.Facts.facts(r.At)
 	d.reset(len(r.Candidates), &f, r.At)
+	d.Past = r.Past
 	for i := range r.Candidates {
 		d.Seen[i] = r.Candidates[i].Seen
 		d.Seen[i].salt = salt(r.Candidates[i].Provider)
@@ -100,8 +148,16 @@ func (r *Record) Policy() (*policy.Service, error) {
 		return nil, fmt.Errorf("route: a record of %d candidates; at most %d", len(r.Candidates), policy.MaxCandidates)
 	}
 	svc := &policy.Service{Name: r.Service}
-	for _, s := range [...]policy.Strategy{policy.Weighted, policy.Priority} {
-		if strategy(s) == r.Strategy {
+	svc.Objective, svc.HighValue, svc.Spend = r.Steering.Objective, r.Steering.HighValue, r.Steering.Spend
+	if len(r.Steering.Near) > 0 { // the one user's region that counts
+		svc.Near = make([][]uint8, 1+max(r.Facts.Client, 0))
+		svc.Near[max(r.Facts.Client, 0)] = r.Steering.Near
+	}
+	for _, name := range r.Steering.Rules {
+		svc.Rules = append(svc.Rules, policy.Rule{Name: name, When: func(*policy.Facts) bool { return false }})
+	}
+	for _, s := range [...]policy.Strategy{policy.Weighted, policy.Priority, policy.Nearest, policy.Adaptive} {
+		if s.String() == r.Strategy {
 			svc.Strategy = s
 		}
 	}
@@ -130,15 +186,4 @@ func (r *Record) Explain() ([]string, error) {
 		lines = append(lines, fmt.Sprintf("replayed by other code: recorded was candidate %d by %s", r.Winner, r.Reason))
 	}
 	return lines, nil
-}
-
-func strategy(s policy.Strategy) string {
-	switch s {
-	case policy.Weighted:
-		return "weighted"
-	case policy.Priority:
-		return "priority"
-	default:
-		return "unknown"
-	}
 }

@@ -125,9 +125,9 @@ func TestARecordThatWouldBeMisreadIsRefused(t *testing.T) {
 		bend func(*Record)
 		want string
 	}{
-		{"a later version", func(r *Record) { r.Version = 2 }, "version 2"},
+		{"a later version", func(r *Record) { r.Version = 3 }, "version 3"},
 		{"no version", func(r *Record) { r.Version = 0 }, "version 0"},
-		{"another strategy", func(r *Record) { r.Strategy = "nearest" }, `"nearest"`},
+		{"another strategy", func(r *Record) { r.Strategy = "whim" }, `"whim"`},
 		{"too many candidates", func(r *Record) { r.Candidates = make([]RecordCandidate, 17) }, "17 candidates"},
 	}
 	for _, tc := range cases {
@@ -173,9 +173,9 @@ func TestARecordExplainsItself(t *testing.T) {
 	}
 }
 
-// TestOldRecordsReplay: this is a record as version 1 wrote it. Whoever changes its form or the arithmetic raises RecordVersion.
+// TestOldRecordsReplay: this is a record as version 2 wrote it. Whoever changes its form or the arithmetic raises RecordVersion.
 func TestOldRecordsReplay(t *testing.T) {
-	const old = `{"version":1,"service":"payments","strategy":"weighted","at":"2026-11-21T14:00:00Z",
+	const old = `{"version":2,"service":"payments","strategy":"weighted","at":"2026-11-21T14:00:00Z",
 	"facts":{"draw":"18446744073709551615","pinned":-1,"owner":-1,"left":10000000000},
 	"candidates":[
 	{"provider":"stripe","weight":70,"limits":{"InFlight":0,"Rate":0},"seen":{"State":"open","Circuit":{"Pass":false,"Probe":false,"Wait":14000000000},"Failures":3},"gate":"circuit-open"},

@@ -11,16 +11,52 @@ import (
 // MaxRetryAfter bounds what a provider's Retry-After can do: a wrong header closes the bucket for five minutes, not for a year.
 const MaxRetryAfter = 5 * time.Minute
 
+// The kinds of calls that are measured apart.
+const (
+	reads uint8 = iota
+	effects
+	kinds
+)
+
+func kindOf(read bool) uint8 {
+	if read {
+		return reads
+	}
+	return effects
+}
+
 // Standing is what is known of one provider of a service, in this region.
 type Standing struct {
 	Provider string
 	Circuit  breaker.Circuit
+	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
 	InFlight int32
 	Drained  time.Time // an order keeps new calls away until then
 	Home     any       // whoever keeps the row finds its lock by it again; the choice does not look at it
+	cause    Cause     // of the last alarm
 	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
+	normal   float64   // calls in flight while the circuit is closed, smoothed
 	tat      time.Time // GCRA: theoretical arrival time of the next call
 	closed   time.Time // Retry-After: nothing before
+	epoch    time.Time // ages count from it
+	ages     [kinds]ages
+	known    [kinds]knowledge
+}
+
+// knowledge is what a measure says, kept so that a choice does not work it out for each candidate.
+type knowledge struct {
+	mean, lower    float32
+	latency, limit time.Duration
+}
+
+// minLimit is the shortest age that counts as slow: the clocks and queues of a busy machine are no provider's fault.
+const minLimit = 20 * time.Millisecond
+
+func know(m *health.Measure, now time.Time) knowledge {
+	k := knowledge{latency: m.Latency(), limit: max(m.Limit(), minLimit)}
+	mean, lower := m.Success(now)
+	k.mean, k.lower = float32(mean), float32(lower)
+	return k
 }
 
 // NewStanding returns the row of a provider of which nothing is known yet.
@@ -28,9 +64,13 @@ func NewStanding(provider string) *Standing {
 	return &Standing{Provider: provider, salt: salt(provider)}
 }
 
+// Closed is until when the provider asked to be left alone, by a Retry-After; it may be past.
+func (s *Standing) Closed() time.Time { return s.closed }
+
 // Standings are the rows of one service, by candidate index.
 type Standings struct {
 	Rows []*Standing
+	Past *Calls // nil: nothing is remembered of the service's calls
 }
 
 // Permit is the right to send one attempt: it points to its row, so that it survives a policy swap. The zero value is none. It is
@@ -41,6 +81,9 @@ type Permit struct {
 	token  time.Duration // what it took from the rate
 	draw   uint64
 	at     time.Time
+	money  money
+	age    uint32 // its generation
+	kind   uint8
 }
 
 // Valid tells whether the permit was given.
@@ -55,17 +98,24 @@ func (p Permit) At() time.Time { return p.at }
 // Draw is the draw of the call that holds the permit.
 func (p Permit) Draw() uint64 { return p.draw }
 
-// Begin takes what the decision's winner costs: a slot, a token of the rate, and the probe's lease if it goes there as the probe.
-// It belongs to the same critical section as Decide. Without a winner there is no permit.
+// Cost is what the call was expected to cost at the provider.
+func (p Permit) Cost() policy.Money { return p.money.cost }
+
+// Begin takes what the decision's winner costs: a slot, a token of the rate, the probe's lease if it goes there as the probe, and what it
+// costs of the service's budgets. It belongs to the same critical section as Decide. Without a winner there is no permit.
 func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) Permit {
 	w := int(d.Winner)
 	if w < 0 || w >= len(st.Rows) || w >= len(svc.Candidates) {
 		return Permit{}
 	}
 	row := st.Rows[w]
-	p := Permit{row: row, draw: d.Facts.Draw, at: now}
+	p := Permit{row: row, draw: d.Facts.Draw, at: now, kind: kindOf(d.Facts.Read)}
 	p.ticket, _, _ = row.Circuit.Enter(now, d.Facts.Draw)
 	row.InFlight++
+	if d.Seen[w].State == breaker.Closed {
+		row.normal += float64((float64(row.InFlight) - row.normal) * (1. / 64))
+	}
+	p.age = row.ages[p.kind].begin(row.since(now), row.limit(p.kind))
 	if l := svc.Candidates[w].Limits; l.Rate > 0 {
 		p.token = interval(l.Rate)
 		if row.tat.Before(now) {
@@ -73,7 +123,23 @@ func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) Perm
 		}
 		row.tat = row.tat.Add(p.token)
 	}
+	p.money = st.Past.begin(&d.Facts, svc, d.Seen[w].Cost, now)
 	return p
+}
+
+// since is the row's own time: it does not jump when somebody sets the clock.
+func (row *Standing) since(now time.Time) time.Duration {
+	if row.epoch.IsZero() {
+		row.epoch = now
+	}
+	return now.Sub(row.epoch)
+}
+
+func (row *Standing) limit(kind uint8) time.Duration {
+	if l := row.known[kind].limit; l > 0 {
+		return l
+	}
+	return max(row.Measures[kind].Limit(), minLimit)
 }
 
 // End gives the permit back with what the call showed. A 429 closes the bucket for as long as the provider asks.
@@ -83,20 +149,110 @@ func (st *Standings) End(p Permit, s health.Sample, now time.Time, draw uint64) 
 
 // End does the same where the Standings that gave the permit are not at hand: they may have been swapped since.
 func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transition, bool) {
-	if p.row == nil {
+	row := p.row
+	if row == nil {
 		return breaker.Transition{}, false
 	}
-	p.free()
+	judged := p.free()
 	if s.RetryAfter > 0 && s.Class != health.OK {
 		until := now.Add(min(s.RetryAfter, MaxRetryAfter))
-		if until.After(p.row.closed) {
-			p.row.closed = until
+		if until.After(row.closed) {
+			row.closed = until
 		}
 	}
-	return p.row.Circuit.Step(event(s.Class), p.ticket, now, draw)
+	s.Overdue = s.Overdue || judged
+	m := &row.Measures[p.kind]
+	alarm := m.Observe(s, now)
+	row.known[p.kind] = know(m, now)
+	e := event(s.Class)
+	if e == breaker.Success && row.Circuit.State() == breaker.HalfOpen && m.Slow(s.Latency) {
+		e = breaker.Slowed
+	}
+	t, changed := row.step(e, p.ticket, now, draw)
+	if changed || alarm == health.NoAlarm {
+		return t, changed
+	}
+	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence()}, now, draw)
 }
 
-// Release gives a permit back that was not used: slot, token and lease, as if it had not been given.
+// step tells the circuit what a call showed.
+func (row *Standing) step(e breaker.Event, held breaker.Ticket, now time.Time, draw uint64) (breaker.Transition, bool) {
+	t, changed := row.Circuit.Step(e, held, now, draw)
+	row.turned(t, changed, now)
+	return t, changed
+}
+
+// turned keeps what goes with a turn. Who comes back begins anew, and is looked at closely: half of what an alarm takes is there already.
+func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
+	switch {
+	case !changed:
+	case t.To == breaker.Open && t.Reason == breaker.InARow:
+		row.cause = Cause{}
+	case t.To == breaker.Open && t.Reason == breaker.Percent:
+		row.cause = Cause{Alarm: health.Failing, Evidence: health.Evidence{Failed: uint32(t.Failures), Calls: uint32(t.Calls)}}
+	case t.From == breaker.HalfOpen && (t.To == breaker.Ramp || t.To == breaker.Closed):
+		for k := range row.Measures {
+			row.Measures[k].Clear(now)
+			if t.To == breaker.Ramp {
+				row.Measures[k].Arm(now)
+			}
+		}
+	}
+}
+
+// alarmed tells the circuit what a detector concludes, and why it did where that turns it.
+func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Transition, bool) {
+	e := breaker.Alarmed
+	if c.Alarm == health.Slowing {
+		e = breaker.Slowed
+	}
+	t, changed := row.Circuit.Step(e, breaker.Outside, now, draw)
+	row.turned(t, changed, now)
+	if changed && (t.Reason == breaker.Detected || t.Reason == breaker.TooSlow) {
+		c.Evidence.At = time.Time{} // the circuit knows since when
+		row.cause = c
+	}
+	return t, changed
+}
+
+// Cause is what the last alarm concluded from.
+func (row *Standing) Cause() Cause { return row.cause }
+
+// Watch looks at the calls in flight: those that came to the age at which they count as slow are told to the measure, and a ramp that is
+// over ends. It is called before each choice, and by a tick where nobody chooses.
+func (row *Standing) Watch(now time.Time) (breaker.Transition, bool) {
+	at := row.since(now)
+	for k := range kinds {
+		limit := row.limit(k)
+		if !row.ages[k].due(at, limit) {
+			continue
+		}
+		n := row.ages[k].overdue(at, limit)
+		if n == 0 {
+			continue
+		}
+		m := &row.Measures[k]
+		if alarm := m.Overdue(n, now); alarm != health.NoAlarm {
+			c := Cause{Alarm: alarm, Evidence: m.Evidence(), Late: int32(row.ages[k].older(at, limit)), Limit: limit}
+			if t, changed := row.alarmed(c, now, mix(row.salt^uint64(at))); changed {
+				return t, changed
+			}
+		}
+	}
+	t, changed := row.Circuit.Settle(now)
+	row.turned(t, changed, now)
+	return t, changed
+}
+
+// Tick is Watch, and refreshes what is known: without calls, the past counts less with time.
+func (row *Standing) Tick(now time.Time) (breaker.Transition, bool) {
+	for k := range kinds {
+		row.known[k] = know(&row.Measures[k], now)
+	}
+	return row.Watch(now)
+}
+
+// Release gives a permit back that was not used: slot, token, lease and money, as if it had not been given.
 func (st *Standings) Release(p Permit) { p.Release() }
 
 // Release does the same where the Standings are not at hand.
@@ -106,13 +262,19 @@ func (p Permit) Release() {
 	}
 	p.free()
 	p.row.tat = p.row.tat.Add(-p.token)
+	p.money.back()
 	p.row.Circuit.Step(breaker.Abandoned, p.ticket, p.at, p.draw)
 }
 
-func (p Permit) free() {
+// Charge puts right what the service's budget was charged: what the call cost after all.
+func (p Permit) Charge(cost policy.Money) { p.money.settle(cost) }
+
+// free gives the slot back. judged: the call was counted as slow while it was open.
+func (p Permit) free() (judged bool) {
 	if p.row.InFlight > 0 {
 		p.row.InFlight--
 	}
+	return p.row.ages[p.kind].end(p.age)
 }
 
 // event is what a class means to the plain circuit: answered slowly is answered, and a 429 accuses nobody.

@@ -5,7 +5,8 @@ import "fmt"
 var gates = [...]string{
 	Absent: "absent", Passed: "passed", Tried: "tried", NotOwner: "not-owner", NoState: "no-state", Drained: "drained", NoWeight: "no-weight",
 	CircuitOpen: "circuit-open", CircuitProbing: "circuit-probing", AtCapacity: "at-capacity", AtRate: "at-rate", NoTime: "no-time",
-	Unmapped: "unmapped",
+	Unmapped: "unmapped", Ruled: "rule", Ramping: "ramping", Spent: "budget-spent", Careful: "high-value", Dearer: "dearer", Shed: "shed",
+	NoRetry: "no-retry",
 }
 
 // String is the word in problem documents and records.
@@ -23,7 +24,7 @@ func (g *Gate) UnmarshalText(text []byte) error {
 
 var reasons = [...]string{
 	NoReason: "none", ByOwner: "owner", ByPin: "pin", ByWeight: "weight", ByPriority: "priority", ByFallback: "fallback",
-	ByProbe: "probe", LastResort: "last-resort",
+	ByProbe: "probe", LastResort: "last-resort", ByNearness: "nearest", ByValue: "value", BySpread: "spread", ByRamp: "ramp",
 }
 
 // String is the word in records.

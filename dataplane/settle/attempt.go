@@ -178,6 +178,9 @@ func (w *drive) again(ctx context.Context) (End, bool) {
 			return w.hold(ctx), true
 		}
 		now := w.cfg.Now()
+		if !w.cfg.Board.Retry(w.job.Service, now) {
+			continue
+		}
 		permit, ok := w.cfg.Board.Choose(&w.decision, w.job.Service, &facts, now)
 		if !ok {
 			continue

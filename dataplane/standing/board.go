@@ -20,6 +20,7 @@ type Board struct {
 	revision uint64               // under swap
 	seq      uint64               // under swap
 	events   ring
+	beat     beat
 }
 
 // service is one service's rows and its lock.
@@ -37,15 +38,9 @@ type row struct {
 	route.Standing
 	home    *service
 	weight  float64
+	priced  bool // the policy says what a call costs
 	traffic health.Traffic
-	check   check
-}
-
-// check is what the last active check showed.
-type check struct {
-	ok  int8
-	why string
-	at  time.Time
+	lanes   []health.Lane // its own checks
 }
 
 // New returns a board that knows no service: every choice is refused until the first Swap.
@@ -64,7 +59,7 @@ func (b *Board) Swap(snap *policy.Snapshot) {
 	for _, svc := range snap.Services {
 		s := old[svc.Name]
 		if s == nil {
-			s = &service{name: svc.Name}
+			s = newService(svc.Name)
 		}
 		s.take(svc, b.drains)
 		next[svc.Name] = s
@@ -84,15 +79,13 @@ func (s *service) take(svc *policy.Service, drains map[string]time.Time) {
 			r = &row{Standing: *route.NewStanding(c.Provider), home: s}
 			r.Home = r
 		}
-		r.weight = c.Weight
+		r.weight, r.priced = c.Weight, c.Cost.Known
 		r.Drained = drains[c.Provider]
-		if c.Check == nil {
-			r.check = check{}
-		}
-		r.Circuit.Configure(settings(svc))
+		r.prune(c)
+		r.Circuit.Configure(route.Settings(svc, c.Provider))
 		rows[i] = r
 	}
-	s.now, s.rows, s.st = svc, rows, standings(rows)
+	s.now, s.rows, s.st = svc, rows, standings(rows, s.st.Past)
 }
 
 func (s *service) row(provider string) *row {
@@ -104,20 +97,12 @@ func (s *service) row(provider string) *row {
 	return nil
 }
 
-func standings(rows []*row) route.Standings {
-	st := route.Standings{Rows: make([]*route.Standing, len(rows))}
+func standings(rows []*row, past *route.Calls) route.Standings {
+	st := route.Standings{Rows: make([]*route.Standing, len(rows)), Past: past}
 	for i, r := range rows {
 		st.Rows[i] = &r.Standing
 	}
 	return st
-}
-
-// settings give a probe as long as any call has, and a second: by then it has ended or never will.
-func settings(svc *policy.Service) breaker.Settings {
-	return breaker.Settings{
-		Failures: svc.Breaker.Failures, Successes: svc.Breaker.Successes, Reset: svc.Breaker.Reset,
-		Lease: svc.Attempts.PerTry + time.Second,
-	}
 }
 
 // Choose decides and takes what the winner costs in one section: no two calls get the same last slot, token or lease. False: nobody
@@ -127,6 +112,7 @@ func (b *Board) Choose(d *route.Decision, svc *policy.Service, f *policy.Facts, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.standings(svc)
+	b.watch(st.Rows, now)
 	route.Decide(d, svc, st, f, now)
 	if d.Winner < 0 {
 		return route.Permit{}, false
@@ -141,6 +127,25 @@ func (b *Board) Choose(d *route.Decision, svc *policy.Service, f *policy.Facts, 
 		r.traffic.Sessions++
 	}
 	return p, true
+}
+
+// watch lets the rows see how old their calls in flight are: a hang shows before it times out.
+func (b *Board) watch(rows []*route.Standing, now time.Time) {
+	for _, of := range rows {
+		if t, changed := of.Watch(now); changed {
+			if r, _ := of.Home.(*row); r != nil {
+				b.turned(r, t)
+			}
+		}
+	}
+}
+
+// Retry takes one of the service's retries for a send to the same provider, of which Choose knows nothing. False: they are used up.
+func (b *Board) Retry(svc *policy.Service, now time.Time) bool {
+	s := b.service(svc)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.st.Retry(svc, now)
 }
 
 // Preview decides and takes nothing: for a dry run.
@@ -160,9 +165,13 @@ func (b *Board) service(svc *policy.Service) *service {
 	if s := (*b.services.Load())[svc.Name]; s != nil {
 		return s
 	}
-	s := &service{name: svc.Name}
+	s := newService(svc.Name)
 	s.take(svc, nil)
 	return s
+}
+
+func newService(name string) *service {
+	return &service{name: name, st: route.Standings{Past: route.NewCalls()}}
 }
 
 // standings are the rows by svc's own indices. Around a swap a call may hold the policy before or after the board's: then its
@@ -176,10 +185,10 @@ func (s *service) standings(svc *policy.Service) *route.Standings {
 		if rows[i] = s.row(c.Provider); rows[i] == nil {
 			rows[i] = &row{Standing: *route.NewStanding(c.Provider), home: s}
 			rows[i].Home = rows[i]
-			rows[i].Circuit.Configure(settings(svc))
+			rows[i].Circuit.Configure(route.Settings(svc, c.Provider))
 		}
 	}
-	st := standings(rows)
+	st := standings(rows, s.st.Past)
 	return &st
 }
 
@@ -192,7 +201,11 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	r.home.mu.Lock()
 	defer r.home.mu.Unlock()
 	r.traffic.Attempt(s, o)
+	r.traffic.Count(p.Cost(), r.priced, o)
 	if t, changed := p.End(s, now, p.Draw()); changed {
+		b.turned(r, t)
+	}
+	if t, changed := r.Watch(now); changed {
 		b.turned(r, t)
 	}
 }

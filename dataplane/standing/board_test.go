@@ -276,7 +276,7 @@ func TestABoardWithoutPolicyRefusesNobodyItKnows(t *testing.T) {
 	}
 	b.Done(route.Permit{}, health.Sample{}, health.Open, t0)
 	b.Release(route.Permit{})
-	b.Checked("payments", "stripe", false, "?", t0)
+	showed(b, "stripe", true)
 	if _, ok := b.Choose(&route.Decision{}, payments(), newCall(), t0); ok {
 		t.Error("a permit from a service without providers")
 	}

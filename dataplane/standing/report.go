@@ -2,11 +2,13 @@ package standing
 
 import (
 	"fmt"
+	"math"
 	"sort"
 	"time"
 
 	"segue/controlplane/health"
 	"segue/dataplane/breaker"
+	"segue/dataplane/route"
 )
 
 // Report takes the counters since the last one and tells the gauges as they are now. Agent, Run, Addr and what is open in the ledger are
@@ -43,9 +45,10 @@ func (s *service) report(to *health.Report, now time.Time) {
 
 func (r *row) condition(now time.Time) health.Condition {
 	c := health.Condition{
-		InFlight: r.InFlight, Breaker: r.Circuit.State().String(), Since: r.Circuit.Since(), Why: evidence(&r.Circuit, now),
-		Weight: r.weight, CheckOK: r.check.ok, CheckWhy: r.check.why, CheckAt: r.check.at,
+		InFlight: r.InFlight, Breaker: r.Circuit.State().String(), Since: r.Circuit.Since(), Why: r.evidence(now),
+		Weight: r.weight,
 	}
+	r.tellLanes(&c)
 	if r.Drained.After(now) {
 		c.Drained = r.Drained
 	}
@@ -57,23 +60,27 @@ func (r *row) condition(now time.Time) health.Condition {
 }
 
 // evidence is why the circuit is not closed, in words; "" while it is and nothing fails.
-func evidence(c *breaker.Circuit, now time.Time) string {
-	if c.Failures() == 0 {
+func (r *row) evidence(now time.Time) string {
+	c, cause := &r.Circuit, r.Cause()
+	if c.State() == breaker.Closed && c.Failures() == 0 {
 		return ""
 	}
-	why := inARow(c.Failures())
-	if c.State() == breaker.Open && !c.Until().After(now) {
+	if c.State() == breaker.Closed {
+		cause = route.Cause{}
+	}
+	why := cause.Text(c.Failures())
+	switch {
+	case c.State() == breaker.Open && !c.Until().After(now):
 		why += ", the next call asks again"
+	case c.Away():
+		why = fmt.Sprintf("being left, %d %% of its share goes there still: %s", percent(c, now), why)
+	case c.State() == breaker.Ramp:
+		why = fmt.Sprintf("coming back, at %d %% of its share", percent(c, now))
 	}
 	return why
 }
 
-func inARow(failures int) string {
-	if failures == 1 {
-		return "1 failure"
-	}
-	return fmt.Sprintf("%d failures in a row", failures)
-}
+func percent(c *breaker.Circuit, now time.Time) int { return int(math.Round(100 * c.Share(now))) }
 
 // turned tells that a circuit changed. It is called under the service's lock.
 func (b *Board) turned(r *row, t breaker.Transition) {
@@ -81,42 +88,32 @@ func (b *Board) turned(r *row, t breaker.Transition) {
 	switch t.To {
 	case breaker.Open:
 		wait := max(0, r.Circuit.Until().Sub(t.At).Round(time.Second))
-		e.Level, e.Text = "bad", fmt.Sprintf("%s: circuit open, %s, asks again in %v", r.Provider, inARow(t.Failures), wait)
+		cause := r.Cause()
+		e.Level, e.Text = "bad", fmt.Sprintf("%s: circuit open, %s, asks again in %v", r.Provider, cause.Text(t.Failures), wait)
 	case breaker.HalfOpen:
 		e.Level, e.Text = "warn", r.Provider+": circuit half-open, one call at a time asks again"
+	case breaker.Ramp:
+		e.Level, e.Text = r.ramps()
 	case breaker.Closed:
 		got, _ := r.Circuit.Probes()
 		e.Level, e.Text = "ok", fmt.Sprintf("%s: circuit closed, %d probes in a row succeeded", r.Provider, got)
+		if t.Reason == breaker.RampOver {
+			e.Text = r.Provider + ": circuit closed, all of its share is back"
+		}
 	default:
 		e.Level, e.Text = "warn", r.Provider+": circuit in no state that is known"
 	}
 	b.Note(e)
 }
 
+// ramps tells that the share begins to move.
+func (r *row) ramps() (level, text string) {
+	if cause := r.Cause(); r.Circuit.Away() {
+		return "bad", fmt.Sprintf("%s: its share is taken away bit by bit, %s", r.Provider, cause.Text(r.Circuit.Failures()))
+	}
+	got, _ := r.Circuit.Probes()
+	return "ok", fmt.Sprintf("%s: %d probes in a row succeeded, its share comes back bit by bit", r.Provider, got)
+}
+
 // Note puts an event into the next report. Report writes the region in; an event without a time gets none.
 func (b *Board) Note(e health.Event) { b.events.put(e) }
-
-// Checked takes what an active check showed. It is a lane of its own: no check opens or closes a circuit (DESIGN.md). A change is an
-// event.
-func (b *Board) Checked(service, provider string, ok bool, why string, at time.Time) {
-	s := (*b.services.Load())[service]
-	if s == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.row(provider)
-	if r == nil {
-		return
-	}
-	was := r.check.ok
-	r.check = check{ok: -1, why: why, at: at}
-	e := health.Event{At: at, Kind: "check", Service: service, Provider: provider, Level: "bad", Text: provider + ": the active check fails: " + why}
-	if ok {
-		r.check.ok = 1
-		e.Level, e.Text = "ok", provider+": the active check is good again"
-	}
-	if was == -r.check.ok || was == 0 && !ok {
-		b.Note(e)
-	}
-}

@@ -82,6 +82,10 @@ func TestTheCircuitsStoryIsTold(t *testing.T) {
 			}
 		}
 	}
+	if row := b.Report(now).Rows[0]; row.Breaker != "ramp" || row.Why != "coming back, at 19 % of its share" || row.Probes != "" {
+		t.Errorf("%+v", row.Condition)
+	}
+	b.Tick(now.Add(time.Minute))
 	if row := b.Report(now).Rows[0]; row.Breaker != "closed" || row.Why != "" || row.Probes != "" {
 		t.Errorf("%+v", row.Condition)
 	}
@@ -97,11 +101,13 @@ func TestTransitionsAreEvents(t *testing.T) {
 		b.Done(p, health.Sample{Class: health.OK}, health.Succeeded, now)
 		now = now.Add(breaker.Spacing)
 	}
+	b.Tick(now.Add(breaker.DefaultBack))
 	events := b.Report(now).Events
 	want := []struct{ level, text string }{
 		{"bad", "stripe: circuit open, 3 failures in a row, asks again in "},
 		{"warn", "stripe: circuit half-open"},
-		{"ok", "stripe: circuit closed, 5 probes in a row succeeded"},
+		{"ok", "stripe: 5 probes in a row succeeded, its share comes back bit by bit"},
+		{"ok", "stripe: circuit closed, all of its share is back"},
 	}
 	if len(events) != len(want) {
 		t.Fatalf("%+v", events)
@@ -128,16 +134,24 @@ func TestEventsAreBoundedTheLatestStay(t *testing.T) {
 	}
 }
 
+func showed(b *Board, provider string, good bool) {
+	l := health.Lane{Kind: health.Active, Name: "GET /v1/balance", Level: health.Good, At: t0}
+	if !good {
+		l.Level, l.Why = health.Bad, "status 500"
+	}
+	b.Probed("payments", provider, l)
+}
+
 func TestChecksAreALaneOfTheirOwn(t *testing.T) {
 	svc := payments("stripe")
-	svc.Candidates[0].Check = &policy.Check{Method: "GET", Path: "/v1/balance", Every: 10 * time.Second}
+	svc.Candidates[0].Checks = []policy.Check{{Method: "GET", Path: "/v1/balance", Every: 10 * time.Second}}
 	b := boardOf(svc)
 	steps := []struct {
 		ok     bool
 		events int
 	}{{true, 0}, {true, 0}, {false, 1}, {false, 0}, {false, 0}, {false, 0}, {true, 1}}
 	for i, s := range steps {
-		b.Checked("payments", "stripe", s.ok, "status 500", t0)
+		showed(b, "stripe", s.ok)
 		rep := b.Report(t0)
 		if len(rep.Events) != s.events {
 			t.Errorf("check %d: %+v", i, rep.Events)
@@ -148,7 +162,7 @@ func TestChecksAreALaneOfTheirOwn(t *testing.T) {
 	}
 	fail(t, b, svc, 3, t0)
 	for range 10 {
-		b.Checked("payments", "stripe", true, "", t0)
+		showed(b, "stripe", true)
 	}
 	if _, ok := b.Choose(&route.Decision{}, svc, newCall(), t0); ok {
 		t.Error("good checks closed a circuit")
@@ -157,7 +171,7 @@ func TestChecksAreALaneOfTheirOwn(t *testing.T) {
 	if r := b.Report(t0).Rows[0]; r.CheckOK != 0 || r.CheckWhy != "" {
 		t.Errorf("a check that is no more is still shown: %+v", r.Condition)
 	}
-	b.Checked("payments", "nobody", true, "", t0)
+	showed(b, "nobody", true)
 }
 
 func TestReportGoesThroughJSON(t *testing.T) {

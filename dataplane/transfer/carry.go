@@ -234,7 +234,7 @@ func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, how st
 	if at < 0 {
 		return nil, errNoImport
 	}
-	facts := policy.Facts{Pinned: -1, Owner: int8(at), Deadline: now.Add(n.Service.Attempts.Deadline)}
+	facts := policy.Facts{Pinned: -1, Client: -1, Owner: int8(at), Deadline: now.Add(n.Service.Attempts.Deadline)}
 	if d, bounded := ctx.Deadline(); bounded && d.Before(facts.Deadline) {
 		facts.Deadline = d
 	}

@@ -73,7 +73,7 @@ func (c *Carrier) Moved(svc *policy.Service, count func(*query.SessionsMoved)) {
 // no gate keeps new calls away.
 func (c *Carrier) InUse(svc *policy.Service, now time.Time) query.SessionsInUse {
 	var d route.Decision
-	facts := policy.Facts{Pinned: -1, Owner: -1}
+	facts := policy.Facts{Pinned: -1, Owner: -1, Client: -1}
 	c.cfg.Board.Preview(&d, svc, &facts, now)
 	open := policy.Set(0)
 	for i := range int(d.N) {

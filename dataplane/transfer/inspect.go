@@ -123,7 +123,7 @@ func (c *Carrier) inspectedField(k session.Key, svc *policy.Service, f *session.
 func (c *Carrier) outlook(s *session.Session, svc *policy.Service, told *query.SessionService) {
 	now := c.cfg.Now()
 	barred, held := s.Barred(svc)
-	facts := policy.Facts{Draw: Draw(s.Key.ID), Pinned: -1, Owner: -1, Barred: barred}
+	facts := policy.Facts{Draw: Draw(s.Key.ID), Pinned: -1, Owner: -1, Client: -1, Barred: barred}
 	var d route.Decision
 	c.cfg.Board.Preview(&d, svc, &facts, now)
 	reasons := d.Reasons(svc)

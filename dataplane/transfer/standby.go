@@ -136,7 +136,7 @@ func (c *Carrier) warmTokens(ctx context.Context, s *session.Session, p push) {
 
 // next are the provider of a session and the one that would follow it.
 func (c *Carrier) next(pin string, n Name) []*policy.Candidate {
-	facts := policy.Facts{Draw: Draw(n.Session.ID), Pinned: -1, Owner: -1}
+	facts := policy.Facts{Draw: Draw(n.Session.ID), Pinned: -1, Owner: -1, Client: -1}
 	for i, candidate := range n.Service.Candidates {
 		if candidate.Provider == pin {
 			facts.Pinned = int8(i)

@@ -14,6 +14,7 @@ type Routing struct {
 	Review     *Review
 	Rollout    *Rollout
 	Conflict   *Conflict
+	Try        *Try
 	Base       uint64   // the revision that is shown
 	ByDocument []string // the commands that change it, where the page cannot
 }
@@ -75,6 +76,7 @@ type Review struct {
 	Request         string
 	Command         string
 	Discard         string
+	WhatIf          *WhatIf // nil: nothing to replay
 }
 
 // ReviewLine is one change by meaning.

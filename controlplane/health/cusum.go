@@ -1,0 +1,122 @@
+package health
+
+import "math"
+
+// cusum is one test: its statistic S in nats, and what it has seen since S last was 0.
+type cusum struct {
+	s        float64
+	calls, x uint32
+}
+
+// weigh adds what one call weighs: up when x is so, down (below 0) when not.
+func (c *cusum) weigh(x bool, w *weight) {
+	c.calls++
+	if x {
+		c.x++
+		c.s += w.up
+		return
+	}
+	if c.s += w.down; c.s <= 0 {
+		*c = cusum{}
+	}
+}
+
+// ease is weigh for a good call.
+func (c *cusum) ease(down float64) {
+	if c.s <= 0 {
+		return
+	}
+	c.calls++
+	if c.s += down; c.s <= 0 {
+		*c = cusum{}
+	}
+}
+
+// weight is what a call adds to a test of p1 against p0: ln(p1/p0) if it is a bad one, ln((1−p1)/(1−p0)) if not; and h, where the alarm is.
+type weight struct{ up, down, h float64 }
+
+func weighing(p0, p1, h float64) weight {
+	return weight{up: ln(p1 / p0), down: ln((1 - p1) / (1 - p0)), h: h}
+}
+
+const (
+	leastUsual = .005 // nobody is better than this: with p0 lower, two failures would be an alarm
+	usualRows  = 22   // p0 from there to 19 %, a quarter of an octave apart
+)
+
+// thresholds holds h for each p0 and each failure test, so that with failures at p0 it takes 40, 40 and 12 million calls in the mean to a
+// false alarm: all three together 7.5 million. TestThresholds computes the bounds. (ln 10⁶ for all, which Lorden's inequality grants, takes
+// three times as long to see a rise to three times p0, and is less safe where it matters.)
+var thresholds = [usualRows][Tests]float64{
+	{11.81, 13.40, 13.56}, {11.96, 13.57, 13.84}, {12.11, 13.74, 14.21}, {12.33, 13.94, 14.33}, // from 0.5 %
+	{12.47, 14.10, 14.34}, {12.65, 14.25, 14.11}, {12.85, 14.47, 14.29}, {13.05, 14.62, 14.40}, // 1 %
+	{13.18, 14.78, 14.26}, {13.34, 15.06, 14.13}, {13.53, 15.13, 14.23}, {13.74, 15.40, 14.21}, // 2 %
+	{13.93, 15.52, 14.20}, {14.08, 15.71, 14.43}, {14.40, 15.85, 14.40}, {14.62, 15.91, 14.34}, // 4 %
+	{14.88, 16.17, 14.37}, {15.10, 15.67, 14.18}, {15.11, 15.72, 14.17}, {15.65, 15.59, 14.30}, // 8 %
+	{15.50, 15.47, 14.06}, {16.01, 16.01, 13.80}, // 16 %
+}
+
+// The slowness tests: p0 is 5 %, because what is slow is over the usual p95. A call that is open for longer than Limit is rarer: 0.5 %.
+const (
+	usualSlow    = .05
+	usualOverdue = .005
+	slowTests    = 2
+)
+
+var (
+	usual     [usualRows]float64 // p0
+	weights   [usualRows][Tests]weight
+	slowly    [slowTests]weight
+	overdue   [slowTests]weight // of a call that is open for too long
+	slowRates = [slowTests]float64{.3, .6}
+	slowH     = [slowTests]float64{16.16, 16.71} // 100 million calls at 5 %; what is called slow is rarer (threshold in sketch.go)
+)
+
+var _ = func() bool {
+	quarter, p0 := math.Sqrt(math.Sqrt(2)), leastUsual
+	for i := range usual {
+		usual[i] = p0
+		for j, p1 := range alternatives(p0) {
+			weights[i][j] = weighing(p0, p1, thresholds[i][j])
+		}
+		p0 *= quarter
+	}
+	for j, p1 := range slowRates {
+		slowly[j] = weighing(usualSlow, p1, slowH[j])
+		overdue[j] = weighing(usualOverdue, p1, slowH[j])
+	}
+	return true
+}()
+
+// alternatives are the rates that the failure tests look for.
+func alternatives(p0 float64) [Tests]float64 {
+	return [Tests]float64{min(3*p0, .5), min(10*p0, .5), .4}
+}
+
+// rowOf is the row of the smallest p0 that is not below p, found from row i.
+func rowOf(p float64, i uint8) uint8 {
+	for i > 0 && usual[i-1] >= p {
+		i--
+	}
+	for i < usualRows-1 && usual[i] < p {
+		i++
+	}
+	return i
+}
+
+// ln is the natural logarithm for 0 < x, by halving, doubling and a series of products that are each rounded by themselves.
+func ln(x float64) float64 {
+	e := 0.0
+	for ; x > 1.4142135623730951; x /= 2 {
+		e++
+	}
+	for ; x < .70710678118654752; x *= 2 {
+		e--
+	}
+	s := (x - 1) / (x + 1)
+	z, sum := float64(s*s), 0.0
+	for k := 33.0; k >= 1; k -= 2 {
+		sum = float64(sum*z) + 1/k
+	}
+	return float64(e*.693147180559945309417232121458) + float64(2*s*sum)
+}

@@ -1,0 +1,170 @@
+package health
+
+import (
+	"math"
+	"time"
+)
+
+// The tests for failures that the leader keeps are those of the agents: a bank of three sums of log-likelihood ratios, each against another
+// share of failing calls. They alarm where chance would make them once in a million.
+const (
+	banks    = Tests
+	alarmAt  = 13.815510557964274 // ln 10⁶ nats
+	span     = 30 * time.Second   // evidence older than this is none
+	spanStep = int64(span / Step) // steps in it
+	perRest  = alarmAt / 2        // what one agent's second can say against an alarm: one voice does not drown the others
+	oneWord  = time.Second        // and how long a second is: whoever reports ten times as often says no more
+)
+
+// proof is what one agent showed of one provider.
+type proof struct {
+	s       [banks]float64 // evidence that it fails, 0 … alarmAt
+	steps   [spanStep + 1]struct{ calls, failed uint32 }
+	last    int64     // number of the newest step
+	fed     time.Time // when it was last added to
+	good    time.Time // when a call was last told of that did not fail
+	checks  int8      // active checks in a row: good above 0, bad below
+	checked time.Time // the last of them
+}
+
+// pool is the evidence of several agents together: every call of each counts, the good ones too, as if one agent had made them all.
+type pool struct {
+	s  [banks]float64
+	at time.Time
+}
+
+// climb adds to a sum that never leaves 0 … alarmAt: what is beyond says nothing more.
+func climb(s, by float64) float64 { return min(max(s+by, 0), alarmAt) }
+
+// put counts a report's row and returns what it says, held to what one agent can say in the time since its last.
+func (p *proof) put(r *Row, t *Traffic, c *Condition, at time.Time) [banks]float64 {
+	n := step(at)
+	for k := max(p.last, n-spanStep-1) + 1; k <= n; k++ {
+		p.steps[k%(spanStep+1)].calls, p.steps[k%(spanStep+1)].failed = 0, 0
+	}
+	p.last = max(p.last, n)
+	if calls, _ := p.counts(at); calls == 0 {
+		p.s = [banks]float64{}
+	}
+	now := &p.steps[p.last%(spanStep+1)]
+	told := t.Calls - min(t.Calls, t.Limited)
+	add(&now.calls, told)
+	add(&now.failed, min(t.Failed, told))
+	if told > t.Failed {
+		p.good = at
+	}
+	p.check(c)
+	words := oneWord
+	if !p.fed.IsZero() {
+		words = min(max(at.Sub(p.fed), 0), 5*oneWord)
+	}
+	p.fed = at
+	low := -perRest * words.Seconds()
+	by := evidenceOf(t, &r.Evidence)
+	for i := range by {
+		by[i] = min(max(by[i], low), alarmAt)
+		p.s[i] = climb(p.s[i], by[i])
+	}
+	return by
+}
+
+// prove takes what an agent's report says of a provider as evidence: the agent's own, its region's, and that of all regions.
+func (w *Window) prove(a *agent, k cellKey, r *Row, t *Traffic, c *Condition, at time.Time) {
+	if a.proofs == nil {
+		a.proofs = map[cellKey]*proof{}
+	}
+	p := a.proofs[k]
+	if p == nil {
+		p = &proof{}
+		a.proofs[k] = p
+	}
+	by := p.put(r, t, c, at)
+	if t.Calls == 0 && r.Evidence.Calls == 0 {
+		return
+	}
+	for _, key := range [...]cellKey{k, {service: k.service, provider: k.provider}} {
+		all := w.pools[key]
+		if all == nil {
+			all = &pool{}
+			w.pools[key] = all
+		}
+		all.put(by, at)
+	}
+}
+
+// put adds what one agent's report says. What was said longer than a span ago is no evidence any more.
+func (p *pool) put(by [banks]float64, at time.Time) {
+	if at.Sub(p.at) > span {
+		p.s = [banks]float64{}
+	}
+	p.at = at
+	for i := range by {
+		p.s[i] = climb(p.s[i], by[i])
+	}
+}
+
+// forgetProofs drops what the agent's newest report does not have.
+func (a *agent) forgetProofs() {
+	for k := range a.proofs {
+		if _, here := a.rows[k]; !here {
+			delete(a.proofs, k)
+		}
+	}
+}
+
+// check counts the active checks in a row; a report repeats the last one.
+func (p *proof) check(c *Condition) {
+	if c.CheckOK == 0 || !c.CheckAt.After(p.checked) {
+		return
+	}
+	p.checked = c.CheckAt
+	switch {
+	case c.CheckOK > 0:
+		p.checks = min(max(p.checks, 0)+1, maxChecks)
+	default:
+		p.checks = max(min(p.checks, 0)-1, -maxChecks)
+	}
+}
+
+const maxChecks = 3 // so many probes are evidence
+
+// counts are the calls of the last span.
+func (p *proof) counts(now time.Time) (calls, failed uint64) {
+	for n := step(now) - spanStep; n <= p.last; n++ {
+		if n > p.last-spanStep-1 && n >= 0 {
+			calls += uint64(p.steps[n%(spanStep+1)].calls)
+			failed += uint64(p.steps[n%(spanStep+1)].failed)
+		}
+	}
+	return calls, failed
+}
+
+// failingAt are the shares of failing calls that the bank tests for, against a provider that fails once in 200 calls.
+var failingAt = [banks][2]float64{ // nats for a failed call, and for another
+	{math.Log(.015 / .005), math.Log(.985 / .995)},
+	{math.Log(.05 / .005), math.Log(.95 / .995)},
+	{math.Log(.6 / .005), math.Log(.4 / .995)},
+}
+
+// evidenceOf is what a row says: the agent's own sums, which know what is usual for the provider there, held to what the counts beside them
+// can have led to; of an agent that sends none, what the counts alone say.
+func evidenceOf(t *Traffic, own *Increment) (by [banks]float64) {
+	told := t.Calls - min(t.Calls, t.Limited)
+	failed := min(t.Failed, told)
+	sums := own.Calls > 0
+	if sums {
+		told = min(own.Calls, maxPerReport)
+		failed = min(own.Failed, told)
+	}
+	for i, nats := range failingAt {
+		most, least := float64(failed)*nats[0], float64(told)*nats[1]
+		by[i] = most + float64(float64(told-failed)*nats[1])
+		if sums {
+			by[i] = min(own.Nats[i], most)
+			if !(by[i] > least) { // NaN too
+				by[i] = least
+			}
+		}
+	}
+	return by
+}

@@ -1,0 +1,113 @@
+package health
+
+import (
+	"math/bits"
+	"time"
+)
+
+const (
+	octaves    = 20 // from 65.5 µs to 68.7 s
+	perEight   = 8  // buckets to an octave: an eighth wide at most
+	lowest     = 16 // 2^16 ns
+	full       = 8192
+	enough     = full / 2
+	fewAnswers = 128 // so few are not halved for their age
+	known      = 50  // answers before anything is called slow
+	hour       = int64(time.Hour)
+)
+
+// sketch counts answers by their latency, in buckets of a fixed number. Once it knows enough it takes one answer in 0.9 s, and each hour it
+// forgets half: its memory is an hour or two at any rate of calls, so that it follows the day and does not follow an outage.
+type sketch struct {
+	counts [octaves * perEight]uint16
+	total  uint32
+	next   int64 // no answer before this one is taken
+	halved int64
+	over   int64 // what takes longer is slow
+	limit  int64 // an open call that is older is slow
+}
+
+func bucketOf(ns int64) int {
+	if ns < 1<<lowest {
+		return 0
+	}
+	e := bits.Len64(uint64(ns)) - 1
+	return min((e-lowest)*perEight+int(ns>>(e-3))&7, octaves*perEight-1)
+}
+
+// ceiling is the first latency above bucket i.
+func ceiling(i int) int64 { return int64(perEight+i%perEight+1) << (lowest + i/perEight - 3) }
+
+// take counts one answer if it is time for one.
+func (s *sketch) take(ns, now int64) {
+	gap := hour / enough
+	if s.total >= enough && now < s.next && elapsed(now, s.next) <= uint64(gap) {
+		return
+	}
+	s.next = now + gap
+	s.counts[bucketOf(ns)]++
+	s.total++
+	if s.total < 64 || s.total%64 == 0 {
+		s.derive()
+	}
+	s.age(now)
+}
+
+func (s *sketch) age(now int64) {
+	switch {
+	case s.halved == 0 || wentBack(s.halved, now):
+		s.halved = now
+	case s.total >= full || now >= s.halved && elapsed(s.halved, now) >= uint64(hour) && s.total > fewAnswers:
+		s.halve()
+		s.halved = now
+	}
+}
+
+// halve forgets half of each bucket. What is left over of a half goes on to the next bucket: the total stays exact, and the rare slow
+// answers at the end do not all vanish.
+func (s *sketch) halve() {
+	var odd uint16
+	s.total = 0
+	for i, c := range s.counts {
+		c += odd
+		odd = c & 1
+		s.counts[i] = c / 2
+		s.total += uint32(c / 2)
+	}
+	s.derive()
+}
+
+// derive sets what is slow. With few answers their quantiles are guesses, and the bounds are wider: n answers widen by 32/n and 64/n.
+func (s *sketch) derive() {
+	n := float64(s.total)
+	over := float64(s.quantile(.95)) * 1.2 * (1 + 32/n)
+	s.over = max(int64(over), int64(Brisk))
+	limit := float64(s.quantile(.999)) * (1 + 64/n)
+	s.limit = min(max(int64(limit), int64(LeastLimit)), int64(MostLimit))
+}
+
+// quantile is the latency that a share q stayed below, straight within its bucket.
+func (s *sketch) quantile(q float64) int64 {
+	if s.total == 0 {
+		return 0
+	}
+	if !(q > 0) { // NaN too
+		q = 0
+	}
+	want, below := float64(min(q, 1)*float64(s.total)), 0.0
+	for i, c := range s.counts {
+		if c == 0 {
+			continue
+		}
+		if below+float64(c) >= want {
+			low := int64(0)
+			if i > 0 {
+				low = ceiling(i - 1)
+			}
+			part := max(want-below, 0) / float64(c)
+			return low + int64(part*float64(ceiling(i)-low))
+		}
+		below += float64(c)
+	}
+	return ceiling(len(s.counts) - 1)
+}

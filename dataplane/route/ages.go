@@ -1,0 +1,76 @@
+package route
+
+import "time"
+
+// generations is how many stretches of start times are told apart. Each is a sixteenth of the age at which a call counts as slow, so that
+// all of them together hold four times that age: what is older was judged long ago.
+const generations = 64
+
+// ages are the calls in flight of one class, by when they began: a hang shows in them before the first call times out. Their size does
+// not depend on how many calls there are.
+type ages struct {
+	ring [generations]generation
+	next uint32 // serial of the generation that will be opened next
+	tail uint32 // serial of the oldest one that was not judged
+}
+
+// generation is the calls that began within one stretch. Times count from the row's epoch.
+type generation struct {
+	first, last time.Duration
+	open        int32
+}
+
+// begin counts a call in and tells its generation.
+func (a *ages) begin(at, limit time.Duration) uint32 {
+	newest := &a.ring[(a.next-1)%generations]
+	if a.next == a.tail || at-newest.first >= limit/16 {
+		if a.next-a.tail == generations {
+			a.tail++ // the limit grew while they waited: they show when they end
+		}
+		newest = &a.ring[a.next%generations]
+		*newest = generation{first: at}
+		a.next++
+	}
+	newest.open++
+	newest.last = max(newest.last, at)
+	return a.next - 1
+}
+
+// end counts a call out. judged: it was counted as slow while it was open.
+func (a *ages) end(serial uint32) (judged bool) {
+	if a.next-serial > generations {
+		return true
+	}
+	if g := &a.ring[serial%generations]; g.open > 0 {
+		g.open--
+	}
+	return int32(a.tail-serial) > 0
+}
+
+// overdue tells how many calls came to the limit since it was asked last. A call is told once.
+func (a *ages) overdue(at, limit time.Duration) (n int) {
+	for a.tail != a.next {
+		g := &a.ring[a.tail%generations]
+		if at-g.last < limit {
+			break
+		}
+		n += int(g.open)
+		a.tail++
+	}
+	return n
+}
+
+// due is whether overdue could tell any.
+func (a *ages) due(at, limit time.Duration) bool {
+	return a.tail != a.next && at-a.ring[a.tail%generations].last >= limit
+}
+
+// older tells how many calls in flight are older than limit now, judged or not: a sentence says so.
+func (a *ages) older(at, limit time.Duration) (n int) {
+	for k := uint32(0); k < generations && k < a.next; k++ {
+		if g := &a.ring[(a.next-1-k)%generations]; at-g.last >= limit {
+			n += int(g.open)
+		}
+	}
+	return n
+}

@@ -1,0 +1,225 @@
+package simulator
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Bar is a figure that must be reached, and whether it is.
+type Bar struct {
+	Name string `json:"name"`
+	Want string `json:"want"`
+	Got  string `json:"got"`
+	Held bool   `json:"held"`
+	Why  string `json:"why,omitempty"` // missed: the reason, as far as it is known
+}
+
+// bars holds the study against what it must show. A bar whose story was not played is left out.
+func (s *Study) bars() []Bar {
+	var out []Bar
+	for _, b := range []func() (Bar, bool){
+		s.barSeen, s.barFalse, s.barOff, s.barSteady, s.barBrownout, s.barBack, s.barGrey, s.barDeclines, s.barEgress, s.barStorm, s.barTwice, s.barRivals,
+	} {
+		if bar, ok := b(); ok {
+			if !bar.Held {
+				bar.Why = reasons()[bar.Name]
+			}
+			out = append(out, bar)
+		}
+	}
+	return out
+}
+
+// The bars' names.
+const (
+	nameSeen     = "30 % brown-out at 50/s is seen"
+	nameFalse    = "false gates while nothing happens"
+	nameOff      = "2/s in three regions, the provider is down: all regions off it"
+	nameSteady   = "fees and failures against the oracle, nothing happens"
+	nameBrownout = "fees and failures against the oracle, 30 % brown-out"
+	nameBack     = "90 % of its share back after a black hole"
+	nameGrey     = "six times as slow, no errors: left"
+	nameDeclines = "issuers decline more: gates"
+	nameEgress   = "one region's way out is lost: who is blamed"
+	nameStorm    = "retry storm: sends for each wish"
+	nameTwice    = "executions beside the first, all stories"
+	nameRivals   = "fees, failures and duplicates: rivals that cost less in a faulty story"
+)
+
+func (s *Study) barSeen() (Bar, bool) {
+	r := s.find("brownout-30", 50, Segue)
+	if r == nil {
+		return Bar{}, false
+	}
+	return Bar{Name: nameSeen, Want: "within 20 calls in the median", Got: fmt.Sprintf("%s calls, %s s; %d of %d runs not seen", figure(r.SeenCalls), figure(r.SeenSeconds), r.Missed, r.Runs),
+		Held: r.SeenCalls >= 0 && r.SeenCalls <= 20}, true
+}
+
+func (s *Study) barFalse() (Bar, bool) {
+	calls, gates := uint64(0), 0
+	for i := range s.Results {
+		if r := &s.Results[i]; r.Scenario == "steady" && r.Player == Segue {
+			calls, gates = calls+r.Calls, gates+r.FalseGates
+		}
+	}
+	if calls == 0 {
+		return Bar{}, false
+	}
+	allowed := max(1, float64(calls)/6e6)
+	return Bar{Name: nameFalse, Want: "at most 1 in 6 million calls", Got: fmt.Sprintf("%d in %s calls", gates, thousands(calls)), Held: float64(gates) <= allowed}, true
+}
+
+func (s *Study) barOff() (Bar, bool) {
+	r := s.find("outage", 2, Segue)
+	if r == nil {
+		return Bar{}, false
+	}
+	return Bar{Name: nameOff, Want: "at most 5 s after the first failure, in every run", Got: fmt.Sprintf("%s s in the worst of %d runs", figure(r.AllOff), r.Runs),
+		Held: r.AllOff >= 0 && r.AllOff <= 5}, true
+}
+
+func (s *Study) barSteady() (Bar, bool) { return s.against(nameSteady, "steady", 1) }
+
+func (s *Study) barBrownout() (Bar, bool) { return s.against(nameBrownout, "brownout-30", 2) }
+
+func (s *Study) against(name, scenario string, percent float64) (Bar, bool) {
+	r := s.find(scenario, 50, Segue)
+	if r == nil || s.find(scenario, 50, Oracle) == nil {
+		return Bar{}, false
+	}
+	return Bar{Name: name, Want: fmt.Sprintf("at most %+.0f %%", percent), Got: fmt.Sprintf("%+.2f %%", r.Regret), Held: r.Regret <= percent}, true
+}
+
+func (s *Study) barBack() (Bar, bool) {
+	r := s.find("black-hole", 50, Segue)
+	if r == nil {
+		return Bar{}, false
+	}
+	return Bar{Name: nameBack, Want: "at most 5 s after its last probe", Got: fmt.Sprintf("%s s (%s s after it was well again)", figure(r.BackAfter), figure(r.Back)),
+		Held: r.BackAfter >= 0 && r.BackAfter <= 5}, true
+}
+
+func (s *Study) barGrey() (Bar, bool) {
+	r := s.find("grey", 50, Segue)
+	if r == nil {
+		return Bar{}, false
+	}
+	return Bar{Name: nameGrey, Want: "within 40 calls in the median", Got: fmt.Sprintf("%s calls, %s s; %d of %d runs not seen", figure(r.SeenCalls), figure(r.SeenSeconds), r.Missed, r.Runs),
+		Held: r.SeenCalls >= 0 && r.SeenCalls <= 40}, true
+}
+
+func (s *Study) barDeclines() (Bar, bool) {
+	gates, runs := 0, 0
+	for i := range s.Results {
+		if r := &s.Results[i]; r.Scenario == "declines" && r.Player == Segue {
+			gates, runs = gates+r.Gates, runs+r.Runs
+		}
+	}
+	return Bar{Name: nameDeclines, Want: "none", Got: fmt.Sprintf("%d in %d runs", gates, runs), Held: gates == 0}, runs > 0
+}
+
+// barEgress wants the region blamed, and no provider.
+func (s *Study) barEgress() (Bar, bool) {
+	r := s.find("egress", 50, Segue)
+	if r == nil {
+		return Bar{}, false
+	}
+	region, provider := r.Verdicts[3], r.Verdicts[2]
+	return Bar{Name: nameEgress, Want: "the region in every run, no provider", Got: fmt.Sprintf("the region in %d of %d runs, a provider in %d", region, r.Runs, provider),
+		Held: region >= r.Runs && provider == 0}, true
+}
+
+func (s *Study) barStorm() (Bar, bool) {
+	r := s.find("retry-storm", 50, Segue)
+	if r == nil {
+		return Bar{}, false
+	}
+	return Bar{Name: nameStorm, Want: "at most 1.2", Got: fmt.Sprintf("%.3f", r.Amplification), Held: r.Amplification <= 1.2}, true
+}
+
+func (s *Study) barTwice() (Bar, bool) {
+	ours, calls := uint64(0), uint64(0)
+	theirs := map[string]float64{}
+	for i := range s.Results {
+		switch r := &s.Results[i]; r.Player {
+		case Segue, SegueWeighted:
+			ours, calls = ours+r.Duplicates, calls+r.Calls
+		default:
+			theirs[r.Player] = max(theirs[r.Player], r.PerHundred)
+		}
+	}
+	var list []string
+	for _, r := range Rivals() {
+		if n, ok := theirs[r.Name]; ok {
+			list = append(list, fmt.Sprintf("%s %.0f", r.Name, n))
+		}
+	}
+	got := fmt.Sprintf("%d in %s calls", ours, thousands(calls))
+	if len(list) > 0 {
+		got += "; the rivals' worst story, in 100,000: " + strings.Join(list, ", ")
+	}
+	return Bar{Name: nameTwice, Want: "0", Got: got, Held: ours == 0}, calls > 0
+}
+
+// barRivals lists who cost less than Segue in a story where something fails; and who would, if duplicates cost nothing.
+func (s *Study) barRivals() (Bar, bool) {
+	var lost, blind []string
+	stories := 0
+	for _, g := range s.groups {
+		mine := s.find(g.Scenario.Name, 50, Segue)
+		if g.Rate != 50 || mine == nil || !g.faulty() || len(g.Tallies) < 3 {
+			continue
+		}
+		stories++
+		for _, r := range Rivals() {
+			x := s.find(g.Scenario.Name, 50, r.Name)
+			switch {
+			case x == nil:
+			case x.Loss < mine.Loss:
+				lost = append(lost, fmt.Sprintf("%s: %s by %.1f %%", g.Scenario.Name, r.Name, 100*(1-x.Loss/mine.Loss)))
+			case x.Loss-x.Doubled < mine.Loss-mine.Doubled:
+				blind = append(blind, fmt.Sprintf("%s: %s", g.Scenario.Name, r.Name))
+			}
+		}
+	}
+	got := fmt.Sprintf("none in %d stories", stories)
+	if len(lost) > 0 {
+		got = strings.Join(lost, "; ")
+	}
+	if len(blind) > 0 {
+		got += ". If duplicates cost nothing, also " + strings.Join(blind, ", ")
+	}
+	return Bar{Name: nameRivals, Want: "none", Got: got, Held: len(lost) == 0}, stories > 0
+}
+
+// faulty tells whether a provider or a way to it fails: declines, fees and the ledger's quorum are none of that.
+func (g *Group) faulty() bool {
+	switch g.Scenario.Name {
+	case "steady", "fee-drift", "declines", "quorum":
+		return false
+	default:
+		return true
+	}
+}
+
+// reasons say why a bar is missed that is known to be.
+func reasons() map[string]string { return map[string]string{} }
+
+func figure(x float64) string {
+	switch {
+	case x < 0:
+		return "no"
+	case x < 10:
+		return fmt.Sprintf("%.1f", x)
+	default:
+		return fmt.Sprintf("%.0f", x)
+	}
+}
+
+func thousands(n uint64) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}

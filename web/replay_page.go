@@ -1,0 +1,97 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"segue/controlplane/policy"
+	"segue/controlplane/query"
+	"segue/controlplane/state"
+	"segue/web/view"
+)
+
+// whatIfPart replays the change that a page reviews: the page asks for it by itself.
+func (w *Web) whatIfPart(c echo.Context) error {
+	s := w.fresh(c.Request().Context())
+	svc := s.State.Current().Policy.Service(c.Param("service"))
+	if svc == nil {
+		return refusal(state.NotFound, fmt.Sprintf("there is no service %q", c.Param("service")))
+	}
+	d := readDraft(s, svc, c.QueryParams())
+	f, err := w.replayDraft(c, s, d, query.MaxReplay)
+	if err != nil {
+		return err
+	}
+	return w.answer(c, http.StatusOK, f, view.WhatIfPart(shownWhatIf(&f, svc.Name)))
+}
+
+// replayDraft replays a draft that could be applied.
+func (w *Web) replayDraft(c echo.Context, s scene, d *draft, window time.Duration) (whatIf, error) {
+	if len(d.errors) > 0 {
+		return whatIf{}, refusal(state.Invalid, "the change has errors: there is nothing to replay")
+	}
+	p, err := withWeights(s.State.Current().Source, d)
+	if err != nil {
+		return whatIf{}, refusal(state.Invalid, "the change has errors: there is nothing to replay")
+	}
+	return w.replay(c.Request().Context(), p, window), nil
+}
+
+// whatIfOf is the replay's part of a review: done already where the address asks for it, else where to get it.
+func (w *Web) whatIfOf(c echo.Context, s scene, svc *policy.ServiceSpec, d *draft) *view.WhatIf {
+	if len(d.changes) == 0 || len(d.errors) > 0 {
+		return nil
+	}
+	q := d.query(d.base)
+	path := "/routing/" + url.PathEscape(svc.Name)
+	v := &view.WhatIf{Part: path + "/what-if?" + q.Encode()}
+	q.Set("replay", "1h")
+	v.Link = path + "?" + q.Encode()
+	if window, err := windowOf(c.QueryParam("replay")); err == nil && window > 0 {
+		if f, err := w.replayDraft(c, s, d, window); err == nil {
+			shown := shownWhatIf(&f, svc.Name)
+			v = &shown
+		}
+	}
+	return v
+}
+
+// shownWhatIf is what a page shows of one service's replay.
+func shownWhatIf(f *whatIf, service string) view.WhatIf {
+	v := view.WhatIf{Text: sentenceOf(f.Text), Heard: f.Decisions > 0, Silent: f.Silent}
+	for i := range f.Services {
+		s := &f.Services[i]
+		if s.Service != service || s.Moves+s.Served+s.Refused == 0 {
+			continue
+		}
+		r := view.WhatIfRegion{Region: s.Region, Note: "of " + view.Count(s.Stand) + " calls"}
+		if s.Served > 0 {
+			r.Note += ", " + view.Count(s.Served) + " more served"
+		}
+		if s.Refused > 0 {
+			r.Note += ", " + view.Count(s.Refused) + " more refused"
+		}
+		for k := range s.Providers {
+			p := &s.Providers[k]
+			row := view.WhatIfRow{
+				Provider: p.Provider, Before: view.Percent(p.Before), After: view.Percent(p.After),
+				SessionsBefore: view.Percent(p.SessionsBefore), SessionsAfter: view.Percent(p.SessionsAfter), Load: "no limit",
+			}
+			if p.sum.RateLimit > 0 || p.sum.FlightLimit > 0 {
+				row.Load = view.Number(p.Load, 0) + " %"
+			}
+			r.Rows = append(r.Rows, row)
+		}
+		v.Regions = append(v.Regions, r)
+	}
+	for _, l := range f.Left {
+		if l.Service == service {
+			v.Left = append(v.Left, fmt.Sprintf("%s in %s: %s", view.Count(l.Stand), l.Region, l.Why))
+		}
+	}
+	return v
+}
