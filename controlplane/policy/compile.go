@@ -43,8 +43,7 @@ type compiledContract struct {
 	digest   [32]byte
 	chain    []string
 	compiled map[string]*programs // of mappings
-	users    *pattern             // the paths that name the credential's user; nil: none do
-	passages []*passage
+	places
 }
 
 func (b *builder) contract(name string) (*compiledContract, error) {
@@ -138,7 +137,7 @@ func (b *builder) candidate(p *ProviderSpec, speaks string) (*Candidate, error) 
 	c := &Candidate{
 		Provider: p.Name, Contract: &contract.Contract, Digest: contract.digest, Account: p.AccountName(),
 		Endpoint: strings.TrimRight(endpoint, "/"), Credential: credential, Limits: p.Limits,
-		users: contract.users, passages: contract.passages,
+		places: contract.places,
 	}
 	if c.Hooks, c.Hooked = parseCredential(p.HookSecretIn(b.region)); !c.Hooked {
 		c.Hooks = Credential{}
