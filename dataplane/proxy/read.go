@@ -12,6 +12,7 @@ import (
 	"segue/dataplane/message"
 	"segue/dataplane/provider"
 	"segue/dataplane/route"
+	"segue/dataplane/transfer"
 )
 
 // maxSwallowed bounds a failing answer that is kept while another provider is asked. One that is larger is not worth the memory.
@@ -34,6 +35,9 @@ func (x *Exchange) read(ctx context.Context) error {
 		switch {
 		case x.gate.passed:
 			x.told.outcome = ended(ctx, r.Outcome)
+			if r.Outcome == ledger.Succeeded {
+				x.touched(transfer.Touching{At: x.winner()})
+			}
 			return errAnswered
 		case ctx.Err() != nil:
 			x.told.outcome = ledger.Open
