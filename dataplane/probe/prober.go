@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -235,13 +236,21 @@ func (p *Prober) send(ctx context.Context, t target, l *lane, timeout time.Durat
 	case bounded.Err() != nil:
 		r.Word, r.Why = Bad, "no answer in "+timeout.String()
 	case !c.Good:
-		r.Word, r.Why = Bad, c.Err.Error()
+		r.Word, r.Why = Bad, reason(&c)
 	case c.Warn:
 		r.Word, r.Why = Warned, c.Says
 	default:
 		r.Word, r.Why = Good, c.Says
 	}
 	return r
+}
+
+// reason is why a check is bad, without what only its wire says.
+func reason(c *provider.Checked) string {
+	if c.Error == "" || c.Error == "tls_certificate_error" {
+		return c.Err.Error()
+	}
+	return strings.ReplaceAll(c.Error, "_", " ")
 }
 
 // pause waits; false: the lane has ended.
