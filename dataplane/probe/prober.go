@@ -172,13 +172,13 @@ func (p *Prober) run(t target, l *lane) {
 	wait := time.Duration(draw() % uint64(every))
 	p.tell(t, Result{}, time.Now().Add(wait))
 	for pause(l.ctx, wait) {
-		if away := p.away(t, time.Now()); away > 0 {
+		if !pause(l.ctx, p.pace.turn(t.provider, time.Now())) {
+			return
+		}
+		if away := p.away(t, time.Now()); away > 0 { // also where it was asked while this one waited for its turn
 			wait = away + time.Duration(draw()%uint64(MinEvery)) // not all of its checks in the moment that it named
 			p.tell(t, Result{}, time.Now().Add(wait))
 			continue
-		}
-		if !pause(l.ctx, p.pace.turn(t.provider, time.Now())) {
-			return
 		}
 		r := p.send(l.ctx, t, l, min(Timeout, every))
 		wait = every - every/10 + time.Duration(draw()%uint64(every/5+1)) // ± 10 %
