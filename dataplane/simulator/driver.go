@@ -13,7 +13,9 @@ type chooser interface {
 	service(region int8) *policy.Service
 	choose(s *sim, c *call, f *policy.Facts) int
 	done(s *sim, c *call, x health.Sample, o health.Outcome)
+	retry(s *sim, c *call) bool // another send to the same provider may be made
 	tick(s *sim)
+	pulse(s *sim)
 }
 
 // driver settles calls as agents do: what is done after each piece of evidence, the shipped ledger says. It has no store: a row is a value
@@ -219,7 +221,8 @@ func (d *driver) weigh(s *sim, c *call, e ledger.Evidence) {
 	case ledger.Elsewhere:
 		d.elsewhere(s, c)
 	case ledger.Redrive:
-		s.later(c, min(lastPause, firstPause<<min(c.tx.Current().Sends, 6)), toRedrive)
+		c.pauses = 0
+		s.later(c, pauseOf(c), toRedrive)
 	case ledger.LookUp, ledger.Cancel:
 		d.ask(s, c)
 	case ledger.Wait:
@@ -302,3 +305,5 @@ func (d *driver) hold(s *sim, c *call) {
 }
 
 func (d *driver) tick(s *sim) { d.chooser.tick(s) }
+
+func (d *driver) pulse(s *sim) { d.chooser.pulse(s) }

@@ -1,0 +1,86 @@
+package simulator
+
+import (
+	"slices"
+	"time"
+
+	"segue/controlplane/health"
+	"segue/dataplane/breaker"
+)
+
+// leader is the control plane's part: the window that all agents report to, and the verdicts that hold.
+type leader struct {
+	window   *health.Window
+	verdicts []health.Verdict
+	seq      uint64
+}
+
+// verdictKinds are the places of a tally's verdicts.
+func verdictKinds() []health.VerdictKind {
+	return []health.VerdictKind{"", health.PathFault, health.ProviderFault, health.RegionFault, health.OursFault}
+}
+
+// tick is a second: agents report, the leader judges, agents hear of it. With one region there is nothing to compare.
+func (a *agents) tick(s *sim) {
+	if s.Scenario.Regions < 2 {
+		return
+	}
+	l, now := &a.leader, at(s.now)
+	l.seq++
+	for r := range s.Scenario.Regions {
+		report := a.report(r, now)
+		report.Seq = l.seq
+		if s.world.cut {
+			continue
+		}
+		if err := l.window.Put(report, now); err != nil {
+			s.broken(err)
+			return
+		}
+	}
+	if s.world.cut { // the leader may judge what it likes: nobody hears of it
+		return
+	}
+	verdicts := l.window.Judge(now)
+	for _, v := range verdicts {
+		if !slices.ContainsFunc(l.verdicts, v.Same) {
+			i := slices.Index(verdictKinds(), v.Kind)
+			s.tally.Verdicts[max(i, 0)]++
+		}
+	}
+	l.verdicts = verdicts
+	a.heed(s, now)
+}
+
+// report is what the agent of a region measured in the last second, as the board tells it.
+func (a *agents) report(region int, now time.Time) health.Report {
+	g := &a.list[region]
+	rep := health.Report{Agent: regionName(region), Region: regionName(region), Run: "1", At: now}
+	for i, row := range g.st.Rows {
+		line := health.Row{Service: g.svc.Name, Provider: row.Provider, Traffic: g.rows[i], Evidence: evidence(row.Measures[:])}
+		line.Condition = health.Condition{InFlight: row.InFlight, Breaker: row.Circuit.State().String(), Since: row.Circuit.Since()}
+		if row.Circuit.State() != breaker.Closed {
+			cause := row.Cause()
+			line.Why = cause.Text(row.Circuit.Failures())
+		}
+		g.rows[i] = health.Traffic{}
+		rep.Rows = append(rep.Rows, line)
+	}
+	return rep
+}
+
+// evidence is what the tests of all kinds of calls took.
+func evidence(of []health.Measure) health.Increment {
+	sum := of[0].Take()
+	for i := range of[1:] {
+		x := of[1+i].Take()
+		for t := range sum.Nats {
+			sum.Nats[t] += x.Nats[t]
+		}
+		sum.Calls, sum.Failed, sum.Slow = sum.Calls+x.Calls, sum.Failed+x.Failed, sum.Slow+x.Slow
+	}
+	return sum
+}
+
+// heed gives the verdicts to the agents.
+func (a *agents) heed(*sim, time.Time) {}
