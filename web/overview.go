@@ -97,6 +97,7 @@ func flowTiles(f health.Flow, s scene, note string) []view.Tile {
 			Spark: history(f, 0.5, "added latency in milliseconds", func(p health.Point) float64 { return p.AddedP99 })},
 		unknownTile(f, s.Now),
 		coverageTile(f),
+		gainsTile(f),
 	}
 }
 
@@ -139,6 +140,18 @@ func coverageTile(f health.Flow) view.Tile {
 		Spark: history(f, 5, "sessions that could go on elsewhere, in percent", func(p health.Point) float64 { return p.Coverage })}
 	if f.InUse > 0 {
 		t.Value, t.Unit, t.Note = view.Percent(percent), "%", "of "+plural(int(f.InUse), "session")+" could move"
+	}
+	if f.Calls > 0 {
+		t.Note += "; " + view.Percent(f.Covered) + " % of calls had a second provider"
+	}
+	return t
+}
+
+// gainsTile is what second providers were good for.
+func gainsTile(f health.Flow) view.Tile {
+	t := view.Tile{Name: "Saved by failover", Value: view.Count(f.Gains.Saved), Note: "calls, 15 min", Level: view.Off, Spark: view.Spark{Label: "no history is kept of saved calls"}}
+	if f.Gains.Elsewhere > 0 {
+		t.Note += "; " + plural(int(f.Gains.Elsewhere), "decline") + " accepted elsewhere"
 	}
 	return t
 }
@@ -237,6 +250,9 @@ func cell(svc *policy.ServiceSpec, region, provider string, cells map[cellKey]he
 	out.Level, out.Icon, out.Word, out.Since, out.Note = stand.Level, stand.Icon, stand.Word, stand.Since, stand.Why
 	if stand.Word == "half-open" { // it opened then: it is half-open since its last probe
 		out.Since, out.Note = "", strings.TrimPrefix(out.Note+", opened at "+stand.Since, ", ")
+	}
+	if stand.Word == "on a ramp" {
+		out.Since, out.Note = "", strings.TrimPrefix(out.Note+", in trouble since "+stand.Since, ", ")
 	}
 	if out.Note == "" {
 		out.Note = roleNote(svc.Strategy, configured, place)

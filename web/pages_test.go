@@ -91,6 +91,15 @@ func TestHeadlineNamesTheWorstFirst(t *testing.T) {
 	})
 	s.web.look()
 	wants(t, s.get("/", 200), `<span class="is-bad">93.5 %</span>`, "of calls are served.", `<span class="is-bad">main</span>`, "Backup is half-open in us-east, after it opened at 14:01:31.", "2 of 5 probes good")
+	s.plane.set(func(p *plane) {
+		for i := range p.view.World.Cells {
+			if c := &p.view.World.Cells[i]; c.Breaker == "half-open" {
+				c.Breaker, c.Probes, c.Why = "ramp", "", "its probes succeeded"
+			}
+		}
+	})
+	s.web.look()
+	wants(t, s.get("/", 200), "Backup is on a ramp in us-east, in trouble since 14:01:31.", "its probes succeeded", "in trouble since 14:01:31")
 }
 
 func TestBooksThatCannotBeRead(t *testing.T) {

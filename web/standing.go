@@ -134,8 +134,11 @@ func illnesses(s scene, p view.Prefs) []illness {
 
 // since tells when the trouble began: a circuit that lets probes through opened before.
 func since(word, clock string) string {
-	if word == "half-open" {
+	switch word {
+	case "half-open":
 		return ", after it opened at " + clock
+	case "on a ramp":
+		return ", in trouble since " + clock
 	}
 	return " since " + clock
 }

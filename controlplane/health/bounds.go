@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"segue/controlplane/policy"
 )
 
 // named tells whether s can be a name.
@@ -39,6 +41,8 @@ func bounded(t Traffic) Traffic {
 		*part = min(*part, t.Calls)
 	}
 	hold(t.Latency[:], t.Calls)
+	t.Priced, t.Stated = min(t.Priced, t.Calls), min(t.Stated, t.Calls)
+	t.Cost, t.Actual = worth(t.Cost), worth(t.Actual)
 	return t
 }
 
@@ -54,8 +58,12 @@ func boundedService(r ServiceRow) ServiceRow {
 	r.InUse = min(r.InUse, maxPerReport)
 	r.Could = min(r.Could, r.InUse)
 	hold(r.Overhead[:], r.Calls)
+	r.Covered, r.Elsewhere, r.Worth = min(r.Covered, r.Calls), min(r.Elsewhere, r.Calls), worth(r.Worth)
 	return r
 }
+
+// worth holds a second's money of one agent to what its sums can take for an hour.
+func worth(m policy.Money) policy.Money { return min(max(m, 0), policy.MaxMoney/3600) }
 
 // hold keeps a histogram's sum at or below n, from the fast end.
 func hold(h []uint32, n uint32) {

@@ -1,6 +1,10 @@
 package health
 
-import "time"
+import (
+	"time"
+
+	"segue/controlplane/policy"
+)
 
 // Class is how a provider behaved in one call. It says nothing about the call's outcome: a decline is OK.
 type Class uint8
@@ -39,6 +43,9 @@ type Sample struct {
 type CallEnd struct {
 	Outcome    Outcome
 	FailedOver bool          // it needed a second provider
+	Covered    bool          // for its first choice there was one
+	Elsewhere  bool          // another provider had declined the same within the hour before
+	Worth      policy.Money  // of a call that succeeded after a failover; 0: not known
 	Overhead   time.Duration // Segue's own part: all the time that no provider was waited for
 }
 
@@ -73,12 +80,13 @@ type Traffic struct {
 	Calls, Succeeded, Declined, NotSent, Unknown, Limited uint32 // attempts, by outcome; Limited ones (429) are among them
 	Failed                                                uint32 // attempts of class Failure
 	Latency                                               Histogram
+	Spend
 }
 
 // Condition is how a provider stands now: gauges.
 type Condition struct {
 	InFlight int32
-	Breaker  string    // closed | open | half-open
+	Breaker  string    // closed | open | half-open | ramp
 	Since    time.Time // not closed: the first opening of this trouble; closed: its end; zero: it never opened
 	Why      string    // the breaker's evidence in words: "3 failures in a row"
 	Probes   string    // half-open: "2 of 5"
@@ -93,13 +101,29 @@ type Condition struct {
 // ServiceRow is one service in the agent's region, as callers saw it.
 type ServiceRow struct {
 	Service                                      string
-	Calls, Succeeded, Declined, Unknown, Refused uint32        // calls as they ended for the caller
-	FailedOver                                   uint32        // calls that needed a second provider
-	Saved                                        uint32        // of those, the ones that ended succeeded or declined
-	Overhead                                     FineHistogram // Segue's own part
-	InUse, Could                                 uint32        // sessions in use now, as far as they are looked at, and of them those that could go on at another provider
-	UnknownOpen                                  int32         // transactions whose outcome is unknown now
-	OldestUnknown                                time.Time
+	Calls, Succeeded, Declined, Unknown, Refused uint32 // calls as they ended for the caller
+	FailedOver                                   uint32 // calls that needed a second provider
+	Saved                                        uint32 // of those, the ones that ended succeeded or declined
+	Gain
+	Overhead      FineHistogram // Segue's own part
+	InUse, Could  uint32        // sessions in use now, as far as they are looked at, and of them those that could go on at another provider
+	UnknownOpen   int32         // transactions whose outcome is unknown now
+	OldestUnknown time.Time
+}
+
+// Gain is what second providers were good for, beside calls that they saved: increments.
+type Gain struct {
+	Covered   uint32       `json:",omitempty"` // calls for whose first choice a second provider was eligible
+	Elsewhere uint32       `json:",omitempty"` // effects that one provider had declined and another accepted, asked anew
+	Worth     policy.Money `json:",omitempty"` // what calls were worth that succeeded after a failover
+}
+
+// Spend is what a provider's attempts cost that were, or may have been, carried out: increments.
+type Spend struct {
+	Priced uint32       `json:",omitempty"` // those whose fee the policy knows
+	Cost   policy.Money `json:",omitempty"` // theirs, by the fees
+	Stated uint32       `json:",omitempty"` // those whose answer said what they cost
+	Actual policy.Money `json:",omitempty"` // theirs, as the answers said
 }
 
 // Event is something that happened, for the stream of what happens.

@@ -82,16 +82,17 @@ func (a *agent) heard(now time.Time) bool { return now.Sub(a.seen.LastSeen) <= S
 
 // flow sums what callers saw of a service in a region; "" is all of them.
 func (w *Window) flow(wanted flowKey, now time.Time) Flow {
-	var recent, rate ServiceRow
+	var recent, rate, all ServiceRow
 	var history [HistoryPoints]ServiceRow
 	newest := step(now) - 1
 	for k, s := range w.flows {
 		if !wanted.covers(k.region, k.service) {
 			continue
 		}
-		r, q := sum(s, now, Recent), sum(s, now, RateSpan)
+		r, q, h := sum(s, now, Recent), sum(s, now, RateSpan), sum(s, now, HistoryPoints*Step)
 		recent.Add(&r)
 		rate.Add(&q)
+		all.Add(&h)
 		for i := range history {
 			if got := s.get(newest - int64(HistoryPoints-1-i)); got != nil {
 				history[i].Add(got)
@@ -104,6 +105,8 @@ func (w *Window) flow(wanted flowKey, now time.Time) Flow {
 		AddedP50: fine(&recent.Overhead, .5), AddedP99: fine(&recent.Overhead, .99),
 	}
 	f.Before, f.After = success(&recent)
+	f.Covered = percent(uint64(recent.Covered), uint64(recent.Calls))
+	f.Gains = Gains{Saved: uint64(all.Saved), Elsewhere: uint64(all.Elsewhere), Worth: all.Worth}
 	w.gauge(&f, wanted, now)
 	for i := HistoryPoints - w.steps(now); i < HistoryPoints; i++ {
 		f.History = append(f.History, point(&history[i]))
@@ -156,6 +159,7 @@ func (w *Window) load(s *series[Traffic], now time.Time) Load {
 	if d, ok := recent.Latency.Quantile(.99); ok {
 		l.P99 = ms(d)
 	}
+	l.Spending = spending(s, now)
 	var none Traffic
 	for i := w.steps(now); i > 0; i-- {
 		got := s.get(step(now) - int64(i))
@@ -165,6 +169,11 @@ func (w *Window) load(s *series[Traffic], now time.Time) Load {
 		l.Rates, l.Good, l.P99s = append(l.Rates, perSecond(got.Calls, Step)), append(l.Good, good(got)), append(l.P99s, slowest(got))
 	}
 	return l
+}
+
+func spending(s *series[Traffic], now time.Time) Spending {
+	t := sum(s, now, HistoryPoints*Step)
+	return Spending{Calls: uint64(t.Calls), Priced: uint64(t.Priced), Cost: t.Cost, Stated: uint64(t.Stated), Actual: t.Actual}
 }
 
 // good is the share of attempts that were no failure of the provider, to a tenth: a history is drawn, and travels each second.

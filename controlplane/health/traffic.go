@@ -1,5 +1,7 @@
 package health
 
+import "segue/controlplane/policy"
+
 // Attempt counts one attempt that ended.
 func (t *Traffic) Attempt(s Sample, o Outcome) {
 	t.Calls++
@@ -40,7 +42,26 @@ func (t *Traffic) Add(o *Traffic) {
 	add(&t.Limited, o.Limited)
 	add(&t.Failed, o.Failed)
 	t.Latency.Merge(&o.Latency)
+	t.Spend.Add(&o.Spend)
 }
+
+// Count takes what one attempt cost. Known: the policy says what it costs.
+func (s *Spend) Count(cost policy.Money, known bool, o Outcome) {
+	if known && o != NotSent {
+		s.Priced++
+		s.Cost = purse(s.Cost, cost)
+	}
+}
+
+// Add puts another one's sums on top.
+func (s *Spend) Add(o *Spend) {
+	add(&s.Priced, o.Priced)
+	add(&s.Stated, o.Stated)
+	s.Cost, s.Actual = purse(s.Cost, o.Cost), purse(s.Actual, o.Actual)
+}
+
+// purse adds money up to the most that there is.
+func purse(a, b policy.Money) policy.Money { return min(a+b, policy.MaxMoney) }
 
 // Count counts one call that ended for its caller.
 func (r *ServiceRow) Count(e CallEnd) {
@@ -64,6 +85,13 @@ func (r *ServiceRow) Count(e CallEnd) {
 			r.Saved++
 		}
 	}
+	if e.Covered {
+		r.Covered++
+	}
+	if e.Elsewhere {
+		r.Elsewhere++
+	}
+	r.Worth = purse(r.Worth, e.Worth)
 	r.Overhead.Observe(e.Overhead)
 }
 
@@ -78,6 +106,9 @@ func (r *ServiceRow) Add(o *ServiceRow) {
 	add(&r.Saved, o.Saved)
 	add(&r.InUse, o.InUse) // over a while these say nothing but their share
 	add(&r.Could, o.Could)
+	add(&r.Covered, o.Covered)
+	add(&r.Elsewhere, o.Elsewhere)
+	r.Worth = purse(r.Worth, o.Worth)
 	r.Overhead.Merge(&o.Overhead)
 }
 

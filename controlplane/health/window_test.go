@@ -139,6 +139,7 @@ func TestTheWorstAgentSpeaksForTheCell(t *testing.T) {
 	w := NewWindow()
 	states := []Condition{
 		{Breaker: "closed"},
+		{Breaker: "ramp", Since: t0.Add(-2 * time.Minute)},
 		{Breaker: "half-open", Since: t0.Add(-time.Minute), Probes: "2 of 5", CheckOK: 1, CheckAt: t0},
 		{Breaker: "open", Since: t0.Add(-time.Second), Why: "3 failures in a row", CheckOK: -1, CheckWhy: "status 500"},
 		{Breaker: "open", Since: t0.Add(-time.Hour), Why: "9 failures in a row", Drained: t0.Add(time.Hour)},
@@ -151,8 +152,8 @@ func TestTheWorstAgentSpeaksForTheCell(t *testing.T) {
 	}
 	st := w.World(t0).Cells[0].Stand
 	want := Stand{
-		InFlight: 20, Breaker: "open", Since: t0.Add(-time.Hour), Why: "9 failures in a row", Drained: t0.Add(time.Hour),
-		CheckOK: -1, CheckWhy: "status 500", CheckAt: t0, Agents: 4, OpenAgents: 3,
+		InFlight: 25, Breaker: "open", Since: t0.Add(-time.Hour), Why: "9 failures in a row", Drained: t0.Add(time.Hour),
+		CheckOK: -1, CheckWhy: "status 500", CheckAt: t0, Agents: 5, OpenAgents: 4,
 	}
 	if !reflect.DeepEqual(st, want) {
 		t.Errorf("got  %+v\nwant %+v", st, want)

@@ -1,6 +1,10 @@
 package health
 
-import "time"
+import (
+	"time"
+
+	"segue/controlplane/policy"
+)
 
 // World is what the leader's window shows at one moment: plain data for pages, the API and whoever forwards it. Rates are per second;
 // percentages are 0 … 100 and None64 where nothing was measured; so are times in milliseconds.
@@ -33,7 +37,25 @@ type Flow struct {
 	Could         int64     // of them, those that could go on at another provider now
 	UnknownOpen   int64     // transactions whose outcome is unknown now
 	OldestUnknown time.Time // when the oldest of them began; zero: none
+	Covered       float64   // percent of calls for whose first choice a second provider was eligible, over Recent
+	Gains         Gains     // what second providers were good for, over the history
 	History       []Point   // oldest first, one per Step, at most HistoryPoints; the last is the last whole Step
+}
+
+// Gains is what second providers were good for, in the time of the History.
+type Gains struct {
+	Saved     uint64       // calls that a second provider answered
+	Elsewhere uint64       // effects that one provider had declined and another accepted, asked anew within an hour
+	Worth     policy.Money // what calls were worth that succeeded after a failover, in the policy's currency, where it is known
+}
+
+// Spending is what a cell's attempts cost that were, or may have been, carried out, in the time of the history; money in the policy's currency.
+type Spending struct {
+	Calls  uint64       // attempts
+	Priced uint64       // of them, those whose fee the policy knows
+	Cost   policy.Money // theirs, by the fees
+	Stated uint64       // those whose answer said what they cost
+	Actual policy.Money // theirs, as the answers said
 }
 
 // Point is one Step of a Flow.
@@ -66,14 +88,15 @@ type Cell struct {
 
 // Load is what a cell's provider was given and how that went.
 type Load struct {
-	Rate     float64   // attempts per second, over RateSpan
-	Success  float64   // percent of attempts that were no failure of the provider (declines and 429s are none), over Recent
-	P50, P99 float64   // milliseconds to the first byte, over Recent
-	Share    float64   // effective: percent of its region's new sessions of the service, over Recent
-	Sessions uint64    // new sessions, over Recent
-	Calls    uint64    // attempts, over Recent
-	Failed   uint64    // attempts of class Failure, over Recent
-	Unknown  uint64    // attempts whose outcome is unknown, over Recent
+	Rate     float64 // attempts per second, over RateSpan
+	Success  float64 // percent of attempts that were no failure of the provider (declines and 429s are none), over Recent
+	P50, P99 float64 // milliseconds to the first byte, over Recent
+	Share    float64 // effective: percent of its region's new sessions of the service, over Recent
+	Sessions uint64  // new sessions, over Recent
+	Calls    uint64  // attempts, over Recent
+	Failed   uint64  // attempts of class Failure, over Recent
+	Unknown  uint64  // attempts whose outcome is unknown, over Recent
+	Spending Spending
 	Rates    []float64 // attempts per second, oldest first, one per Step, at most HistoryPoints
 	Good     []float64 // percent of attempts that were no failure, as long as Rates; None64: no attempts
 	P99s     []float64 // ms to the first byte, as long as Rates; None64: no attempts
@@ -83,7 +106,7 @@ type Load struct {
 type Stand struct {
 	Weight     float64   // configured, percent
 	InFlight   int64     // over all agents
-	Breaker    string    // closed | half-open | open: the worst; "" while no agent is heard
+	Breaker    string    // closed | ramp | half-open | open: the worst; "" while no agent is heard
 	Since      time.Time // not closed: when the trouble began, the earliest; closed: when it ended; zero: there was none
 	Why        string    // its evidence in words
 	Probes     string    // half-open: "2 of 5"

@@ -26,6 +26,7 @@ func (p *Proxy) decide(_ context.Context, x *Exchange) error {
 	}
 	permit, ok := p.cfg.Board.Choose(&x.decision, x.svc.Service, &x.facts, x.call.Arrived)
 	x.svc.past.decided(x.svc.Service, &x.decision)
+	x.told.second = second(&x.decision)
 	if !ok {
 		return x.unchosen(x.refused(&x.decision))
 	}

@@ -22,6 +22,7 @@ type metrics struct {
 	moves     *prometheus.CounterVec
 	overhead  *prometheus.HistogramVec
 	store     storeSeconds
+	worth     worthMetrics
 }
 
 // storeSeconds is how long the ledger's writes take.
@@ -29,7 +30,7 @@ type storeSeconds struct{ claim, final prometheus.Observer }
 
 func newMetrics(to prometheus.Registerer, region, level string) (*metrics, error) {
 	m := &metrics{
-		region: region,
+		region: region, worth: newWorthMetrics(),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "segue_calls_total", Help: "Calls as they ended for their callers.",
 		}, []string{"service", "region", "outcome"}),
@@ -55,6 +56,9 @@ func newMetrics(to prometheus.Registerer, region, level string) (*metrics, error
 		if err != nil {
 			return nil, err
 		}
+	}
+	if err := m.worth.register(to); err != nil {
+		return nil, err
 	}
 	m.store = storeSeconds{claim: store.WithLabelValues("claim", level), final: store.WithLabelValues("final", level)}
 	return m, nil
@@ -103,6 +107,7 @@ type handles struct {
 	claim     prometheus.Observer
 	failovers *prometheus.CounterVec
 	moves     [len(results)]prometheus.Counter
+	covered   prometheus.Counter
 }
 
 func (m *metrics) view(snap *policy.Snapshot) *view {
@@ -114,7 +119,8 @@ func (m *metrics) view(snap *policy.Snapshot) *view {
 		}
 		s.handles = handles{
 			attempts: make(map[string]*[outcomes]prometheus.Counter, len(svc.Candidates)), failovers: m.failovers,
-			path: m.overhead.WithLabelValues(svc.Name, "path"), claim: m.overhead.WithLabelValues(svc.Name, "claim"),
+			covered: m.worth.covered.WithLabelValues(svc.Name, m.region),
+			path:    m.overhead.WithLabelValues(svc.Name, "path"), claim: m.overhead.WithLabelValues(svc.Name, "claim"),
 		}
 		for i, result := range results {
 			s.handles.moves[i] = m.moves.WithLabelValues(svc.Name, result)

@@ -54,6 +54,7 @@ type Proxy struct {
 	live      live
 	log       decisions
 	past      past
+	declines  declines
 	metrics   *metrics
 	exchanges sync.Pool
 }

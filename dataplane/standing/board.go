@@ -38,6 +38,7 @@ type row struct {
 	route.Standing
 	home    *service
 	weight  float64
+	priced  bool // the policy says what a call costs
 	traffic health.Traffic
 	lanes   []health.Lane // its own checks
 }
@@ -78,7 +79,7 @@ func (s *service) take(svc *policy.Service, drains map[string]time.Time) {
 			r = &row{Standing: *route.NewStanding(c.Provider), home: s}
 			r.Home = r
 		}
-		r.weight = c.Weight
+		r.weight, r.priced = c.Weight, c.Cost.Known
 		r.Drained = drains[c.Provider]
 		r.prune(c)
 		r.Circuit.Configure(route.Settings(svc, c.Provider))
@@ -200,6 +201,7 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	r.home.mu.Lock()
 	defer r.home.mu.Unlock()
 	r.traffic.Attempt(s, o)
+	r.traffic.Count(p.Cost(), r.priced, o)
 	if t, changed := p.End(s, now, p.Draw()); changed {
 		b.turned(r, t)
 	}

@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"segue/dataplane/sandbox"
+)
+
+// late is one call of an open load: when it was sent, how long it took and how it ended.
+type late struct {
+	order string
+	after time.Duration // from the load's begin
+	took  time.Duration
+	told  told
+}
+
+// open sends so many new payments per second, whether or not the earlier ones are answered: a hang makes no room for itself.
+func (w *world) open(rate int, lasts time.Duration, every func(sent time.Duration)) []late {
+	c := w.caller(w.plan.regions[0])
+	calls := make([]late, int(lasts.Seconds()*float64(rate)))
+	var work sync.WaitGroup
+	begin := time.Now()
+	for i := range calls {
+		due := time.Duration(i) * time.Second / time.Duration(rate)
+		if wait := due - time.Since(begin); wait > 0 {
+			timer := time.NewTimer(wait)
+			<-timer.C
+		}
+		every(due)
+		work.Go(func() {
+			order := fmt.Sprintf("open-%d", i)
+			sent := time.Now()
+			a := c.charge(order, "ses-"+order)
+			calls[i] = late{order, sent.Sub(begin), time.Since(sent), a}
+		})
+	}
+	work.Wait()
+	return calls
+}
+
+// TestHangIsSeenByAge lets the provider that has two fifths of the load hang, executed or not: its circuit opens by the age of the calls
+// that stand open there, before any of them times out; few calls waited, and nothing is done twice. SEGUE_RATE (100) is the load per second.
+func TestHangIsSeenByAge(t *testing.T) {
+	rate := 100
+	if n, err := strconv.Atoi(os.Getenv("SEGUE_RATE")); err == nil {
+		rate = n
+	}
+	p := alone()
+	p.tries = "{max: 2, per_try: 4s, deadline: 6s}"
+	p.weights = map[string]string{"local": "{" + mainProvider + ": 40, backup: 60}"}
+	p.latency = sandbox.Latency{Median: 8 * time.Millisecond}
+	w := newWorld(t, p)
+	const hangs = 3 * time.Second
+	hung := false
+	calls := w.open(rate, 8*time.Second, func(sent time.Duration) {
+		if !hung && sent >= hangs {
+			hung = true
+			w.faults(mainProvider, sandbox.Fault{Kind: sandbox.Hang, Executed: true})
+		}
+	})
+	w.faults(mainProvider)
+	var usual []time.Duration
+	orders := map[string]told{}
+	for _, c := range calls {
+		orders[c.order] = c.told
+		if c.after < hangs {
+			usual = append(usual, c.took)
+		}
+	}
+	slices.Sort(usual)
+	own := usual[len(usual)/2]
+	var stalled []late
+	for _, c := range calls {
+		if c.took > own+250*time.Millisecond && c.after > hangs-time.Second && strings.HasPrefix(c.told.header.Get("Segue-Route"), mainProvider+";") {
+			stalled = append(stalled, c)
+		}
+	}
+	seen := time.Duration(0)
+	for _, c := range stalled {
+		seen = max(seen, c.after-hangs)
+	}
+	t.Logf("%d calls, %d/s; usual median %v; %d stalled, the last was sent %v after the hang began", len(calls), rate, own, len(stalled), seen)
+	if most := max(60, rate); len(stalled) > most { // by time-outs alone 4 s of two fifths of the load
+		t.Errorf("%d calls stalled, more than %d: the hang was not seen before its time-outs", len(stalled), most)
+	}
+	w.reckon(orders)
+}
