@@ -18,7 +18,7 @@ type Bar struct {
 func (s *Study) bars() []Bar {
 	var out []Bar
 	for _, b := range []func() (Bar, bool){
-		s.barSeen, s.barFalse, s.barOff, s.barSteady, s.barBrownout, s.barBack, s.barGrey, s.barDeclines, s.barEgress, s.barStorm, s.barTwice, s.barRivals,
+		s.barSeen, s.barFalse, s.barOff, s.barSteady, s.barBrownout, s.barBack, s.barFlapping, s.barGrey, s.barDeclines, s.barEgress, s.barStorm, s.barTwice, s.barRivals,
 	} {
 		if bar, ok := b(); ok {
 			if !bar.Held {
@@ -38,6 +38,7 @@ const (
 	nameSteady   = "fees and failures against the oracle, nothing happens"
 	nameBrownout = "fees and failures against the oracle, 30 % brown-out"
 	nameBack     = "90 % of its share back after a black hole"
+	nameFlapping = "flapping: the provider is not taken back faster than is safe"
 	nameGrey     = "six times as slow, no errors: left"
 	nameDeclines = "issuers decline more: gates"
 	nameEgress   = "one region's way out is lost: who is blamed"
@@ -95,8 +96,22 @@ func (s *Study) barBack() (Bar, bool) {
 	if r == nil {
 		return Bar{}, false
 	}
-	return Bar{Name: nameBack, Want: "at most 5 s after its last probe", Got: fmt.Sprintf("%s s (%s s after it was well again)", figure(r.BackAfter), figure(r.Back)),
-		Held: r.BackAfter >= 0 && r.BackAfter <= 5}, true
+	return Bar{Name: nameBack, Want: "at most 5 s after its last probe, the others never over their capacity", Got: fmt.Sprintf("%s s (%s s after it was well again); the longest queue at the others %.2f s", figure(r.BackAfter), figure(r.Back), r.Queued),
+		Held: r.BackAfter >= 0 && r.BackAfter <= 5 && r.Queued < queueAllowed}, true
+}
+
+// queueAllowed is a queue that the crowds of ordinary traffic make too.
+const queueAllowed = .2
+
+// barFlapping wants a flapping provider to be taken back less often than it comes back, and those who call not to notice.
+func (s *Study) barFlapping() (Bar, bool) {
+	r, base := s.find("flapping", 50, Segue), s.find("flapping", 50, Oracle)
+	if r == nil || base == nil {
+		return Bar{}, false
+	}
+	gates := float64(r.Gates) / float64(r.Runs)
+	return Bar{Name: nameFlapping, Want: "at most 4 gates in 6 outages, success within 0.1 of the oracle's", Got: fmt.Sprintf("%.1f gates, success %.3f %% beside %.3f %%", gates, r.Success, base.Success),
+		Held: gates <= 4 && r.Success >= base.Success-.1}, true
 }
 
 func (s *Study) barGrey() (Bar, bool) {

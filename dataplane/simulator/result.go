@@ -63,7 +63,9 @@ type Reaction struct {
 	Gates       int     `json:"gates"`
 	FalseGates  int     `json:"false_gates"`
 	FalseADay   float64 `json:"false_gates_a_day"`
-	Verdicts    []int   `json:"verdicts"` // by kind: none, path, provider, region, ours
+	Verdicts    []int   `json:"verdicts"`             // by kind: none, path, provider, region, ours
+	Queued      float64 `json:"others_queue_seconds"` // the longest wait for a server at a provider that is not the target
+	Turns       []Turn  `json:"turns,omitempty"`
 }
 
 // Result sums a tally up. oracle is the oracle's, or nil.
@@ -102,10 +104,16 @@ func (t *Tally) Loss() float64 {
 }
 
 func (t *Tally) reaction() Reaction {
+	queued := 0.0
+	for p, x := range t.Over {
+		if p != t.watch.target {
+			queued = max(queued, x)
+		}
+	}
 	days := t.Span.Hours() / 24 * float64(t.Runs)
 	r := Reaction{
 		SeenSeconds: median(t.Seen), SeenCalls: None, AllOff: None, Left: None, Back: None, BackAfter: t.backAfter(),
-		Gates: t.Gates, FalseGates: t.FalseGates, Verdicts: t.Verdicts[:],
+		Gates: t.Gates, FalseGates: t.FalseGates, Verdicts: t.Verdicts[:], Queued: queued, Turns: t.Turns,
 	}
 	if days > 0 {
 		r.FalseADay = float64(t.FalseGates) / days

@@ -1,6 +1,8 @@
 package simulator
 
 import (
+	"time"
+
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/dataplane/breaker"
@@ -76,6 +78,8 @@ func (a *agents) watch(s *sim, region int8) {
 			continue
 		}
 		g.was[p] = is
+		cause := row.Cause()
+		s.tally.turned(s, Turn{regionName(int(region)), row.Provider, was.String(), is.String(), time.Duration(s.now).String(), row.Circuit.Reason().String() + ": " + cause.Text(row.Circuit.Failures())})
 		switch {
 		case was == breaker.Closed || was == breaker.Ramp && is == breaker.Open:
 			s.tally.gate(s, int(region), p)

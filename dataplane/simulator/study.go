@@ -161,6 +161,13 @@ func (s *Study) find(scenario string, rate float64, player string) *Result {
 	return nil
 }
 
+// Quiet leaves the turns of circuits out.
+func (s *Study) Quiet() {
+	for i := range s.Results {
+		s.Results[i].Turns = nil
+	}
+}
+
 // mostFailing bounds the list: one seed is enough to begin with.
 const mostFailing = 20
 

@@ -46,6 +46,26 @@ type Watched struct {
 	Verdicts   [5]int                // by kind
 	Back       [RampSlots][2]uint32  // half seconds since its circuit let it back: first choices there, and all
 	Over       [MaxProviders]float64 // the longest wait for a server, seconds: above 0 the provider was asked for more than it could take
+	Turns      []Turn                // of Segue's circuits; of the first run
+}
+
+// Turn is one turn of a circuit, and why.
+type Turn struct {
+	Region   string `json:"region"`
+	Provider string `json:"provider"`
+	From     string `json:"from"`
+	To       string `json:"to"`
+	At       string `json:"at"`
+	Why      string `json:"why"`
+}
+
+// mostTurns bounds what is kept of them.
+const mostTurns = 400
+
+func (t *Tally) turned(_ *sim, x Turn) {
+	if len(t.Turns) < mostTurns {
+		t.Turns = append(t.Turns, x)
+	}
 }
 
 // RampSlots are the half seconds that are looked at after a provider was let back.
@@ -210,6 +230,9 @@ func (t *Tally) close(s *sim) {
 		if c.pending() {
 			t.retired(s, c)
 		}
+	}
+	for p := range s.world.places {
+		t.Over[p] = time.Duration(s.world.places[p].longest).Seconds()
 	}
 	w := &t.watch
 	if w.target < 0 || w.onset == never {
