@@ -184,10 +184,14 @@ func (w *Web) resumePost(c echo.Context) error {
 // probeForm asks agents to try it at once.
 func probeForm(spec *policy.ProviderSpec) view.ProbeForm {
 	f := view.ProbeForm{Action: "/providers/" + url.PathEscape(spec.Name) + "/probe", Request: rand.Text(), Command: "segue provider probe " + spec.Name}
-	f.Note = "The policy gives it no active check, so there is nothing to ask. Give it one: checks: {active: GET /path every 10s}"
-	if spec.Checks.Any() {
+	f.Synthetic = len(spec.Checks.Synthetic) > 0
+	f.Note = "The policy gives it no check, so there is nothing to ask. Give it one: checks: {active: GET /path every 10s}"
+	if len(spec.Checks.Active) > 0 {
 		f.Ready, f.Note = true, fmt.Sprintf("Every agent makes %s now, beside its own rhythm.", enumerate(checkNames(&spec.Checks)))
+	} else if f.Synthetic {
+		f.Ready, f.Note, f.Command = true, "Every agent runs the synthetics now, beside their own rhythm.", f.Command+" --synthetic"
 	}
+	f.Active = len(spec.Checks.Active) > 0
 	return f
 }
 
@@ -203,7 +207,7 @@ func (w *Web) probePost(c echo.Context) error {
 	if a.request == "" {
 		a.request = rand.Text()
 	}
-	done, err := w.probeNow(c.Request().Context(), a, spec.Name, nil)
+	done, err := w.probeNow(c.Request().Context(), a, spec.Name, nil, c.FormValue("synthetic") != "")
 	if err != nil {
 		return err
 	}

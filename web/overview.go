@@ -272,6 +272,12 @@ func configuredShare(svc *policy.ServiceSpec, region, provider string) (share fl
 				return map[bool]float64{true: 100}[i == 0], i + 1, true
 			}
 		}
+	case policy.Nearest, policy.Adaptive:
+		for i, name := range svc.ListedIn(region) {
+			if name == provider {
+				return 0, i + 1, true
+			}
+		}
 	case policy.Weighted:
 		for i, wt := range svc.WeightsIn(region) {
 			if wt.Provider == provider {

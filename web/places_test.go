@@ -41,6 +41,9 @@ func TestProviders(t *testing.T) {
 	page := s.get("/providers/main", 200)
 	wants(t, page, "open since 14:02:24", "3 failures in a row", "connection refused", "It executes a key once", "24 h", "class G", "charge", "Idempotency-Key", "no limit", "127.0.0.1:7601",
 		"15 minutes", "The same as a table", "!SECRET_NAME_OF", "segue provider show main", "Review the drain")
+	wants(t, page, "What Segue asks itself", "synthetics", "charge-and-void", "step void: no answer: connection_refused; what 1 run made is not taken away yet", "fails for 7.0 s, yielding",
+		"it asked to be left alone for 30 s more", "the certificate holds for 12 days", "good for 9 min", "in 2 min", "GET /v1/balance in eu-west: what the last runs took")
+	wants(t, s.get("/providers", 200), "synthetic charge-and-void fails")
 	if rows := strings.Count(page, `scope="row" class="num"`); rows < 3*15 {
 		t.Errorf("the table twin has %d minutes", rows)
 	}

@@ -16,8 +16,9 @@ import (
 
 // The times of a probe. The order lives a little longer than anybody waits: an agent that attaches later has nobody to tell.
 const (
-	probeFor    = 20 * time.Second
-	probeWithin = 9 * time.Second // of which a check that hangs takes five
+	probeFor    = time.Minute
+	probeWithin = 9 * time.Second  // of which a check that hangs takes five
+	runWithin   = 25 * time.Second // for a synthetic, whose steps may take ten each
 	probeEvery  = 150 * time.Millisecond
 )
 
@@ -41,19 +42,20 @@ type probeCheck struct {
 	ElapsedMS float64   `json:"elapsed_ms"`
 }
 
-// probe runs a provider's active check now, in all regions or some, and answers when every agent has told.
+// probe runs a provider's active checks now, or its synthetics, in all regions or some, and answers when every agent has told.
 func (w *Web) probe(c echo.Context) error {
 	a, err := authorOf(c)
 	if err != nil {
 		return err
 	}
 	var body struct {
-		Regions []string `json:"regions"`
+		Regions   []string `json:"regions"`
+		Synthetic bool     `json:"synthetic"`
 	}
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	done, err := w.probeNow(c.Request().Context(), a, c.Param("provider"), body.Regions)
+	done, err := w.probeNow(c.Request().Context(), a, c.Param("provider"), body.Regions, body.Synthetic)
 	if err != nil {
 		return err
 	}
@@ -61,12 +63,16 @@ func (w *Web) probe(c echo.Context) error {
 }
 
 // probeNow gives the order and collects what it led to.
-func (w *Web) probeNow(ctx context.Context, a author, provider string, in []string) (probed, error) {
-	given, err := w.order(ctx, a, policy.Order{Kind: policy.Probe, Provider: provider, Regions: in, For: probeFor})
+func (w *Web) probeNow(ctx context.Context, a author, provider string, in []string, synthetic bool) (probed, error) {
+	given, err := w.order(ctx, a, policy.Order{Kind: policy.Probe, Provider: provider, Regions: in, Synthetic: synthetic, For: probeFor})
 	if err != nil {
 		return probed{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeWithin)
+	within := probeWithin
+	if synthetic {
+		within = runWithin
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	doc := w.fresh(ctx).State.Current().Policy
 	if len(in) == 0 {

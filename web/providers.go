@@ -89,6 +89,7 @@ func providerLine(s scene, spec *policy.ProviderSpec, p view.Prefs) view.Provide
 	if worst.Level == view.Bad || worst.Level == view.Warn {
 		row.Note = "in " + enumerate(at) + andWhy(worst.Why)
 	}
+	row.Asked = illLanes(cells, s.Now)
 	if drains := drainsOf(s, spec.Name); len(drains) > 0 {
 		row.Drain = "drained " + whereDrained(drains[0].Regions) + " until " + p.Clock(drains[0].Ends())
 	}
@@ -186,7 +187,7 @@ func (w *Web) providerView(c echo.Context, s scene, spec *policy.ProviderSpec) v
 	f := w.frame(c, spec.Name+" · Providers", "providers", "/live/providers/"+url.PathEscape(spec.Name))
 	f.Path, f.Command = "/providers/"+url.PathEscape(spec.Name), "segue provider show "+spec.Name
 	page := view.Provider{
-		Frame: f, Name: spec.Name, Headline: providerHeadline(s, spec.Name, f.Prefs), Lanes: providerLanes(s, spec.Name, f.Prefs), Trends: trends(s, spec.Name, f.Prefs),
+		Frame: f, Name: spec.Name, Headline: providerHeadline(s, spec.Name, f.Prefs), Lanes: providerLanes(s, spec.Name, f.Prefs), Asked: askedRows(s, spec.Name), Trends: trends(s, spec.Name, f.Prefs),
 		Drains: w.drainCards(s, spec.Name), Limits: limits(s, spec), Done: doneText(c.QueryParam("done")), Facts: []string{"contract " + spec.Contract},
 	}
 	if spec.AccountName() != spec.Name {
@@ -209,7 +210,7 @@ func (w *Web) providerParts(s scene, name string, p view.Prefs) []part {
 	}
 	f := view.Frame{Prefs: p, Status: statusOf(s, w.cfg.Env)}
 	return append(parts,
-		part{"headline", view.HeadlinePart(providerHeadline(s, name, p))}, part{"lanes", view.LanesPart(providerLanes(s, name, p), "region")},
+		part{"headline", view.HeadlinePart(providerHeadline(s, name, p))}, part{"lanes", view.LanesPart(providerLanes(s, name, p), "region")}, part{"asked", view.AskedPart(askedRows(s, name))},
 		part{"trends", view.TrendsPart(trends(s, name, p))}, part{"drains", view.DrainsPart(w.drainCards(s, name), f)},
 		part{"limits", view.PairsPart(limits(s, spec))},
 	)
@@ -317,6 +318,9 @@ func limits(s scene, spec *policy.ProviderSpec) []view.Pair {
 	}
 	for _, k := range spec.Checks.Active {
 		list = append(list, view.Pair{Name: "active check", Value: k.String()})
+	}
+	for _, r := range spec.Checks.Synthetic {
+		list = append(list, view.Pair{Name: "synthetic", Value: r.String()})
 	}
 	return list
 }

@@ -305,7 +305,8 @@ func laneRow(s scene, svc *policy.ServiceSpec, region, provider string, p view.P
 	if svc.Strategy == policy.Priority {
 		row.Share = fmt.Sprintf("%d. in order", place)
 	}
-	row.Circuit, row.Passive, row.Check = circuitLane(c, known, p), passiveLane(c, known), checkLane(c, known, s.Now)
+	row.Circuit, row.Passive = circuitLane(c, known, p), passiveLane(c, known)
+	row.Check, row.Synthetic = askedLane(c, known, health.Active, s.Now), askedLane(c, known, health.Synthetic, s.Now)
 	if known {
 		row.Rate, row.P99 = view.Number(c.Rate, digits(c.Rate)), view.Millis(c.P99)
 		row.Effective = percentText(c.Share) + " effective"
@@ -324,7 +325,7 @@ func circuitLane(c health.Cell, known bool, p view.Prefs) view.Lane {
 	case c.Breaker == "open":
 		return view.Lane{Level: view.Bad, Icon: "bad", Word: "open since " + p.Clock(c.Since), Evidence: c.Why + ofAgents(c)}
 	case c.Breaker == "half-open":
-		return view.Lane{Level: view.Warn, Icon: "half", Word: "half-open", Evidence: fmt.Sprintf("%s probes good; it opened at %s%s", c.Probes, p.Clock(c.Since), ofAgents(c))}
+		return view.Lane{Level: view.Warn, Icon: "half", Word: "half-open", Evidence: fmt.Sprintf("%s probes good; it opened at %s%s%s", c.Probes, p.Clock(c.Since), andWhy(c.Why), ofAgents(c))}
 	case c.Breaker == "ramp":
 		return view.Lane{Level: view.Warn, Icon: "half", Word: "on a ramp", Evidence: fmt.Sprintf("%s; its trouble began at %s%s", c.Why, p.Clock(c.Since), ofAgents(c))}
 	case !c.Since.IsZero():
@@ -364,24 +365,6 @@ func passiveLane(c health.Cell, known bool) view.Lane {
 		l.Level, l.Icon = view.Warn, "warn"
 	}
 	return l
-}
-
-func checkLane(c health.Cell, known bool, now time.Time) view.Lane {
-	switch {
-	case !known || c.CheckOK == 0:
-		return view.Lane{Level: view.Off, Icon: "off", Word: "none", Evidence: "no result yet, or the policy asks for none"}
-	case c.CheckOK < 0:
-		return view.Lane{Level: view.Warn, Icon: "warn", Word: "fails", Evidence: c.CheckWhy + checked(c, now)}
-	default:
-		return view.Lane{Level: view.OK, Icon: "ok", Word: "good", Evidence: strings.TrimPrefix(checked(c, now), ", ")}
-	}
-}
-
-func checked(c health.Cell, now time.Time) string {
-	if c.CheckAt.IsZero() {
-		return ""
-	}
-	return ", " + view.Span(now.Sub(c.CheckAt)) + " ago"
 }
 
 // placeParts are those of the lists of regions, providers and changes, and of one of them.

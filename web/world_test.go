@@ -440,12 +440,35 @@ func report(region string, seq uint64, at, now time.Time, rng *rand.Rand, st *st
 	return r
 }
 
+// lanes are a provider's own checks.
+func lanes(broken bool, now time.Time, rng *rand.Rand) []health.Lane {
+	one := func(kind, name string, ms float64, every time.Duration) health.Lane {
+		return health.Lane{
+			Kind: kind, Name: name, Level: health.Good, At: now.Add(-every / 3), Since: now.Add(-9 * time.Minute), Next: now.Add(every / 2), MS: ms * (.8 + .4*rng.Float64()),
+		}
+	}
+	list := []health.Lane{
+		one(health.Active, "GET /v1/balance", 40, 10*time.Second), one(health.Active, "tcp", 2, 5*time.Second), one(health.Active, "tls", 12, time.Hour),
+		one(health.Synthetic, "charge-and-void", 160, 5*time.Minute),
+	}
+	list[2].Why, list[3].Why = "the certificate holds for 61 days, until 2027-01-21", "2 steps as expected"
+	if broken {
+		list[0].Level, list[0].Why, list[0].Since = health.Bad, "connection refused", now.Add(-7*time.Second)
+		list[1].Level, list[1].Why, list[1].Since = health.Bad, "connection refused", now.Add(-7*time.Second)
+		list[2].Level, list[2].Why = health.Warned, "the certificate holds for 12 days, until 2026-12-03"
+		list[3].Level, list[3].Why, list[3].Left, list[3].Since = health.Bad, "step void: no answer: connection_refused", 1, now.Add(-40*time.Second)
+		list[0].Yields = now.Add(30 * time.Second)
+	}
+	return list
+}
+
 func traffic(service, name string, share float64, broken bool, now time.Time, rng *rand.Rand, rate int) health.Row {
 	row := health.Row{Service: service, Provider: name, Condition: health.Condition{Breaker: "closed", Weight: share, CheckOK: 1, CheckAt: now}}
 	if broken {
 		row.Condition = health.Condition{Breaker: "open", Weight: share, Since: now.Add(-7 * time.Second), Why: "3 failures in a row", CheckOK: -1, CheckWhy: "connection refused"}
 		share /= 6
 	}
+	row.Lanes = lanes(broken, now, rng)
 	row.Sessions = uint32(share * float64(rate) / 40)
 	for range int(share*float64(rate)/20) + rng.IntN(3) {
 		s, o := health.Sample{Class: health.OK, Latency: time.Duration(40+rng.IntN(180)) * time.Millisecond}, health.Succeeded

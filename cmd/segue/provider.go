@@ -20,7 +20,7 @@ func newProvider(s *settings) *cobra.Command {
 	group := &cobra.Command{
 		Use: "provider", Short: "See how providers stand; drain, resume and probe them",
 		Long: `A provider is an external system that offers a service. Agents watch it by the calls that
-they send and, where the policy says so, by an active check of its own.`,
+they send and, where the policy says so, by checks and synthetic transactions of their own.`,
 	}
 	group.AddCommand(newProviderList(s), newProviderShow(s), newProviderDrain(s), newProviderResume(s), newProviderProbe(s))
 	return group
@@ -51,7 +51,7 @@ func newProviderList(s *settings) *cobra.Command {
 }
 
 func (s *settings) tellProviders(list []providerRow) {
-	rows := [][]string{{"PROVIDER", "CONTRACT", "CALLS/S", "STANDS", "CHECK"}}
+	rows := [][]string{{"PROVIDER", "CONTRACT", "CALLS/S", "STANDS", "CHECKS", "SYNTHETICS"}}
 	for i := range list {
 		p := &list[i]
 		var rate float64
@@ -59,7 +59,7 @@ func (s *settings) tellProviders(list []providerRow) {
 			rate += cell.Rate
 		}
 		rows = append(rows, []string{
-			p.Name, p.Contract, fmt.Sprintf("%.1f", rate), byRegion(p.Cells, standWord), byRegion(p.Cells, checkWord),
+			p.Name, p.Contract, fmt.Sprintf("%.1f", rate), byRegion(p.Cells, standWord), byRegion(p.Cells, checkWord), byRegion(p.Cells, syntheticWord),
 		})
 	}
 	s.table(rows)
@@ -102,14 +102,20 @@ func standWord(c health.Cell) string {
 	}
 }
 
-func checkWord(c health.Cell) string {
-	switch c.CheckOK {
-	case 1:
-		return "good"
-	case -1:
-		return "bad"
-	default:
+func checkWord(c health.Cell) string { return lanesWord(c, health.Active) }
+
+func syntheticWord(c health.Cell) string { return lanesWord(c, health.Synthetic) }
+
+// lanesWord is what one kind of checks comes to.
+func lanesWord(c health.Cell, kind string) string {
+	worst, found := health.Summary(c.Lanes, kind)
+	switch {
+	case !found:
 		return "none"
+	case worst.Level == "":
+		return "not run yet"
+	default:
+		return worst.Level
 	}
 }
 
@@ -146,18 +152,15 @@ func (p *providerRow) unweigh(all []providerRow) {
 
 func (s *settings) tellProvider(p *providerRow) {
 	fmt.Fprintf(s.io.out, "%s · contract %s · account %s%s\n", p.Name, p.Contract, p.Account, limitsText(p.Limits))
-	rows := [][]string{{"REGION", "SERVICE", "CALLS/S", "SUCCESS", "P50", "P99", "SHARE", "WEIGHT", "IN FLIGHT", "BREAKER", "CHECK"}}
+	rows := [][]string{{"REGION", "SERVICE", "CALLS/S", "SUCCESS", "P50", "P99", "SHARE", "WEIGHT", "IN FLIGHT", "BREAKER"}}
 	for _, c := range p.Cells {
-		check := checkWord(c)
-		if c.CheckWhy != "" {
-			check += ": " + c.CheckWhy
-		}
 		rows = append(rows, []string{
 			c.Region, c.Service, fmt.Sprintf("%.1f", c.Rate), percentText(c.Success), millis(c.P50), millis(c.P99),
-			percentText(c.Share), percentText(c.Weight), fmt.Sprint(c.InFlight), breakerText(c), check,
+			percentText(c.Share), percentText(c.Weight), fmt.Sprint(c.InFlight), breakerText(c),
 		})
 	}
 	s.table(rows)
+	s.tellLanes(p.Cells)
 	s.tellPromises(p.Promises)
 	for i := range p.Orders {
 		o := &p.Orders[i]
@@ -238,6 +241,8 @@ type probeCheck struct {
 	Region    string    `json:"region"`
 	Agent     string    `json:"agent"`
 	Service   string    `json:"service"`
+	Kind      string    `json:"kind"`
+	Name      string    `json:"name"`
 	Result    string    `json:"result"`
 	Why       string    `json:"why,omitempty"`
 	At        time.Time `json:"at"`
@@ -246,14 +251,16 @@ type probeCheck struct {
 
 func newProviderProbe(s *settings) *cobra.Command {
 	var regions []string
+	var synthetic bool
 	c := &cobra.Command{
-		Use: "probe PROVIDER", Short: "Run a provider's active check now, in every region", Args: cobra.ExactArgs(1),
-		Long: `Has every agent run the provider's active check (checks: {active: …} in the policy) once, now,
-and waits for what they saw. A good check closes no circuit: calls do. Exit code 1 if a check
-is bad, 75 if an agent did not tell.`,
-		Example: "  segue provider probe main\n  segue provider probe main --region eu-west -o json",
+		Use: "probe PROVIDER", Short: "Run a provider's checks now, in every region", Args: cobra.ExactArgs(1),
+		Long: `Has every agent run the provider's active checks (checks: {active: …} in the policy) once, now,
+and waits for what they saw; with --synthetic its synthetics instead (checks: {synthetic: …}).
+A good check closes no circuit: calls do. Exit code 1 if a check is bad, 75 if an agent did
+not tell.`,
+		Example: "  segue provider probe main\n  segue provider probe main --synthetic\n  segue provider probe main --region eu-west -o json",
 		RunE: func(c *cobra.Command, args []string) error {
-			body, err := json.Marshal(map[string]any{"regions": regions})
+			body, err := json.Marshal(map[string]any{"regions": regions, "synthetic": synthetic})
 			if err != nil {
 				return err
 			}
@@ -267,14 +274,15 @@ is bad, 75 if an agent did not tell.`,
 			return done.verdict()
 		},
 	}
+	c.Flags().BoolVar(&synthetic, "synthetic", false, "run its synthetics instead of its active checks")
 	s.regionsFlag(c, &regions)
 	return c
 }
 
 func (s *settings) tellProbed(p probed) {
-	rows := [][]string{{"REGION", "AGENT", "SERVICE", "CHECK", "TOOK", "AT", "WHY"}}
+	rows := [][]string{{"REGION", "AGENT", "SERVICE", "CHECK", "RESULT", "TOOK", "AT", "WHY"}}
 	for _, r := range p.Results {
-		rows = append(rows, []string{r.Region, r.Agent, r.Service, r.Result, millis(r.ElapsedMS), clock(r.At), r.Why})
+		rows = append(rows, []string{r.Region, r.Agent, r.Service, r.Name, r.Result, millis(r.ElapsedMS), clock(r.At), r.Why})
 	}
 	s.table(rows)
 	for _, text := range p.Silent {

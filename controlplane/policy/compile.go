@@ -16,7 +16,7 @@ func Compile(p *Policy, region string, revision uint64) (*Snapshot, error) {
 	if !ok {
 		return nil, fmt.Errorf("policy: compile: there is no region %q; known: %s", region, strings.Join(p.Regions.Names(), ", "))
 	}
-	b := builder{catalog: c.catalog, policy: p, region: region, contracts: map[string]*compiledContract{}}
+	b := builder{catalog: c.catalog, policy: p, region: region, exchange: p.exchange(), trees: &c.trees, contracts: map[string]*compiledContract{}}
 	s := &Snapshot{Region: region, Regions: p.Regions.Names(), Standby: here.Standby, Revision: revision}
 	for i := range p.Services {
 		svc, err := b.service(&p.Services[i])
@@ -33,6 +33,8 @@ type builder struct {
 	catalog   catalog
 	policy    *Policy
 	region    string
+	exchange  *Exchange
+	trees     *ruleTrees
 	contracts map[string]*compiledContract
 }
 
@@ -88,6 +90,7 @@ func (b *builder) service(s *ServiceSpec) (*Service, error) {
 		if s.Strategy == Weighted {
 			c.Weight = weights[i].Percent
 		}
+		c.Offer = Offer{Cost: b.fee(b.policy.Provider(name)), Features: b.policy.Provider(name).Features}
 		svc.Candidates = append(svc.Candidates, c)
 		for _, o := range svc.Operations {
 			if o.Pin.Provider == name {
@@ -95,7 +98,8 @@ func (b *builder) service(s *ServiceSpec) (*Service, error) {
 			}
 		}
 	}
-	return svc, nil
+	b.steer(s, svc)
+	return svc, b.rule(s, svc)
 }
 
 func operations(s *ServiceSpec, spoken *compiledContract) ([]*Operation, error) {
@@ -148,6 +152,7 @@ func (a Attempts) filled() Attempts {
 	set(&full.Max, a.Max)
 	set(&full.PerTry, a.PerTry)
 	set(&full.Deadline, a.Deadline)
+	full.Budget = a.Budget
 	return full
 }
 
@@ -157,13 +162,18 @@ func (b Breaker) filled() Breaker {
 	set(&full.Failures, b.Failures)
 	set(&full.Successes, b.Successes)
 	set(&full.Reset, b.Reset)
+	if b.Percent != 0 {
+		full.Percent, full.Window, full.Calls = b.Percent, DefaultWindow, DefaultCalls
+		set(&full.Window, b.Window)
+		set(&full.Calls, b.Calls)
+	}
 	return full
 }
 
 // Cut keeps what an agent in region needs and nothing of what others do: another region's endpoints and credentials stay out of
 // its sight. What remains is written for every region ("").  The topology stays whole: callers are told where else to go.
 func Cut(p *Policy, region string) *Policy {
-	cut := &Policy{Regions: p.Regions}
+	cut := &Policy{Regions: p.Regions, Exchange: p.wholeExchange()}
 	used := map[string]bool{}
 	for _, s := range p.Services {
 		for _, name := range s.ProvidersIn(region) {
@@ -175,6 +185,10 @@ func Cut(p *Policy, region string) *Policy {
 		if order := s.PriorityIn(region); len(order) > 0 {
 			s.Priority = []RegionPriority{{Providers: order}}
 		}
+		if list := s.ListedIn(region); len(list) > 0 {
+			s.Providers = []RegionPriority{{Providers: list}}
+		}
+		s.Rules = p.rulesIn(&s, region)
 		cut.Services = append(cut.Services, s)
 	}
 	for _, provider := range p.Providers {
@@ -182,6 +196,11 @@ func Cut(p *Policy, region string) *Policy {
 			provider.Endpoint = cutValue(provider.Endpoint, region)
 			provider.Credential = cutValue(provider.Credential, region)
 			provider.HookSecret = cutValue(provider.HookSecret, region)
+			if cost, said := provider.CostIn(region); said {
+				provider.Cost = []RegionCost{{CostSpec: cost}}
+			} else {
+				provider.Cost = nil
+			}
 			cut.Providers = append(cut.Providers, provider)
 		}
 	}

@@ -107,7 +107,7 @@ func TestCutCompilesToTheSameSnapshot(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(whole, part) {
+			if !reflect.DeepEqual(answered(whole), answered(part)) {
 				t.Errorf("%s / %s: the cut decides otherwise", name, r)
 			}
 		}
@@ -128,7 +128,7 @@ func TestCutHidesOtherRegions(t *testing.T) {
 	if len(cut.Providers) != 1 || len(cut.Contracts) != 0 || len(cut.Regions) != 3 {
 		t.Errorf("providers and contracts that the region does not use are still there: %+v", cut)
 	}
-	if len(p.Services[0].Weights) != 3 || len(p.Providers) != 5 {
+	if len(p.Services[0].Weights) != 3 || len(p.Providers) != 9 {
 		t.Error("the cut changed the policy that it was made from")
 	}
 	if cut := Cut(p, "ap-south"); len(cut.Contracts) != 1 || cut.Contracts[0].Name != "unkeyed/v1" {

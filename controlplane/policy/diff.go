@@ -120,6 +120,7 @@ func facts(p *Policy) []fact {
 	for i := range p.Providers {
 		list = append(list, providerFacts(p, &p.Providers[i])...)
 	}
+	list = append(list, exchangeFacts(p)...)
 	for i := range p.Contracts {
 		list = append(list, contractFacts(&p.Contracts[i])...)
 	}
@@ -148,6 +149,7 @@ func serviceFacts(p *Policy, s *ServiceSpec) []fact {
 		o.service = s.Name
 		list = append(list, o)
 	}
+	list = append(list, planFacts(p, path, s)...)
 	list = append(list, sessionFacts(path, s)...)
 	for _, r := range p.Regions {
 		list = append(list, steeringFacts(path, s, r.Name)...)
@@ -157,9 +159,13 @@ func serviceFacts(p *Policy, s *ServiceSpec) []fact {
 
 // steeringFacts are what a service does in one region, wherever the document says it: for the region, or for all.
 func steeringFacts(path string, s *ServiceSpec, region string) []fact {
-	if s.Strategy == Priority {
-		return []fact{{path: path + ".priority." + region, service: s.Name, region: region, label: "order",
-			value: strings.Join(s.PriorityIn(region), ", ")}}
+	if s.Strategy != Weighted {
+		key, label := "priority", "order"
+		if s.Strategy.listed() {
+			key, label = "providers", "providers"
+		}
+		return []fact{{path: path + "." + key + "." + region, service: s.Name, region: region, label: label,
+			value: strings.Join(s.ProvidersIn(region), ", ")}}
 	}
 	var list []fact
 	for _, w := range s.WeightsIn(region) {
@@ -237,6 +243,7 @@ func providerFacts(p *Policy, s *ProviderSpec) []fact {
 	} {
 		list = append(list, fact{path: join(path, f[0]), provider: s.Name, label: s.Name + " " + f[0], value: f[1]})
 	}
+	list = append(list, offerFacts(p, path, s)...)
 	for i := range s.Synthetics {
 		x := &s.Synthetics[i]
 		list = append(list, fact{path: path + ".synthetics." + x.Name, provider: s.Name, label: s.Name + " synthetic " + x.Name, value: x.text()})

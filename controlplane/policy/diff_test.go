@@ -58,7 +58,31 @@ func TestDiffSaysWhatChanged(t *testing.T) {
 			p.Providers = append(p.Providers, ProviderSpec{Name: "str"})
 			p.Providers[0].Account = "a2"
 		}, []string{"stripe account stripe → a2", "provider str is new"}},
-		{"a service less", func(p *Policy) { p.Services = p.Services[:1] }, []string{"service sms is gone"}},
+		{"a service less", func(p *Policy) { p.Services = append(p.Services[:1], p.Services[2:]...) }, []string{"service sms is gone"}},
+		{"a strategy", func(p *Policy) { s := &p.Services[3]; s.Strategy, s.Balance = Adaptive, Balance{Preset: "cost"} },
+			[]string{"mail: strategy nearest → adaptive", "mail: balance none → cost"}},
+		{"balance by default", func(p *Policy) { s := &p.Services[2]; s.Balance = Balance{} },
+			[]string{"chat: balance cost 60, reliability 20.5, latency 19.5 → balanced"}},
+		{"what steers", func(p *Policy) {
+			s := &p.Services[2]
+			s.HighValue, s.Shift, s.Budget, s.Attempts.Budget = ValuePlan{}, Shift{Back: time.Minute}, SpendPlan{Price{5 * million, "EUR"}, time.Hour, ""}, RetryBudget{}
+			s.Breaker = Breaker{Percent: 40}
+		}, []string{"chat: high_value above 12.5 EUR prefer reliability → none", "chat: shift.away 10s → none", "chat: shift.back 1m30s → 1m",
+			"chat: budget 200.5 USD/day, then cheapest → 5 EUR/hour, then refuse", "chat: attempts.budget 0.2 of the calls, at least 3/s → none",
+			"chat: breaker.percent 50 % of at least 30 calls in 20s → 40 % of at least 20 calls in 30s"}},
+		{"a cost", func(p *Policy) {
+			p.Providers[5].Cost = []RegionCost{{Region: "eu-west", CostSpec: CostSpec{TariffSpec: TariffSpec{Fixed: Price{1, "EUR"}, Percent: 2.9}}}}
+		},
+			[]string{"here cost in us-east 2.5 USD per million tokens in + 10 USD per million tokens out → none",
+				"here cost in eu-west 2.5 USD per million tokens in + 10 USD per million tokens out → 0.000001 EUR + 2.9 %",
+				"here cost in ap-south 2.5 USD per million tokens in + 10 USD per million tokens out → none"}},
+		{"a rule", func(p *Policy) { p.Services[2].Rules[1].Only, p.Services[2].Rules[1].Needs = []string{"here"}, nil },
+			[]string{"chat: rule long answers: only who has long-context when body.max_tokens is above 4000 or header.X-Long is yes → long answers: only here when body.max_tokens is above 4000 or header.X-Long is yes"}},
+		{"a rule less", func(p *Policy) { p.Services[2].Rules = p.Services[2].Rules[:2] },
+			[]string{"chat: rule never there at night: never there when weekday is 0 and (it is a read if value is above 100 EUR, else card.kind is told) → none"}},
+		{"features, near, exchange", func(p *Policy) {
+			p.Providers[5].Features, p.Providers[7].Near, p.Exchange.Rates = []string{"tools"}, nil, []ExchangeRate{{"USD", 0.5}}
+		}, []string{"here features long-context, tools → tools", "near near eu-west, ap-south → none", "rate of USD 0.92 → 0.5 EUR", "rate of GBP 1.17 EUR → none"}},
 		{"a contract less", func(p *Policy) { p.Contracts = p.Contracts[1:] }, []string{"contract unkeyed/v1 is gone"}},
 		{"another order of the document", func(p *Policy) { slices.Reverse(p.Providers); slices.Reverse(p.Services); slices.Reverse(p.Contracts) }, nil},
 	} {

@@ -26,7 +26,6 @@ type Step struct {
 type Priced struct {
 	Currency Currency
 	Tariff   Tariff
-	Steps    []Step
 }
 
 // Expected is what one call costs: whole numbers only, rounded to the nearest millionth, at most MaxMoney.
@@ -34,7 +33,7 @@ func (f *Fee) Expected(value Money, currency Currency, use Use) Money {
 	tariff, steps := &f.Tariff, f.Steps
 	for i := range f.Of {
 		if f.Of[i].Currency == currency {
-			tariff, steps = &f.Of[i].Tariff, f.Of[i].Steps
+			tariff, steps = &f.Of[i].Tariff, nil
 		}
 	}
 	for i := range steps {

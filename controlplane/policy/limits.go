@@ -32,6 +32,15 @@ const (
 	maxDeadline     = 10 * time.Minute
 	maxBreakerRuns  = 1000
 	maxReset        = time.Hour
+	maxShift        = time.Hour
+	maxFeatures     = 32 // of a provider, and of a rule
+	maxTiers        = 16
+	maxCurrencies   = 64 // of a cost, and of the exchange
+	maxExchange     = 1_000_000
+	maxRules        = 32   // of a service: each is asked for each call
+	maxAllRules     = 256  // of a policy: parsing one takes half a millisecond
+	maxRule         = 1024 // bytes of a rule
+	maxRuleName     = 120
 	maxInFlight     = 100_000
 	maxRate         = 1_000_000
 	maxWithin       = 24 * time.Hour

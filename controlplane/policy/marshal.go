@@ -19,6 +19,7 @@ func Marshal(p *Policy) []byte {
 	for i := range p.Services {
 		writeService(services.below(p.Services[i].Name, 0), &p.Services[i])
 	}
+	writeExchange(root, p.Exchange)
 	if len(p.Providers) > 0 {
 		providers := root.below("providers", 0)
 		for i := range p.Providers {
@@ -111,18 +112,23 @@ func writeService(w writer, s *ServiceSpec) {
 	writeOperations(w, s.Operations)
 	w.text("strategy", s.Strategy.String())
 	writeWeights(w, s.Weights)
-	writePriority(w, s.Priority)
+	writeOrder(w, "priority", s.Priority)
+	writePlan(w, &s.Plan)
 	if a := s.Attempts; a != (Attempts{}) {
 		m := w.below("attempts", yaml.FlowStyle)
 		m.count("max", a.Max)
 		m.span("per_try", a.PerTry)
 		m.span("deadline", a.Deadline)
+		writeRetryBudget(m, a.Budget)
 	}
 	if b := s.Breaker; b != (Breaker{}) {
 		m := w.below("breaker", yaml.FlowStyle)
 		m.count("failures", b.Failures)
 		m.count("successes", b.Successes)
 		m.span("reset", b.Reset)
+		m.number("percent", b.Percent)
+		m.span("window", b.Window)
+		m.count("calls", b.Calls)
 	}
 	writeSession(w, s.Session)
 	w.text("without_quorum", string(s.NoQuorum))
@@ -228,13 +234,13 @@ func numberNode(f float64) *yaml.Node {
 	return plain("!!float", text)
 }
 
-func writePriority(w writer, order []RegionPriority) {
+func writeOrder(w writer, key string, order []RegionPriority) {
 	if len(order) == 1 && order[0].Region == "" {
-		w.texts("priority", order[0].Providers)
+		w.texts(key, order[0].Providers)
 		return
 	}
 	if len(order) > 0 {
-		m := w.below("priority", 0)
+		m := w.below(key, 0)
 		for _, r := range order {
 			m.texts(regionKey(r.Region), r.Providers)
 		}
@@ -256,6 +262,9 @@ func writeProvider(w writer, p *ProviderSpec) {
 	}
 	writeChecks(w, &p.Checks)
 	writeSynthetics(w, p.Synthetics)
+	writeCosts(w, p.Cost)
+	w.texts("features", p.Features)
+	w.texts("near", p.Near)
 }
 
 func writeByRegion(w writer, key string, values []RegionValue) {

@@ -77,11 +77,15 @@ func document(src []byte) *yaml.Node {
 // spread writes out what a policy says by leaving it out: the weights of every region, the defaults.
 func spread(p *Policy) *Policy {
 	q := *p
-	q.Services, q.Providers = slices.Clone(p.Services), slices.Clone(p.Providers)
+	q.Services, q.Providers, q.Exchange = slices.Clone(p.Services), slices.Clone(p.Providers), p.wholeExchange()
 	for i := range q.Services {
 		s, from := &q.Services[i], &p.Services[i]
 		s.Attempts, s.Breaker = s.Attempts.filled(), s.Breaker.filled()
-		s.Weights, s.Priority, s.NoQuorum = nil, nil, cmp.Or(s.NoQuorum, RefuseEffects)
+		s.Weights, s.Priority, s.Providers, s.NoQuorum = nil, nil, nil, cmp.Or(s.NoQuorum, RefuseEffects)
+		s.HighValue, s.Budget = s.HighValue.filled(), s.Budget.filled()
+		if s.Strategy == Adaptive {
+			s.Balance = s.Balance.filled()
+		}
 		for _, r := range p.Regions {
 			if w := from.WeightsIn(r.Name); w != nil {
 				s.Weights = append(s.Weights, RegionWeights{r.Name, w})
@@ -89,11 +93,14 @@ func spread(p *Policy) *Policy {
 			if order := from.PriorityIn(r.Name); order != nil {
 				s.Priority = append(s.Priority, RegionPriority{r.Name, order})
 			}
+			if list := from.ListedIn(r.Name); list != nil {
+				s.Providers = append(s.Providers, RegionPriority{r.Name, list})
+			}
 		}
 	}
 	for i := range q.Providers {
 		s, from := &q.Providers[i], &p.Providers[i]
-		s.Account, s.Endpoint, s.Credential, s.HookSecret = from.AccountName(), nil, nil, nil
+		s.Account, s.Endpoint, s.Credential, s.HookSecret, s.Cost = from.AccountName(), nil, nil, nil, nil
 		for _, r := range p.Regions {
 			if v := from.EndpointIn(r.Name); v != "" {
 				s.Endpoint = append(s.Endpoint, RegionValue{r.Name, v})
@@ -103,6 +110,9 @@ func spread(p *Policy) *Policy {
 			}
 			if v := from.HookSecretIn(r.Name); v != "" {
 				s.HookSecret = append(s.HookSecret, RegionValue{r.Name, v})
+			}
+			if cost, said := from.CostIn(r.Name); said {
+				s.Cost = append(s.Cost, RegionCost{r.Name, cost})
 			}
 		}
 	}
@@ -124,7 +134,8 @@ func grown(path []string, n *yaml.Node) *canon {
 
 // oneField tells mappings that are merged as one value: where the order decides, or where there are two ways to write it.
 func oneField(path []string) bool {
-	return len(path) == 4 && path[2] == "synthetics" || len(path) == 3 && (path[2] == "operations" || path[0] == "services" && path[2] == "listen")
+	return len(path) == 4 && path[2] == "synthetics" ||
+		len(path) == 3 && (path[2] == "operations" || path[0] == "services" && (path[2] == "listen" || path[2] == "balance"))
 }
 
 // exact is a node as a text that no other value has.

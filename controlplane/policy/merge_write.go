@@ -124,7 +124,8 @@ func regional(path []string) bool {
 		return false
 	}
 	name := path[0] + "." + path[2]
-	return slices.Contains([]string{"services.weights", "services.priority", "providers.endpoint", "providers.credential"}, name)
+	return slices.Contains([]string{"services.weights", "services.priority", "services.providers",
+		"providers.endpoint", "providers.credential", "providers.webhook_secret", "providers.cost"}, name)
 }
 
 // perRegion tells whether such a field is written by region.
@@ -132,7 +133,11 @@ func perRegion(path []string, n *yaml.Node) bool {
 	if n.Kind != yaml.MappingNode {
 		return false
 	}
-	if path[2] != "weights" {
+	switch path[2] {
+	case "weights":
+	case "cost":
+		return costByRegion(n)
+	default:
 		return true
 	}
 	for i := 1; i < len(n.Content); i += 2 {

@@ -65,7 +65,9 @@ func follows(read Problem, path string, missing bool) bool {
 	}
 }
 
-func sections() []string { return []string{"regions", "services", "providers", "contracts"} }
+func sections() []string {
+	return []string{"regions", "services", "providers", "contracts", "exchange"}
+}
 
 // below tells whether path is top or stands below it.
 func below(path, top string) bool {
@@ -203,6 +205,7 @@ func (r *reader) policy(v value) *Policy {
 			"services":  func(v value) { p.Services = r.services(v) },
 			"providers": func(v value) { p.Providers = r.providers(v) },
 			"contracts": func(v value) { p.Contracts = r.contracts(v) },
+			"exchange":  func(v value) { p.Exchange = r.exchange(v) },
 		},
 		later: []string{"safety", "rollout", "drills", "credentials", "applications", "apps"},
 	})

@@ -91,6 +91,10 @@ func (r *reader) inProgram(p *Problem, at place) {
 	if at.line == 0 {
 		return
 	}
+	if ok && begins.col > 0 { // the text stands in one line
+		p.Line, p.Col = begins.line, begins.col+at.col-1
+		return
+	}
 	if !ok {
 		p.Message += fmt.Sprintf(" (line %d, column %d of the program)", at.line, at.col)
 		return

@@ -25,10 +25,13 @@ func (r *reader) provider(name string, v value) ProviderSpec {
 			"webhook_secret": func(v value) { p.HookSecret = r.byRegion(v) },
 			"account":        func(v value) { p.Account = r.text(v) },
 			"limits":         func(v value) { p.Limits = r.limits(v) },
+			"cost":           func(v value) { p.Cost = r.cost(v) },
+			"features":       func(v value) { p.Features = r.texts(v, maxFeatures) },
+			"near":           func(v value) { p.Near = r.texts(v, maxRegions) },
 			"checks":         func(v value) { p.Checks = r.checks(v) },
 			"synthetics":     func(v value) { p.Synthetics = r.synthetics(v) },
 		},
-		later: []string{"cost", "features", "capacity", "currency"},
+		later: []string{"capacity", "currency"},
 	})
 	return p
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -17,30 +18,28 @@ func (r *reader) services(v value) []ServiceSpec {
 
 func (r *reader) service(name string, v value) ServiceSpec {
 	s := ServiceSpec{Name: name}
-	r.object(v, fields{
-		known: map[string]func(value){
-			"speaks":     func(v value) { s.Speaks = r.text(v) },
-			"listen":     func(v value) { s.Listen = r.listen(v) },
-			"operations": func(v value) { s.Operations = r.operations(v) },
-			"strategy":   func(v value) { s.Strategy = r.strategy(v) },
-			"weights":    func(v value) { s.Weights = r.weights(v) },
-			"priority":   func(v value) { s.Priority = r.priority(v) },
-			"attempts":   func(v value) { s.Attempts = r.attempts(v) },
-			"breaker":    func(v value) { s.Breaker = r.breaker(v) },
-			"session":    func(v value) { s.Session = r.session(v) },
-			"without_quorum": func(v value) {
-				s.NoQuorum = NoQuorum(r.word(v, []string{string(RefuseEffects), string(OfflineAtPin)}, nil))
-			},
+	known := r.planFields(&s)
+	maps.Copy(known, map[string]func(value){
+		"speaks":     func(v value) { s.Speaks = r.text(v) },
+		"listen":     func(v value) { s.Listen = r.listen(v) },
+		"operations": func(v value) { s.Operations = r.operations(v) },
+		"strategy":   func(v value) { s.Strategy = r.strategy(v) },
+		"weights":    func(v value) { s.Weights = r.weights(v) },
+		"priority":   func(v value) { s.Priority = r.priority(v) },
+		"attempts":   func(v value) { s.Attempts = r.attempts(v) },
+		"breaker":    func(v value) { s.Breaker = r.breaker(v) },
+		"session":    func(v value) { s.Session = r.session(v) },
+		"without_quorum": func(v value) {
+			s.NoQuorum = NoQuorum(r.word(v, []string{string(RefuseEffects), string(OfflineAtPin)}, nil))
 		},
-		later: []string{"apps", "across_regions", "high_value", "objectives", "shift", "rules",
-			"balance", "budget", "providers"},
 	})
+	r.object(v, fields{known: known, later: []string{"apps", "across_regions", "objectives"}})
 	return s
 }
 
 func (r *reader) strategy(v value) Strategy {
-	word := r.word(v, []string{Weighted.String(), Priority.String()}, []string{"nearest", "adaptive"})
-	for _, s := range []Strategy{Weighted, Priority} {
+	word := r.word(v, strategyWords(), nil)
+	for _, s := range strategies() {
 		if s.String() == word {
 			return s
 		}
@@ -223,7 +222,8 @@ func (r *reader) attempts(v value) Attempts {
 		"max":      func(v value) { a.Max = r.positive(v, maxAttempts) },
 		"per_try":  func(v value) { a.PerTry = r.duration(v) },
 		"deadline": func(v value) { a.Deadline = r.duration(v) },
-	}, later: []string{"budget", "hedge"}})
+		"budget":   func(v value) { a.Budget = r.retryBudget(v) },
+	}, later: []string{"hedge"}})
 	return a
 }
 
@@ -233,6 +233,9 @@ func (r *reader) breaker(v value) Breaker {
 		"failures":  func(v value) { b.Failures = r.positive(v, maxBreakerRuns) },
 		"successes": func(v value) { b.Successes = r.positive(v, maxBreakerRuns) },
 		"reset":     func(v value) { b.Reset = r.duration(v) },
-	}, later: []string{"percent", "window"}})
+		"percent":   func(v value) { b.Percent = r.percentage(v) },
+		"window":    func(v value) { b.Window = r.duration(v) },
+		"calls":     func(v value) { b.Calls = r.positive(v, maxBreakerRuns) },
+	}})
 	return b
 }

@@ -13,6 +13,7 @@ type Policy struct {
 	Services  []ServiceSpec
 	Providers []ProviderSpec
 	Contracts []Contract // the user's own, beside the built-in ones
+	Exchange  ExchangeSpec
 }
 
 // ServiceSpec is what applications call, by name.
@@ -28,6 +29,7 @@ type ServiceSpec struct {
 	Breaker    Breaker
 	Session    []SessionField
 	NoQuorum   NoQuorum // without_quorum; empty is refuse
+	Plan
 }
 
 // NoQuorum is what becomes of effects while the ledger cannot be written.
@@ -112,6 +114,9 @@ type ProviderSpec struct {
 	HookSecret []RegionValue // env:NAME | file:PATH: what signs its webhooks
 	Account    string        // names the key domain; default: the provider's name
 	Limits     Limits
+	Cost       []RegionCost // per region ("" = default); nil: nobody says
+	Features   []string     // what it can beside its contract; rules ask for them
+	Near       []string     // the regions that it is close to
 	Checks     Checks
 	Synthetics []Synthetic // of its own, beside those of its contract
 }

@@ -34,8 +34,11 @@ func (s *ServiceSpec) PriorityIn(region string) []string {
 
 // ProvidersIn returns the providers that serve a service in a region, the preferred first where there is an order.
 func (s *ServiceSpec) ProvidersIn(region string) []string {
-	if s.Strategy == Priority {
+	switch {
+	case s.Strategy == Priority:
 		return s.PriorityIn(region)
+	case s.Strategy.listed():
+		return s.ListedIn(region)
 	}
 	var names []string
 	for _, w := range s.WeightsIn(region) {

@@ -44,6 +44,7 @@ func documentSchema() *jsonschema.Schema {
 		property{"regions", "where agents run; without it there is one, called " + Local, byName(region, 1, maxRegions)},
 		property{"services", "what applications call, by name", byName(serviceSchema(), 1, maxServices)},
 		property{"providers", "the external systems that offer services, by name", byName(providerSchema(), 0, maxProviders)},
+		property{"exchange", "what currencies are worth, where amounts are in several", exchangeSchema()},
 		property{"contracts", "what is true of providers' APIs, beside the built-in contracts", byName(contractSchema(), 0, maxContracts)},
 	)
 }
@@ -52,25 +53,29 @@ func serviceSchema() *jsonschema.Schema {
 	port := whole(65535)
 	shares := byName(&jsonschema.Schema{Type: "number", Minimum: "0", Maximum: "100"}, 1, MaxCandidates)
 	order := listOf(text(), MaxCandidates)
-	return object([]string{"speaks", "listen", "strategy"},
+	return object([]string{"speaks", "listen", "strategy"}, append(planSchema(order),
 		property{"speaks", "the contract that the application's code talks", text()},
 		property{"listen", "the port on which agents take calls, or {port, host}", anyOf(port, object([]string{"port"},
 			property{"port", "", port}, property{"host", "the host name, where services share a port", text()}))},
 		property{"operations", "name → match, key, semantics, follows; left out: the contract's", operationsSchema()},
-		property{"strategy", "how the provider is chosen", oneWord(Weighted.String(), Priority.String())},
+		property{"strategy", "how the provider is chosen", oneWord(strategyWords()...)},
 		property{"weights", "percent of new sessions by provider, for every region or by region; 0 = fallback only", anyOf(shares, byName(shares, 1, maxRegions+1))},
 		property{"priority", "providers, the preferred first, for every region or by region", anyOf(order, byName(order, 1, maxRegions+1))},
 		property{"attempts", "bounds of one call", object(nil,
 			property{"max", "providers per call", whole(maxAttempts)},
 			property{"per_try", "time to the first byte of one", spanSchema()},
-			property{"deadline", "time for the whole call", spanSchema()})},
+			property{"deadline", "time for the whole call", spanSchema()},
+			property{"budget", "bounds second attempts", retryBudgetSchema()})},
 		property{"breaker", "when a provider is left alone, and for how long", object(nil,
 			property{"failures", "in a row that open it", whole(maxBreakerRuns)},
 			property{"successes", "of probes in a row that close it", whole(maxBreakerRuns)},
-			property{"reset", "time until it is tried again", spanSchema()})},
+			property{"reset", "time until it is tried again", spanSchema()},
+			property{"percent", "of the calls of a window that open it when they fail", above0("100")},
+			property{"window", "of that", spanSchema()},
+			property{"calls", "that a window must have", whole(maxBreakerRuns)})},
 		property{"session", "what its sessions hold beside the provider, by name", sessionSchema()},
 		property{"without_quorum", "what becomes of effects while the ledger cannot be written", oneWord(string(RefuseEffects), string(OfflineAtPin))},
-	)
+	)...)
 }
 
 func operationsSchema() *jsonschema.Schema {
@@ -111,6 +116,9 @@ func providerSchema() *jsonschema.Schema {
 		property{"limits", "what an agent asks of it at most", object(nil,
 			property{"in_flight", "calls at once", whole(maxInFlight)},
 			property{"rate", "calls per second, like 100/s", &jsonschema.Schema{Type: "string", Pattern: rateForm}})},
+		property{"cost", "what a call costs, or by region", costSchema()},
+		property{"features", "what it can beside its contract, as rules ask for it", listOf(text(), maxFeatures)},
+		property{"near", "the regions that it is close to", listOf(text(), maxRegions)},
 		property{"checks", "how Segue itself asks whether it is well", checksSchema()},
 		property{"synthetics", "transactions that can be made as tests, beside those of its contract", syntheticsSchema()},
 	)

@@ -10,6 +10,7 @@ type Steering struct {
 	Spend     Spend
 	Near      [][]uint8 // by the user's region (its index in Snapshot.Regions): the rank of each candidate, 0 the nearest; nil: nobody is told to be near
 	Here      int8      // the agent's own region among Snapshot.Regions: the user's, where nobody tells it
+	Exchange  *Exchange
 }
 
 // Objective is what strategy adaptive weighs by, in money for one request: a value of V is worth V × Margin when it succeeds, a failure costs

@@ -20,6 +20,8 @@ type checker struct {
 	*Policy
 	catalog  catalog
 	problems Problems
+	trees    ruleTrees
+	all      int              // rules, of all services
 	missing  map[string]bool  // paths of fields that should be there and are not
 	within   map[string]place // where in the program at a path its problem stands
 }
@@ -31,6 +33,7 @@ func check(p *Policy) *checker {
 	c.contracts()
 	c.providers()
 	c.services()
+	c.money()
 	return c
 }
 

@@ -44,6 +44,7 @@ func (c *checker) provider(p *ProviderSpec) {
 		c.problem(path+".account", "write its id at the provider", "is no account's name")
 	}
 	c.limits(path+".limits", p.Limits)
+	c.offer(path, p)
 	c.checksOf(path+".checks", p, &contract)
 	if err == nil {
 		c.synthetics(path+".synthetics", p.Synthetics, &contract)

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -36,6 +35,7 @@ func (c *checker) service(s *ServiceSpec) {
 	}
 	c.operations(path+".operations", s.Operations)
 	c.strategy(path, s)
+	c.plan(path, s)
 	c.attempts(path+".attempts", s.Attempts)
 	c.breaker(path+".breaker", s.Breaker)
 	c.session(path+".session", s.Session)
@@ -108,7 +108,7 @@ func (s *ServiceSpec) allProviders() []string {
 			add(p.Provider)
 		}
 	}
-	for _, p := range s.Priority {
+	for _, p := range slices.Concat(s.Priority, s.Providers) {
 		for _, name := range p.Providers {
 			add(name)
 		}
@@ -119,18 +119,16 @@ func (s *ServiceSpec) allProviders() []string {
 func (c *checker) strategy(path string, s *ServiceSpec) {
 	switch s.Strategy {
 	case Weighted:
-		if len(s.Priority) > 0 {
-			c.problem(path+".priority", "leave one of them out", "does nothing beside strategy weighted")
-		}
 		c.weights(path+".weights", s)
 	case Priority:
-		if len(s.Weights) > 0 {
-			c.problem(path+".weights", "leave one of them out", "does nothing beside strategy priority")
-		}
 		c.priority(path+".priority", s)
+	case Nearest, Adaptive:
+		c.listed(path+".providers", s)
 	default:
-		c.lacks(path+".strategy", "write weighted or priority")
+		c.lacks(path+".strategy", "write "+strings.Join(strategyWords(), ", "))
+		return
 	}
+	c.beside(path, s)
 }
 
 func (c *checker) weights(path string, s *ServiceSpec) {
@@ -173,14 +171,7 @@ func (c *checker) priority(path string, s *ServiceSpec) {
 		c.lacks(path, "list the providers, the preferred first, like [main, backup]")
 		return
 	}
-	var keys []string
-	for _, p := range s.Priority {
-		keys = append(keys, p.Region)
-		at := regionPath(path, p.Region, len(s.Priority))
-		c.candidates(at, s, p.Providers, func(i int) string { return fmt.Sprintf("%s[%d]", at, i) })
-	}
-	c.regionKeys(path, keys)
-	c.everyRegion(path, s)
+	c.orders(path, s, s.Priority)
 }
 
 // everyRegion wants providers for each region: an agent without one could only refuse. An entry that is there but names none
@@ -190,7 +181,8 @@ func (c *checker) everyRegion(path string, s *ServiceSpec) {
 	for _, r := range c.Regions {
 		_, weighted := inRegion(s.Weights, r.Name, func(w RegionWeights) string { return w.Region })
 		_, ordered := inRegion(s.Priority, r.Name, func(p RegionPriority) string { return p.Region })
-		if !weighted && !ordered {
+		_, listed := inRegion(s.Providers, r.Name, func(p RegionPriority) string { return p.Region })
+		if !weighted && !ordered && !listed {
 			bare = append(bare, clip(r.Name))
 		}
 	}
@@ -221,6 +213,7 @@ func (c *checker) candidates(path string, s *ServiceSpec, names []string, at fun
 }
 
 func (c *checker) attempts(path string, a Attempts) {
+	c.retryBudget(path+".budget", a.Budget)
 	full := a.filled()
 	switch {
 	case a.Max < 0 || a.Max > maxAttempts:
@@ -245,4 +238,5 @@ func (c *checker) breaker(path string, b Breaker) {
 	if b.Reset < 0 || b.Reset > maxReset {
 		c.problem(path+".reset", "", "%s is not between 0 and %s", span(b.Reset), span(maxReset))
 	}
+	c.window(path, b)
 }

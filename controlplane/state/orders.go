@@ -187,38 +187,4 @@ func concerns(o *policy.Order, region string) bool {
 }
 
 // offering lists the providers that a service has in a region; a weight of 0 is a fallback, and so a provider.
-func offering(s *policy.ServiceSpec, region string) []string {
-	var own, common []string
-	switch s.Strategy {
-	case policy.Weighted:
-		for _, rw := range s.Weights {
-			switch rw.Region {
-			case region:
-				own = providers(rw.Weights)
-			case "":
-				common = providers(rw.Weights)
-			}
-		}
-	case policy.Priority:
-		for _, rp := range s.Priority {
-			switch rp.Region {
-			case region:
-				own = rp.Providers
-			case "":
-				common = rp.Providers
-			}
-		}
-	}
-	if own != nil {
-		return own
-	}
-	return common
-}
-
-func providers(weights []policy.Weight) []string {
-	names := make([]string, len(weights))
-	for i, w := range weights {
-		names[i] = w.Provider
-	}
-	return names
-}
+func offering(s *policy.ServiceSpec, region string) []string { return s.ProvidersIn(region) }

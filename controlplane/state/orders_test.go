@@ -199,3 +199,11 @@ func BenchmarkApply(b *testing.B) {
 		})
 	}
 }
+
+func providers(weights []policy.Weight) []string {
+	names := make([]string, len(weights))
+	for i, w := range weights {
+		names[i] = w.Provider
+	}
+	return names
+}

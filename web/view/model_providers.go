@@ -17,6 +17,7 @@ type ProviderLine struct {
 	Level      Level
 	Icon, Word string
 	Note       string
+	Asked      string // its own checks that are not good
 	Rate       string
 	Spark      Spark
 	Success    string
@@ -32,6 +33,7 @@ type Provider struct {
 	Headline Headline
 	Facts    []string
 	Lanes    []LaneRow
+	Asked    []AskedRow
 	Trends   []Trend
 	Drains   []Drain
 	Drain    DrainForm
@@ -48,7 +50,8 @@ type LaneRow struct {
 	Name, Href string // of the region, or of the provider
 	Service    string
 	Level      Level
-	Check      Lane
+	Check      Lane // the active checks together
+	Synthetic  Lane
 	Passive    Lane
 	Circuit    Lane
 	Share      string
@@ -62,6 +65,16 @@ type Lane struct {
 	Level      Level
 	Icon, Word string
 	Evidence   string
+}
+
+// AskedRow is one of Segue's own checks in one region, or a synthetic.
+type AskedRow struct {
+	Name, Kind      string
+	Region, Service string
+	Lane            Lane
+	Last, Next      string
+	Took            string
+	Spark           Spark
 }
 
 // Trend is what one region saw of a provider.
@@ -117,6 +130,7 @@ type DrainReview struct {
 type ProbeForm struct {
 	Action, Request, Command, Note string
 	Ready                          bool // the policy says what to ask
+	Active, Synthetic              bool // which kinds
 	Asked                          bool
 	Results                        []ProbeLine
 	Silent                         []string
