@@ -153,13 +153,12 @@ func (s *Study) barStorm() (Bar, bool) {
 }
 
 func (s *Study) barTwice() (Bar, bool) {
-	ours, calls := uint64(0), uint64(0)
+	twice, calls := uint64(0), uint64(0)
 	theirs := map[string]float64{}
 	for i := range s.Results {
-		switch r := &s.Results[i]; r.Player {
-		case Segue, SegueWeighted:
-			ours, calls = ours+r.Duplicates, calls+r.Calls
-		default:
+		if r := &s.Results[i]; ours(r.Player) {
+			twice, calls = twice+r.Duplicates, calls+r.Calls
+		} else {
 			theirs[r.Player] = max(theirs[r.Player], r.PerHundred)
 		}
 	}
@@ -169,11 +168,11 @@ func (s *Study) barTwice() (Bar, bool) {
 			list = append(list, fmt.Sprintf("%s %.0f", r.Name, n))
 		}
 	}
-	got := fmt.Sprintf("%d in %s calls", ours, thousands(calls))
+	got := fmt.Sprintf("%d in %s calls", twice, thousands(calls))
 	if len(list) > 0 {
 		got += "; the rivals' worst story, in 100,000: " + strings.Join(list, ", ")
 	}
-	return Bar{Name: nameTwice, Want: "0", Got: got, Held: ours == 0}, calls > 0
+	return Bar{Name: nameTwice, Want: "0", Got: got, Held: twice == 0}, calls > 0
 }
 
 // barRivals lists who cost less than Segue in a story where something fails; and who would, if duplicates cost nothing.

@@ -22,9 +22,10 @@ type chooser interface {
 // here, and every write succeeds at once.
 type driver struct {
 	chooser
-	leave   ledger.Leave
-	means   [MaxProviders]ledger.Means
-	meaning [MaxProviders]map[int16]meaning
+	leave    ledger.Leave
+	currency policy.Currency
+	means    [MaxProviders]ledger.Means
+	meaning  [MaxProviders]map[int16]meaning
 }
 
 // meaning is what a status proves, by the provider's contract.
@@ -51,7 +52,7 @@ func checks() [8]time.Duration {
 }
 
 func newDriver(by chooser, svc *policy.Service) *driver {
-	d := &driver{chooser: by, leave: ledger.Leave{Twice: svc.Operations[0].Leave.Duplicates, Traced: svc.Operations[0].Leave.Traced}}
+	d := &driver{chooser: by, leave: ledger.Leave{Twice: svc.Operations[0].Leave.Duplicates, Traced: svc.Operations[0].Leave.Traced || svc.Operations[0].Leave.TracedValue}, currency: policy.CurrencyOf("EUR")}
 	for i, c := range svc.Candidates {
 		d.means[i] = ledger.MeansOf(c.Contract, "pay")
 		if d.means[i].Settle > 0 {
@@ -78,7 +79,7 @@ func outcomes() map[string]ledger.Outcome {
 
 func (d *driver) facts(c *call) *policy.Facts {
 	return &policy.Facts{
-		Draw: c.draw, Tried: c.tried, Pinned: -1, Owner: -1, Client: -1, Read: c.read, Value: policy.Money(c.value * 1e6), Deadline: at(c.deadline),
+		Draw: c.draw, Tried: c.tried, Pinned: -1, Owner: -1, Client: -1, Read: c.read, Value: policy.Money(c.value * 1e6), Currency: d.currency, Deadline: at(c.deadline),
 	}
 }
 

@@ -168,6 +168,9 @@ func (s *Study) Quiet() {
 	}
 }
 
+// ours tells Segue's players from the others.
+func ours(player string) bool { return strategies()[player] != "" }
+
 // mostFailing bounds the list: one seed is enough to begin with.
 const mostFailing = 20
 
@@ -178,7 +181,7 @@ func (s *Study) check(j Job, t *Tally) {
 			s.Failing = append(s.Failing, Failing{what, j.Replay()})
 		}
 	}
-	if j.Player != Segue && j.Player != SegueWeighted {
+	if !ours(j.Player) {
 		return
 	}
 	if t.Duplicates > 0 {
