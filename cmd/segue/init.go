@@ -31,7 +31,7 @@ services:
     # strategy: weighted
     # weights: {main: 70, backup: 30}
     # attempts: {max: 2, per_try: 4s, deadline: 10s} # as it is when this line is left out
-    # breaker: {failures: 3, successes: 5, reset: 30s}
+    # breaker: {failures: 5, successes: 5, reset: 30s}
 
 providers:
   main:

@@ -152,13 +152,21 @@ func (a Attempts) filled() Attempts {
 	set(&full.Max, a.Max)
 	set(&full.PerTry, a.PerTry)
 	set(&full.Deadline, a.Deadline)
-	full.Budget = a.Budget
+	full.Budget = a.Budget.filled()
 	return full
 }
 
-// filled puts the defaults where nothing was said.
+// filled puts the defaults where nothing was said at all: of a budget that names one of its parts the other is nothing.
+func (b RetryBudget) filled() RetryBudget {
+	if b == (RetryBudget{}) {
+		return RetryBudget{Ratio: DefaultRatio, Floor: DefaultFloor}
+	}
+	return b
+}
+
+// filled puts the defaults where nothing was said. A Reset of 0 is the breaker's own: 5 s, doubling.
 func (b Breaker) filled() Breaker {
-	full := Breaker{Failures: DefaultFailures, Successes: DefaultSuccesses, Reset: DefaultReset}
+	full := Breaker{Failures: DefaultFailures, Successes: DefaultSuccesses}
 	set(&full.Failures, b.Failures)
 	set(&full.Successes, b.Successes)
 	set(&full.Reset, b.Reset)

@@ -52,7 +52,7 @@ func TestCompile(t *testing.T) {
 
 func TestCompileFillsDefaults(t *testing.T) {
 	s := snapshot(t).Services[0]
-	if s.Attempts != (Attempts{Max: 2, PerTry: 4 * time.Second, Deadline: 10 * time.Second}) || s.Breaker != (Breaker{Failures: 3, Successes: 5, Reset: 30 * time.Second}) {
+	if s.Attempts != (Attempts{Max: 2, PerTry: 4 * time.Second, Deadline: 10 * time.Second, Budget: RetryBudget{0.2, 3}}) || s.Breaker != (Breaker{Failures: 5, Successes: 5}) {
 		t.Errorf("%+v %+v", s.Attempts, s.Breaker)
 	}
 	if s.Operations[0].Name != "charge" {

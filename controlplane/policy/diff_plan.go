@@ -43,7 +43,7 @@ func planFacts(p *Policy, path string, s *ServiceSpec) []fact {
 		{"shift.away", spanText(s.Shift.Away)},
 		{"shift.back", spanText(s.Shift.Back)},
 		{"budget", budget},
-		{"attempts.budget", s.Attempts.Budget.text()},
+		{"attempts.budget", s.Attempts.Budget.filled().text()},
 		{"breaker.percent", s.Breaker.filled().text()},
 	} {
 		list = append(list, fact{path: join(path, f[0]), service: s.Name, label: f[0], value: f[1]})

@@ -38,8 +38,8 @@ func TestDiffSaysWhatChanged(t *testing.T) {
 		{"an order", func(p *Policy) { p.Services[1].Priority[0].Providers = []string{"123", "acme"} },
 			[]string{"sms / us-east: order acme, 123 → 123, acme", "sms / eu-west: order acme, 123 → 123, acme"}},
 		{"attempts", func(p *Policy) { p.Services[0].Attempts.Max = 3 }, []string{"payments: attempts.max 2 → 3"}},
-		{"a default written out", func(p *Policy) { p.Services[1].Breaker = Breaker{Failures: 3, Successes: 5, Reset: 30 * time.Second} }, nil},
-		{"breaker", func(p *Policy) { p.Services[1].Breaker.Reset = time.Minute }, []string{"sms: breaker.reset 30s → 1m"}},
+		{"a default written out", func(p *Policy) { p.Services[1].Breaker = Breaker{Failures: 5, Successes: 5} }, nil},
+		{"breaker", func(p *Policy) { p.Services[1].Breaker.Reset = time.Minute }, []string{"sms: breaker.reset 5s doubling to 1m → 1m"}},
 		{"listen", func(p *Policy) { p.Services[0].Listen = Listen{Port: 9} }, []string{"payments: listen payments.segue.internal:7101 → 9"}},
 		{"operation", func(p *Policy) { p.Services[0].Operations[1].Follows = nil },
 			[]string{"payments: operation refund (2. POST /v1/refunds, effect, key required, follows body.charge) → (2. POST /v1/refunds, effect, key required)"}},
@@ -65,10 +65,10 @@ func TestDiffSaysWhatChanged(t *testing.T) {
 			[]string{"chat: balance cost 60, reliability 20.5, latency 19.5 → balanced"}},
 		{"what steers", func(p *Policy) {
 			s := &p.Services[2]
-			s.HighValue, s.Shift, s.Budget, s.Attempts.Budget = ValuePlan{}, Shift{Back: time.Minute}, SpendPlan{Price{5 * million, "EUR"}, time.Hour, ""}, RetryBudget{}
+			s.HighValue, s.Shift, s.Budget, s.Attempts.Budget = ValuePlan{}, Shift{Back: time.Minute}, SpendPlan{Price{5 * million, "EUR"}, time.Hour, ""}, RetryBudget{Ratio: 1}
 			s.Breaker = Breaker{Percent: 40}
 		}, []string{"chat: high_value above 12.5 EUR prefer reliability → none", "chat: shift.away 10s → none", "chat: shift.back 1m30s → 1m",
-			"chat: budget 200.5 USD/day, then cheapest → 5 EUR/hour, then refuse", "chat: attempts.budget 0.2 of the calls, at least 3/s → none",
+			"chat: budget 200.5 USD/day, then cheapest → 5 EUR/hour, then refuse", "chat: attempts.budget 0.2 of the calls, at least 3/s → 1 of the calls, at least 0/s",
 			"chat: breaker.percent 50 % of at least 30 calls in 20s → 40 % of at least 20 calls in 30s"}},
 		{"a cost", func(p *Policy) {
 			p.Providers[5].Cost = []RegionCost{{Region: "eu-west", CostSpec: CostSpec{TariffSpec: TariffSpec{Fixed: Price{1, "EUR"}, Percent: 2.9}}}}

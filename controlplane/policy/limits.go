@@ -61,9 +61,10 @@ const (
 	DefaultMax       = 2
 	DefaultPerTry    = 4 * time.Second
 	DefaultDeadline  = 10 * time.Second
-	DefaultFailures  = 3
+	DefaultFailures  = 5 // three in a row come by chance once in a million calls at a healthy provider that fails 1 %
 	DefaultSuccesses = 5
-	DefaultReset     = 30 * time.Second
+	DefaultRatio     = 0.2
+	DefaultFloor     = 3
 )
 
 // nameProblem tells what is wrong with a name, or "". Names are like DNS labels (with _ inside) because they become host
