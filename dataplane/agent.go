@@ -119,6 +119,7 @@ type force struct {
 	mu       sync.Mutex // one Update at a time
 	position state.Position
 	source   []byte // the policy's document
+	orders   []policy.Order
 	snapshot atomic.Pointer[policy.Snapshot]
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/controlplane/query"
 	"segue/dataplane/embedded"
@@ -406,4 +407,27 @@ func TestReadyz(t *testing.T) {
 	ask(503, "effects are refused: commitlog_sync is periodic")
 	w.agent.store = good
 	ask(200, "ok")
+}
+
+// TestVerdictsAreNotKept: they are heeded, with their end by this agent's clock and held to what one may last, and a restart begins without
+// them. A change of nothing else makes no generation.
+func TestVerdictsAreNotKept(t *testing.T) {
+	w := newWorld(t)
+	must(t, w.agent.Apply(w.update(2, w.doc("main, backup"))))
+	before := readDir(t, filepath.Join(w.cfg.Dir, "generations"))
+	u := w.update(2, w.doc("main, backup"))
+	u.Index++
+	far := u.Now.Add(1000 * time.Hour) // the sender's clock is what counts, and no verdict holds for so long
+	u.Verdicts = []health.Verdict{{Kind: health.PathFault, Region: "here", Service: "payments", Provider: "main", Since: u.Now, Until: far, Why: "because", Eject: true}}
+	must(t, w.agent.Apply(u))
+	if got := w.decidedFor(); got != "backup" {
+		t.Errorf("decided for %s: a path that nothing speaks for is left", got)
+	}
+	if after := readDir(t, filepath.Join(w.cfg.Dir, "generations")); !slices.Equal(before, after) {
+		t.Errorf("generations: %v, then %v", before, after)
+	}
+	w.restart()
+	if got := w.decidedFor(); got != "main" {
+		t.Errorf("after a restart decided for %s", got)
+	}
 }

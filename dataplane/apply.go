@@ -37,9 +37,10 @@ func (a *Agent) take(u state.Update, keep bool) error {
 		a.force.source = u.Policy
 	}
 	a.order(u)
-	changed := a.force.position != u.Position
-	a.force.position = u.Position
-	if keep && changed && len(a.force.source) > 0 {
+	a.heed(u)
+	changed := a.force.position != u.Position && (fresh || a.force.position.Incarnation != u.Incarnation || !sameOrders(a.force.orders, u.Orders))
+	a.force.position, a.force.orders = u.Position, u.Orders
+	if keep && changed && len(a.force.source) > 0 { // verdicts alone make no generation: a restart must not begin with old suspicions
 		if err := a.generations.save(u, a.cfg.Now()); err != nil { // it is in force all the same; only a restart would miss it
 			a.cfg.Log.Error("a generation could not be written", "revision", u.Revision, "error", err)
 		}
@@ -116,6 +117,22 @@ func (a *Agent) order(u state.Update) {
 	a.parts.hints.steer(throttle)
 	a.parts.board.Drains(drains)
 	a.parts.client.Drills(orders)
+}
+
+// sameOrders tells whether two Updates carry the same orders.
+func sameOrders(a, b []policy.Order) bool {
+	return slices.EqualFunc(a, b, func(x, y policy.Order) bool { return x.ID == y.ID })
+}
+
+// heed tells the board the verdicts in force. Their ends are counted on this agent's clock, and none holds for longer than it may: if the
+// control plane is gone, they are soon over.
+func (a *Agent) heed(u state.Update) {
+	now := a.cfg.Now()
+	verdicts := slices.Clone(u.Verdicts)
+	for i := range verdicts {
+		verdicts[i].Until = now.Add(min(verdicts[i].Until.Sub(u.Now), health.VerdictMost))
+	}
+	a.parts.board.Heed(verdicts, now)
 }
 
 // Report is what the agent measured since its last report.

@@ -85,7 +85,7 @@ func (a *Agent) region() *message.Answer {
 	if snap != nil && len(snap.Standby) > 0 {
 		body.Standby = snap.Standby
 	}
-	if a.stopping.Load() || snap == nil {
+	if a.stopping.Load() || snap == nil || a.parts.board.Lost(a.cfg.Now()) {
 		status, body.Serves = http.StatusServiceUnavailable, false
 	}
 	return plain(status, body)

@@ -20,7 +20,7 @@ import (
 type occurrence struct {
 	ID          string    `json:"id"`
 	At          time.Time `json:"at"`
-	Kind        string    `json:"kind"`  // name of the change, or what the agent calls it: breaker, failover, unknown, check, policy, drill
+	Kind        string    `json:"kind"`  // name of the change, or what the agent calls it: breaker, failover, unknown, check, policy, drill, verdict
 	Level       string    `json:"level"` // ok, warn or bad
 	Text        string    `json:"text"`
 	Actor       string    `json:"actor,omitempty"` // who made the change

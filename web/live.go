@@ -86,7 +86,7 @@ func (w *Web) statusParts(s scene) []part {
 func (w *Web) overviewParts(s scene, p view.Prefs) []part {
 	running, band := view.Break{Running: w.running(s)}, w.band()
 	parts := append(w.statusParts(s),
-		part{"headline", view.HeadlinePart(headline(s, p))},
+		part{"headline", view.HeadlinePart(overviewHeadline(s, p))},
 		part{"tiles", view.TilesPart(tiles(s))},
 		part{"band", view.BandPart(band)},
 		part{"matrix", view.MatrixPart(matrix(s, p), p)},

@@ -22,7 +22,7 @@ func (w *Web) overview(c echo.Context) error {
 
 // overviewValue is the same as JSON.
 func (w *Web) overviewValue(s scene) any {
-	said := headline(s, view.Prefs{})
+	said := overviewHeadline(s, view.Prefs{})
 	value := map[string]any{
 		"headline": map[string]any{"level": said.Level, "text": textOf(said), "more": said.More},
 		"world":    s.View.World, "policy": s.State.Current().Number, "leader": s.Leader, "term": s.Term,
@@ -54,7 +54,7 @@ func (w *Web) overviewPage(c echo.Context, s scene) view.Overview {
 	}
 	band := w.band()
 	return view.Overview{
-		Frame: f, Headline: headline(s, f.Prefs), Tiles: tiles(s), Band: band, Naive: w.naiveCard(band), Matrix: matrix(s, f.Prefs),
+		Frame: f, Headline: overviewHeadline(s, f.Prefs), Tiles: tiles(s), Band: band, Naive: w.naiveCard(band), Matrix: matrix(s, f.Prefs),
 		Break: w.breakPanel(s), Happened: happened(s),
 	}
 }

@@ -25,7 +25,7 @@ func (w *Web) providersPage(c echo.Context) error {
 	s := w.fresh(c.Request().Context())
 	f := w.frame(c, "Providers", "providers", "/live/providers")
 	f.Command = "segue provider list"
-	return w.html(c, http.StatusOK, view.ProvidersPage(view.Providers{Frame: f, Headline: providersHeadline(s, f.Prefs), Rows: providerLines(s, f.Prefs)}))
+	return w.html(c, http.StatusOK, view.ProvidersPage(view.Providers{Frame: f, Headline: blamed(providersHeadline(s, f.Prefs), blames(s, f.Prefs, nil)), Rows: providerLines(s, f.Prefs)}))
 }
 
 func (w *Web) providersParts(s scene, p view.Prefs) []part {
@@ -228,6 +228,10 @@ func doneText(word string) string {
 }
 
 func providerHeadline(s scene, name string, p view.Prefs) view.Headline {
+	return blamed(providerStands(s, name, p), blames(s, p, aboutProvider(name)))
+}
+
+func providerStands(s scene, name string, p view.Prefs) view.Headline {
 	only := s
 	only.View.World.Cells = cellsAt(s.View.World, name)
 	ill := illnesses(only, p)

@@ -24,12 +24,13 @@ const (
 
 // update is what a region's agents are to have, as the API shows it.
 type update struct {
-	Incarnation string         `json:"incarnation"`
-	Index       uint64         `json:"index"`
-	Revision    uint64         `json:"revision"`
-	Policy      string         `json:"policy"` // the region's cut, as YAML
-	Orders      []policy.Order `json:"orders"`
-	Now         time.Time      `json:"now"` // the node's clock: an order's end becomes time left
+	Incarnation string           `json:"incarnation"`
+	Index       uint64           `json:"index"`
+	Revision    uint64           `json:"revision"`
+	Policy      string           `json:"policy"` // the region's cut, as YAML
+	Orders      []policy.Order   `json:"orders"`
+	Verdicts    []health.Verdict `json:"verdicts,omitempty"` // whose fault what is: hints, which end by themselves
+	Now         time.Time        `json:"now"`                // the node's clock: an order's end becomes time left
 }
 
 // positionTag is the entity tag of an Update: its position. It is weak: orders in it end by themselves, and the clock in it goes on.
@@ -78,7 +79,7 @@ func (w *Web) pull(c echo.Context) error {
 		u.Orders = []policy.Order{}
 	}
 	return c.JSON(http.StatusOK, update{
-		Incarnation: u.Incarnation, Index: u.Index, Revision: u.Revision, Policy: string(u.Policy), Orders: u.Orders, Now: u.Now,
+		Incarnation: u.Incarnation, Index: u.Index, Revision: u.Revision, Policy: string(u.Policy), Orders: u.Orders, Verdicts: u.Verdicts, Now: u.Now,
 	})
 }
 

@@ -204,6 +204,10 @@ func agentsNote(s scene, region string) string {
 }
 
 func regionHeadline(s scene, name string, p view.Prefs) view.Headline {
+	return blamed(regionStands(s, name, p), blames(s, p, aboutRegion(name)))
+}
+
+func regionStands(s scene, name string, p view.Prefs) view.Headline {
 	heard, _ := agentsOf(s.View.World, name)
 	if heard == 0 {
 		return view.Headline{Level: view.Bad, Parts: []view.Part{{Text: name, Level: view.Bad}, {Text: ": no agent is heard."}}, More: "Calls there go on as long as the agents live: only their reports are missing."}

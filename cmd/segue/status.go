@@ -40,6 +40,8 @@ type headline struct {
 	Level string `json:"level"` // ok | warn | bad | "": nothing is known
 	Text  string `json:"text"`
 	More  string `json:"more,omitempty"`
+	// Faults says whose fault what is, as the leader judged it.
+	Faults []string `json:"faults,omitempty"`
 }
 
 // providerCell is one provider of one service in one region; -1 stands where nothing was measured.
@@ -117,6 +119,9 @@ func (s *settings) status(ctx context.Context) (statusView, error) {
 		In: got.Status.In, Of: got.Status.Of, Lagging: got.Status.Lagging, Alarm: got.Status.Alarm,
 		Providers: []providerCell{}, Agents: []agentSeen{}, Orders: append([]policy.Order{}, got.Orders...),
 	}
+	for _, fault := range got.World.Verdicts {
+		v.Headline.Faults = append(v.Headline.Faults, fault.Sentence())
+	}
 	for _, c := range onlyWeights(got.World.Cells) {
 		v.Providers = append(v.Providers, providerCell{
 			Region: c.Region, Service: c.Service, Provider: c.Provider, PerSecond: c.Rate, Success: c.Success, P99: c.P99, Share: c.Share,
@@ -149,6 +154,9 @@ func (s *settings) tellStatus(w io.Writer, v statusView) {
 	fmt.Fprintln(w, s.coloured(v.Headline.Level, v.Headline.Text))
 	if v.Headline.More != "" {
 		fmt.Fprintln(w, v.Headline.More)
+	}
+	for _, fault := range v.Headline.Faults {
+		fmt.Fprintln(w, s.coloured("warn", fault))
 	}
 	if v.Alarm != "" {
 		fmt.Fprintln(w, s.coloured("bad", v.Alarm))

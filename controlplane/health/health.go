@@ -129,7 +129,7 @@ type Spend struct {
 // Event is something that happened, for the stream of what happens.
 type Event struct {
 	At                        time.Time
-	Kind                      string // breaker | failover | unknown | check | policy | drill
+	Kind                      string // breaker | failover | unknown | check | policy | drill | verdict
 	Region, Service, Provider string
 	Transaction               string
 	Text                      string // a sentence

@@ -45,8 +45,6 @@ type Measure struct {
 
 // openCalls is what is known of calls that are open for too long.
 type openCalls struct {
-	now      uint32 // not ended yet
-	at       int64  // when the last of them was told
 	counted  uint32 // since the slowness tests were 0
 	answered uint32 // calls that were answered since the first of those
 }
@@ -54,7 +52,6 @@ type openCalls struct {
 // Observe takes one call that ended. An OK or Slow one was answered, be it with a decline; Limited accuses nobody; None says nothing.
 func (m *Measure) Observe(s Sample, now time.Time) Alarm {
 	t, latency := now.UnixNano(), int64(max(s.Latency, 0))
-	counted := m.wasOverdue(latency, t)
 	if s.Class != OK && s.Class != Slow && s.Class != Failure {
 		return NoAlarm
 	}
@@ -63,8 +60,8 @@ func (m *Measure) Observe(s Sample, now time.Time) Alarm {
 	m.fast.count(failed)
 	m.learn(failed, latency, t)
 	if m.cleared == 0 || t-latency >= m.cleared || wentBack(m.cleared, t) { // what began before the circuit closed is no evidence after it
-		slow := !failed && !counted && (s.Class == Slow || m.late(latency))
-		said = m.test(failed, slow, counted, t)
+		slow := !failed && !s.Overdue && (s.Class == Slow || m.late(latency))
+		said = m.test(failed, slow, s.Overdue, t)
 	}
 	if !failed {
 		m.follow(float64(latency))
@@ -219,7 +216,6 @@ func (m *Measure) say(kind Alarm, c *cusum, now int64) Alarm {
 // Overdue takes n more calls that are open for longer than Limit: each counts as slow, once.
 func (m *Measure) Overdue(n int, now time.Time) Alarm {
 	n = min(max(n, 0), 1000)
-	m.open.now, m.open.at = m.open.now+uint32(n), now.UnixNano()
 	for range n {
 		m.open.counted++
 		m.taken.Slow++
@@ -232,19 +228,6 @@ func (m *Measure) Overdue(n int, now time.Time) Alarm {
 		}
 	}
 	return NoAlarm
-}
-
-// wasOverdue tells whether a call that ended was counted while it was open. Those whose end nobody told are forgotten in time.
-func (m *Measure) wasOverdue(latency, now int64) bool {
-	if m.open.now == 0 || latency < m.limit() {
-		return false
-	}
-	if now < m.open.at || elapsed(m.open.at, now) > uint64(4*MostLimit) {
-		m.open.now = 0
-		return false
-	}
-	m.open.now--
-	return true
 }
 
 // late tells whether an answer took longer than is usual.
@@ -290,7 +273,7 @@ func (m *Measure) Success(now time.Time) (mean, lower float64) {
 	return mean, max(mean-float64(1.645*error), 0)
 }
 
-// Arm raises the failure tests to half of what an alarm takes: somebody else saw it fail. It does so once in a while only, or a verdict that
+// Arm raises the failure tests by half of what an alarm takes: somebody else saw it fail. It does so once in a while only, or a verdict that
 // is told again and again would raise the alarm by itself.
 func (m *Measure) Arm(now time.Time) {
 	t := now.UnixNano()
@@ -299,7 +282,12 @@ func (m *Measure) Arm(now time.Time) {
 	}
 	m.armed = t
 	for i := range m.failing {
-		m.failing[i].s = max(m.failing[i].s, weights[m.row][i].h/2)
+		w, s := &weights[m.row][i], &m.failing[i].s
+		rise := w.h / 2
+		if w.up > w.h/4 { // where nearly all fails, the very next call tells: if it fails too. One that succeeds takes that back
+			rise = w.h - w.up
+		}
+		*s = min(*s+rise, max(*s, w.h-1)) // on top of what was seen here; one more failure is always needed
 	}
 }
 

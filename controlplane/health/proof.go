@@ -1,12 +1,10 @@
 package health
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
-// The tests for failures that the leader keeps are those of the agents: a bank of three sums of log-likelihood ratios, each against another
-// share of failing calls. They alarm where chance would make them once in a million.
+// The tests for failures that the leader keeps are those of the agents: a bank of sums of log-likelihood ratios, each against another share
+// of failing calls. The alarm is a little below the agents' own: three failures in a row, where one call in 200 fails, are one in each of three
+// regions; chance makes them once in eight million calls, and a verdict only makes agents look more closely.
 const (
 	banks    = Tests
 	alarmAt  = 13.815510557964274 // ln 10⁶ nats
@@ -33,8 +31,11 @@ type pool struct {
 	at time.Time
 }
 
-// climb adds to a sum that never leaves 0 … alarmAt: what is beyond says nothing more.
-func climb(s, by float64) float64 { return min(max(s+by, 0), alarmAt) }
+// poolMost is more than an alarm: those of a region who are well do not take it back in the second in which the others fail.
+const poolMost = 2 * alarmAt
+
+// climb adds to a sum that never leaves 0 … most: what is beyond says nothing more.
+func climb(s, by, most float64) float64 { return min(max(s+by, 0), most) }
 
 // put counts a report's row and returns what it says, held to what one agent can say in the time since its last.
 func (p *proof) put(r *Row, t *Traffic, c *Condition, at time.Time) [banks]float64 {
@@ -63,7 +64,7 @@ func (p *proof) put(r *Row, t *Traffic, c *Condition, at time.Time) [banks]float
 	by := evidenceOf(t, &r.Evidence)
 	for i := range by {
 		by[i] = min(max(by[i], low), alarmAt)
-		p.s[i] = climb(p.s[i], by[i])
+		p.s[i] = climb(p.s[i], by[i], alarmAt)
 	}
 	return by
 }
@@ -99,7 +100,7 @@ func (p *pool) put(by [banks]float64, at time.Time) {
 	}
 	p.at = at
 	for i := range by {
-		p.s[i] = climb(p.s[i], by[i])
+		p.s[i] = climb(p.s[i], by[i], poolMost)
 	}
 }
 
@@ -139,13 +140,6 @@ func (p *proof) counts(now time.Time) (calls, failed uint64) {
 	return calls, failed
 }
 
-// failingAt are the shares of failing calls that the bank tests for, against a provider that fails once in 200 calls.
-var failingAt = [banks][2]float64{ // nats for a failed call, and for another
-	{math.Log(.015 / .005), math.Log(.985 / .995)},
-	{math.Log(.05 / .005), math.Log(.95 / .995)},
-	{math.Log(.6 / .005), math.Log(.4 / .995)},
-}
-
 // evidenceOf is what a row says: the agent's own sums, which know what is usual for the provider there, held to what the counts beside them
 // can have led to; of an agent that sends none, what the counts alone say.
 func evidenceOf(t *Traffic, own *Increment) (by [banks]float64) {
@@ -156,9 +150,10 @@ func evidenceOf(t *Traffic, own *Increment) (by [banks]float64) {
 		told = min(own.Calls, maxPerReport)
 		failed = min(own.Failed, told)
 	}
-	for i, nats := range failingAt {
-		most, least := float64(failed)*nats[0], float64(told)*nats[1]
-		by[i] = most + float64(float64(told-failed)*nats[1])
+	for i := range by {
+		w := &weights[0][i] // of a provider that fails as rarely as any: where more failures are usual, each says less
+		most, least := float64(failed)*w.up, -float64(told)
+		by[i] = most + float64(float64(told-failed)*w.down)
 		if sums {
 			by[i] = min(own.Nats[i], most)
 			if !(by[i] > least) { // NaN too
@@ -167,4 +162,14 @@ func evidenceOf(t *Traffic, own *Increment) (by [banks]float64) {
 		}
 	}
 	return by
+}
+
+// Add puts another class of calls on top.
+func (i *Increment) Add(o Increment) {
+	for k, n := range o.Nats {
+		i.Nats[k] += n
+	}
+	add(&i.Calls, o.Calls)
+	add(&i.Failed, o.Failed)
+	add(&i.Slow, o.Slow)
 }

@@ -1,68 +1,142 @@
 package breaker
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 )
 
-// walk drives a circuit with whatever callers, clocks and answers do, and holds it against a model that keeps whole histories.
+// turns are all that there are. From Ramp to Ramp: it was back, though nobody had told it yet, and is left because it is slow.
+var turns = map[[2]State][]Reason{
+	{Closed, Open}:     {InARow, Percent, Detected, TooSlow},
+	{Closed, Ramp}:     {TooSlow},
+	{Open, HalfOpen}:   {TimeOver},
+	{HalfOpen, Open}:   {ProbeFailed, TooSlow},
+	{HalfOpen, Ramp}:   {ProbesGood},
+	{HalfOpen, Closed}: {ProbesGood},
+	{Ramp, Closed}:     {RampOver},
+	{Ramp, Open}:       {InARow, Percent, Detected, TooSlow},
+	{Ramp, Ramp}:       {TooSlow},
+	{Ramp, HalfOpen}:   {TimeOver},
+}
+
+// walk drives a circuit with whatever callers, clocks, detectors and answers do, and holds it against a model that keeps whole histories.
 type walk struct {
 	c        Circuit
 	s        Settings
 	now      time.Time
+	state    State    // as the transitions told it
 	out      []Ticket // calls that have not ended
 	probe    Ticket   // the newest probe
 	probeOut bool
 	probed   time.Time
 	good     int // probes in a row
+	late     int // slow probes
 	opened   time.Time
-	entered  [3]int // calls by state: every state is reached
+	leaving  bool
+	turned   map[[2]State]int
 }
 
 func (w *walk) step(t *rapid.T) {
-	switch rapid.IntRange(0, 3).Draw(t, "do") {
-	case 0:
+	switch rapid.IntRange(0, 6).Draw(t, "do") {
+	case 0, 1:
 		w.enter(t)
-	case 1:
+	case 2, 3:
 		w.end(t)
-	case 2:
-		w.now = w.now.Add(time.Duration(rapid.Int64Range(0, int64(w.s.Reset)).Draw(t, "wait")))
-	case 3:
+	case 4:
+		w.now = w.now.Add(time.Duration(rapid.Int64Range(0, int64(w.s.longest())).Draw(t, "wait")))
+	case 5:
 		w.now = w.now.Add(time.Duration(rapid.Int64Range(0, int64(Spacing)).Draw(t, "short wait")))
+	case 6:
+		w.detect(t)
+	}
+	if share := w.c.Share(w.now); share < 0 || share > 1 {
+		t.Fatalf("a share of %v", share)
 	}
 	w.neverWedged(t)
 }
 
-func (w *walk) enter(t *rapid.T) {
-	draw := rapid.Uint64().Draw(t, "draw")
-	was, gate := w.c.State(), w.c.Gate(w.now, draw)
-	held, tr, changed := w.c.Enter(w.now, draw)
-	w.entered[was]++
-	switch {
-	case was == Closed:
-		if !gate.Pass || gate.Probe || changed {
-			t.Fatalf("closed: %+v, changed %v", gate, changed)
+// longest is how long an opening can be, on average.
+func (s *Settings) longest() time.Duration { return s.wait(maxDoubling) }
+
+// tell takes a transition, and holds it against the table.
+func (w *walk) tell(t *rapid.T, tr Transition, changed bool) {
+	if !changed {
+		if w.c.State() != w.state {
+			t.Fatalf("%v became %v, and nobody was told", w.state, w.c.State())
 		}
+		return
+	}
+	way := [2]State{tr.From, tr.To}
+	if tr.From != w.state || tr.To != w.c.State() || !slices.Contains(turns[way], tr.Reason) || tr.Why() == "" || w.c.Reason() != tr.Reason {
+		t.Fatalf("from %v to %v because of %q, and it stood at %v", tr.From, tr.To, tr.Reason, w.state)
+	}
+	w.turned[way]++
+	w.state = tr.To
+	if tr.To == Open && !(w.leaving && tr.Reason == TooSlow) { // the end of a ramp away is as it was drawn at its begin
+		w.opened = w.now
+	}
+	if w.leaving = tr.To == Ramp && tr.Reason == TooSlow; w.leaving {
+		w.opened = w.now.Add(w.s.Away)
+	}
+}
+
+func (w *walk) enter(t *rapid.T) {
+	if rapid.Bool().Draw(t, "a report is made before") {
+		w.settle(t)
+	}
+	draw := rapid.Uint64().Draw(t, "draw")
+	was, gate, over := w.c.State(), w.c.Gate(w.now, draw), w.c.state == Ramp && w.c.ramp.done(w.now) >= 1
+	held, tr, changed := w.c.Enter(w.now, draw)
+	w.tell(t, tr, changed)
+	switch {
+	case was == Closed && (!gate.Pass || gate.Probe || changed || gate.Share != 1):
+		t.Fatalf("closed: %+v, changed %v", gate, changed)
+	case over:
+		if w.state == HalfOpen {
+			w.probe, w.probeOut, w.probed = held, true, w.now
+		}
+	case was == Ramp:
+		w.ramped(t, gate, held, changed, draw)
+	case was == Closed:
 	case gate.Pass:
-		w.probeEntered(t, was, gate, tr, changed)
+		w.probeEntered(t, was, gate)
 		w.probe, w.probeOut, w.probed = held, true, w.now
-	case held != Outside || changed:
-		t.Fatalf("shut, and yet ticket %d, changed %v", held, changed)
+	case held != Outside || changed || gate.Wait <= 0:
+		t.Fatalf("shut, and yet ticket %d, changed %v, %+v", held, changed, gate)
 	}
 	w.out = append(w.out, held)
 }
 
-func (w *walk) probeEntered(t *rapid.T, was State, gate Gate, tr Transition, changed bool) {
-	if !gate.Probe || w.c.State() != HalfOpen || changed != (was == Open) {
-		t.Fatalf("a probe from %v: %+v %+v", was, gate, tr)
+// settle ends a ramp that is over.
+func (w *walk) settle(t *rapid.T) {
+	tr, changed := w.c.Settle(w.now)
+	w.tell(t, tr, changed)
+}
+
+func (w *walk) ramped(t *rapid.T, g Gate, held Ticket, changed bool, draw uint64) {
+	passes := place(draw, w.s.Salt) < g.Share
+	if changed || g.Probe || g.Pass != passes || (held == Outside) == g.Pass || !g.Pass && g.Wait <= 0 {
+		t.Fatalf("on a ramp at %v: %+v, ticket %d, changed %v", place(draw, w.s.Salt), g, held, changed)
+	}
+	if g.Pass || w.c.Away() {
+		return
+	}
+	if at := w.now.Add(g.Wait + time.Microsecond); !w.c.Gate(at, draw).Pass {
+		t.Fatalf("told to come back in %v, and refused then", g.Wait)
+	}
+}
+
+func (w *walk) probeEntered(t *rapid.T, was State, gate Gate) {
+	if !gate.Probe || w.c.State() != HalfOpen {
+		t.Fatalf("a probe from %v: %+v", was, gate)
 	}
 	if was == Open {
-		if open := w.now.Sub(w.opened); open < w.s.Reset-w.s.Reset/5 {
-			t.Fatalf("open for only %v of %v", open, w.s.Reset)
+		if open := w.now.Sub(w.opened); open < w.s.wait(0)-w.s.wait(0)/5 {
+			t.Fatalf("open for only %v of %v", open, w.s.wait(0))
 		}
-		w.good = 0
 		return
 	}
 	if apart := w.now.Sub(w.probed); apart < Spacing {
@@ -73,6 +147,29 @@ func (w *walk) probeEntered(t *rapid.T, was State, gate Gate, tr Transition, cha
 	}
 }
 
+// detect lets a detector conclude something, of no call.
+func (w *walk) detect(t *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(t, "rarely") != 0 {
+		return
+	}
+	e := rapid.SampledFrom([]Event{Alarmed, Slowed}).Draw(t, "alarm")
+	if rapid.Bool().Draw(t, "a report is made before") {
+		w.settle(t)
+	}
+	was, before, over := w.state, w.c, w.c.state == Ramp && w.c.ramp.done(w.now) >= 1
+	tr, changed := w.c.Step(e, Outside, w.now, rapid.Uint64().Draw(t, "draw"))
+	w.tell(t, tr, changed)
+	switch {
+	case over:
+	case was == Open || was == HalfOpen || was == Ramp && before.ramp.away && e == Slowed:
+		if w.c != before {
+			t.Fatalf("an alarm moved %v", was)
+		}
+	case e == Alarmed && w.state != Open, w.state == was && was == Closed:
+		t.Fatalf("an alarm left it %v", w.state)
+	}
+}
+
 func (w *walk) end(t *rapid.T) {
 	if len(w.out) == 0 {
 		return
@@ -80,45 +177,62 @@ func (w *walk) end(t *rapid.T) {
 	i := rapid.IntRange(0, len(w.out)-1).Draw(t, "which")
 	held := w.out[i]
 	w.out = append(w.out[:i], w.out[i+1:]...)
-	e := rapid.SampledFrom([]Event{Success, Success, Success, Failure, Abandoned}).Draw(t, "event")
-	was, before := w.c.State(), w.c
+	events := []Event{Success, Success, Success, Failure, Abandoned}
+	if w.state == HalfOpen {
+		events = append(events, Slowed)
+	}
+	e := rapid.SampledFrom(events).Draw(t, "event")
+	was, before, mine := w.c.State(), w.c, held == w.probe && w.probeOut
 	tr, changed := w.c.Step(e, held, w.now, rapid.Uint64().Draw(t, "draw"))
+	w.tell(t, tr, changed)
 	switch {
-	case was == Open || was == HalfOpen && (held != w.probe || !w.probeOut):
+	case was == Open || was == HalfOpen && !mine:
 		if changed || w.c != before {
 			t.Fatalf("a late %d with ticket %d moved %v", e, held, was)
 		}
 	case was == HalfOpen:
-		w.probeEnded(t, e, changed)
-	case changed && (e != Failure || tr.Failures < w.s.Failures):
+		w.probeEnded(t, e)
+	case changed && tr.To == Open && tr.Reason == InARow && (e != Failure || tr.Failures < (w.s.Failures+1)/2):
 		t.Fatalf("opened by %d after %d failures", e, tr.Failures)
-	}
-	if changed && tr.To == Open {
-		w.opened = w.now
 	}
 }
 
-func (w *walk) probeEnded(t *rapid.T, e Event, changed bool) {
+func (w *walk) probeEnded(t *rapid.T, e Event) {
 	w.probeOut = false
 	want := HalfOpen
 	switch e {
 	case Success:
 		if w.good++; w.good == w.s.Successes {
 			want = Closed
+			if w.s.Back > 0 {
+				want = Ramp
+			}
+			w.good, w.late = 0, 0
+		}
+	case Slowed:
+		if w.late++; w.late == 2 {
+			want = Open
 		}
 	case Failure:
 		want = Open
 	}
-	if w.c.State() != want || changed != (want != HalfOpen) {
-		t.Fatalf("probe ended with %d after %d good: %v, want %v", e, w.good, w.c.State(), want)
+	if w.state != want {
+		t.Fatalf("probe ended with %d after %d good: %v, want %v", e, w.good, w.state, want)
+	}
+	if want == Open {
+		w.good, w.late = 0, 0
 	}
 }
 
 // neverWedged: whatever has happened and whatever never ends, some time later a call passes, and good calls close the circuit.
 func (w *walk) neverWedged(t *rapid.T) {
 	c := w.c
-	now := w.now.Add(w.s.Reset + w.s.Reset/5 + w.s.Lease + Spacing)
+	now := w.now.Add(w.s.Away + w.s.longest() + w.s.longest()/5 + w.s.Lease + Spacing + w.s.Back<<maxDoubling)
+	c.Settle(now)
 	for range w.s.Successes {
+		if c.State() == Ramp { // had a good probe before: the ramp ends by itself
+			break
+		}
 		if g := c.Gate(now, 0); !g.Pass {
 			t.Fatalf("wedged: %v waits %v more", c.State(), g.Wait)
 		}
@@ -126,35 +240,38 @@ func (w *walk) neverWedged(t *rapid.T) {
 		c.Step(Success, held, now, 0)
 		now = now.Add(Spacing)
 	}
-	if c.State() != Closed {
-		t.Fatalf("%d good calls, and it is %v", w.s.Successes, c.State())
+	now = now.Add(w.s.Back << maxDoubling)
+	if c.Settle(now); c.State() != Closed {
+		t.Fatalf("%d good calls and a ramp later it is %v", w.s.Successes, c.State())
+	}
+}
+
+func anySettings(t *rapid.T) Settings {
+	length := func(name string) time.Duration {
+		return rapid.SampledFrom([]time.Duration{0, time.Nanosecond, 100 * time.Millisecond, time.Second, 3 * time.Second}).Draw(t, name)
+	}
+	return Settings{
+		Failures: rapid.IntRange(1, 4).Draw(t, "failures"), Successes: rapid.IntRange(1, 4).Draw(t, "successes"),
+		Reset: length("reset"), Lease: length("lease"), Back: length("back"), Away: length("away"), Window: length("window"),
+		Percent: rapid.SampledFrom([]float64{0, 50, 100}).Draw(t, "percent"), Calls: rapid.IntRange(0, 5).Draw(t, "calls"), Salt: rapid.Uint64().Draw(t, "salt"),
 	}
 }
 
 func TestModelNothingWedges(t *testing.T) {
-	var all [3]int
-	rapid.Check(t, func(t *rapid.T) {
-		w := &walk{now: t0, s: Settings{
-			Failures:  rapid.IntRange(1, 4).Draw(t, "failures"),
-			Successes: rapid.IntRange(1, 4).Draw(t, "successes"),
-			Reset:     time.Duration(rapid.Int64Range(1, int64(3*time.Second)).Draw(t, "reset")),
-			Lease:     time.Duration(rapid.Int64Range(0, int64(3*time.Second)).Draw(t, "lease")),
-		}}
-		w.c.Configure(w.s)
-		for range 150 {
-			w.step(t)
-		}
-		for i, n := range w.entered {
-			all[i] += n
-		}
-	})
-	least := 100
-	if testing.Short() { // fewer walks
-		least = 5
+	all := map[[2]State]int{}
+	for round := 0; round < 2 || round < 100 && len(all) < len(turns); round++ { // until walks went every way
+		rapid.Check(t, func(t *rapid.T) {
+			w := &walk{now: t0, s: anySettings(t), turned: all}
+			w.c.Configure(w.s)
+			w.s = w.c.settings
+			for range 150 {
+				w.step(t)
+			}
+		})
 	}
-	for s, n := range all {
-		if n < least {
-			t.Errorf("the walk met %v only %d times", State(s), n)
+	for way := range turns {
+		if all[way] == 0 {
+			t.Errorf("no walk went from %v to %v", way[0], way[1])
 		}
 	}
 }

@@ -32,6 +32,7 @@ type Standing struct {
 	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
 	InFlight int32
 	Drained  time.Time // an order keeps new calls away until then
+	Frozen   time.Time // until then detectors turn nothing: the trouble is ours
 	Home     any       // whoever keeps the row finds its lock by it again; the choice does not look at it
 	cause    Cause     // of the last alarm
 	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
@@ -202,6 +203,9 @@ func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 
 // alarmed tells the circuit what a detector concludes, and why it did where that turns it.
 func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Transition, bool) {
+	if now.Before(row.Frozen) {
+		return breaker.Transition{}, false
+	}
 	e := breaker.Alarmed
 	if c.Alarm == health.Slowing {
 		e = breaker.Slowed

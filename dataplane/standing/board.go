@@ -19,6 +19,8 @@ type Board struct {
 	region   string               // under swap
 	revision uint64               // under swap
 	seq      uint64               // under swap
+	frozen   time.Time            // under swap: until then detectors turn nothing
+	lost     time.Time            // under swap: until then the leader says that this region's way out is gone
 	events   ring
 	beat     beat
 }
@@ -40,6 +42,7 @@ type row struct {
 	weight  float64
 	priced  bool // the policy says what a call costs
 	traffic health.Traffic
+	heeded  heeded
 	lanes   []health.Lane // its own checks
 }
 
@@ -201,6 +204,9 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	r.home.mu.Lock()
 	defer r.home.mu.Unlock()
 	r.traffic.Attempt(s, o)
+	if s.Class == health.OK || s.Class == health.Slow {
+		r.heeded.good = now
+	}
 	r.traffic.Count(p.Cost(), r.priced, o)
 	if t, changed := p.End(s, now, p.Draw()); changed {
 		b.turned(r, t)

@@ -105,11 +105,18 @@ type Overview struct {
 	Happened []Happening
 }
 
-// Headline is the one sentence, and one line that explains it.
+// Headline is the one sentence, one line that explains it, and whose fault it is.
 type Headline struct {
-	Level Level
-	Parts []Part
-	More  string
+	Level  Level
+	Parts  []Part
+	More   string
+	Blames []Blame
+}
+
+// Blame is one verdict: whose fault a trouble is, since when, and what becomes of it.
+type Blame struct {
+	Level           Level
+	Text, Since, Do string
 }
 
 // Tile is one figure with its history.

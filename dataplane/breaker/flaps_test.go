@@ -1,0 +1,167 @@
+package breaker
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func open(c *Circuit, now time.Time) time.Duration {
+	c.Step(Alarmed, Outside, now, uint64(c.settings.wait(c.flaps.again)/5)) // the draw in the middle
+	return c.Until().Sub(now)
+}
+
+// TestWaitsDouble: 5, 10, 20, 40, 60, 60 s while its probes fail.
+func TestWaitsDouble(t *testing.T) {
+	c := &Circuit{}
+	c.Configure(Settings{Failures: 3, Successes: 5, Lease: time.Second})
+	got := []time.Duration{open(c, t0)}
+	for range 5 {
+		now := c.Until()
+		held, _, _ := c.Enter(now, 0)
+		c.Step(Failure, held, now, uint64(c.settings.wait(c.flaps.again)/5))
+		got = append(got, c.Until().Sub(now))
+	}
+	if want := "[5s 10s 20s 40s 1m0s 1m0s]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestDoublingsAreForgivenSlowly: one for each minute that it stays closed.
+func TestDoublingsAreForgivenSlowly(t *testing.T) {
+	for _, tc := range []struct {
+		closed, want time.Duration
+	}{{0, 20 * time.Second}, {59 * time.Second, 20 * time.Second}, {time.Minute, 10 * time.Second}, {2 * time.Minute, 5 * time.Second}, {time.Hour, 5 * time.Second}} {
+		c := &Circuit{}
+		c.Configure(Settings{Failures: 3, Successes: 5, Lease: time.Second})
+		open(c, t0)
+		now := c.Until()
+		held, _, _ := c.Enter(now, 0)
+		c.Step(Failure, held, now, 0) // two openings
+		now = probed(t, c)
+		if got := open(c, now.Add(tc.closed)); got < tc.want*4/5 || got > tc.want*6/5 {
+			t.Errorf("closed for %v, it then opens for %v, want %v", tc.closed, got, tc.want)
+		}
+	}
+}
+
+// TestAResetThatIsSetStays: people who set it get it.
+func TestAResetThatIsSetStays(t *testing.T) {
+	c := configured()
+	for range 5 {
+		if got := open(c, t0); got != settings.Reset {
+			t.Fatalf("%v", got)
+		}
+		probed(t, c)
+	}
+}
+
+// TestWhatFlapsComesBackSlowly: each relapse within a minute doubles the ramp back; a long black hole, whose probes failed, does not.
+func TestWhatFlapsComesBackSlowly(t *testing.T) {
+	c := &Circuit{}
+	c.Configure(Settings{Failures: 3, Successes: 5, Lease: time.Second, Back: DefaultBack})
+	open(c, t0)
+	for range 4 { // a black hole
+		now := c.Until()
+		held, _, _ := c.Enter(now, 0)
+		c.Step(Failure, held, now, 0)
+	}
+	var got []time.Duration
+	for range 7 {
+		now := probed(t, c)
+		got = append(got, c.ramp.over)
+		c.Settle(now.Add(c.ramp.over))
+		open(c, now.Add(c.ramp.over+time.Second)) // a second after it was all back
+	}
+	if want := "[5s 10s 20s 40s 1m20s 1m20s 1m20s]"; fmt.Sprint(got) != want {
+		t.Errorf("ramps of %v, want %v", got, want)
+	}
+	now := probed(t, c)
+	c.Settle(now.Add(c.ramp.over))
+	open(c, now.Add(c.ramp.over+time.Hour))
+	if probed(t, c); c.ramp.over != DefaultBack {
+		t.Errorf("an hour without trouble later the ramp is %v", c.ramp.over)
+	}
+	open(c, c.ramp.from.Add(time.Second)) // out of the ramp
+	if probed(t, c); c.ramp.over != 2*DefaultBack {
+		t.Errorf("failed within its ramp, the next is %v", c.ramp.over)
+	}
+}
+
+// TestAFlappingProviderGetsLittle: well for 20 s, broken for 10 s, for an hour. What fails while it flaps is a small part of what would fail
+// without damping, because it is asked less and less.
+func TestAFlappingProviderGetsLittle(t *testing.T) {
+	c := &Circuit{}
+	c.Configure(Settings{Failures: 3, Successes: 5, Lease: time.Second, Back: DefaultBack})
+	failed, calls := 0, 0
+	for i := range 50 * 3600 {
+		now := t0.Add(time.Duration(i) * 20 * time.Millisecond)
+		bad := now.Sub(t0)%(30*time.Second) >= 20*time.Second
+		held, _, _ := c.Enter(now, uint64(i)*0x9e3779b97f4a7c15)
+		if held == Outside {
+			continue
+		}
+		calls++
+		e := Success
+		if bad {
+			e = Failure
+			failed++
+		}
+		c.Step(e, held, now, uint64(i)*0x9e3779b97f4a7c15)
+	}
+	t.Logf("of 180,000 calls, a third of which would have failed there, it got %d, and %d of those failed", calls, failed)
+	if failed > 500 || calls < 1000 {
+		t.Errorf("%d of %d calls failed", failed, calls)
+	}
+}
+
+// TestShareOfFailures: error percent over a window that slides, with a least number of calls.
+func TestShareOfFailures(t *testing.T) {
+	s := Settings{Failures: 1000, Successes: 1, Reset: time.Second, Percent: 30, Window: 10 * time.Second, Calls: 20}
+	run := func(n int, every time.Duration, bad func(i int) bool) (opened int, last Transition) {
+		c := &Circuit{}
+		c.Configure(s)
+		for i := range n {
+			now := t0.Add(time.Duration(i) * every)
+			held, _, _ := c.Enter(now, 0)
+			e := Success
+			if bad(i) {
+				e = Failure
+			}
+			if tr, changed := c.Step(e, held, now, 0); changed {
+				return i + 1, tr
+			}
+		}
+		return 0, Transition{}
+	}
+	if n, _ := run(19, 10*time.Millisecond, func(int) bool { return true }); n != 0 {
+		t.Errorf("opened after %d calls, 20 are wanted", n)
+	}
+	n, tr := run(100, 10*time.Millisecond, func(i int) bool { return i >= 50 })
+	if n != 72 || tr.Reason != Percent || tr.Failures != 22 || tr.Calls != 72 || tr.Why() != "22 of the last 72 calls failed" {
+		t.Errorf("after %d calls: %+v, %s", n, tr, tr.Why())
+	}
+	if n, _ := run(1000, 10*time.Millisecond, func(i int) bool { return i%4 == 0 }); n != 0 {
+		t.Errorf("a quarter fails, and it opened after %d", n)
+	}
+	// ten failures, then 15 s without: the old ones have left the window, wherever it began
+	for shift := range 20 {
+		c := &Circuit{}
+		c.Configure(s)
+		begin := t0.Add(time.Duration(shift) * 500 * time.Millisecond)
+		for i := range 40 {
+			now := begin.Add(time.Duration(i) * 10 * time.Millisecond)
+			if i >= 10 {
+				now = now.Add(15 * time.Second)
+			}
+			held, _, _ := c.Enter(now, 0)
+			e := Success
+			if i < 10 || i%5 == 0 {
+				e = Failure
+			}
+			if tr, changed := c.Step(e, held, now, 0); changed {
+				t.Fatalf("shifted by %d: %+v", shift, tr)
+			}
+		}
+	}
+}
