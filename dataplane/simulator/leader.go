@@ -6,6 +6,7 @@ import (
 
 	"segue/controlplane/health"
 	"segue/dataplane/breaker"
+	"segue/dataplane/route"
 )
 
 // leader is the control plane's part: the window that all agents report to, and the verdicts that hold.
@@ -70,17 +71,26 @@ func (a *agents) report(region int, now time.Time) health.Report {
 }
 
 // evidence is what the tests of all kinds of calls took.
-func evidence(of []health.Measure) health.Increment {
-	sum := of[0].Take()
-	for i := range of[1:] {
-		x := of[1+i].Take()
-		for t := range sum.Nats {
-			sum.Nats[t] += x.Nats[t]
-		}
-		sum.Calls, sum.Failed, sum.Slow = sum.Calls+x.Calls, sum.Failed+x.Failed, sum.Slow+x.Slow
+func evidence(of []health.Measure) (sum health.Increment) {
+	for i := range of {
+		sum.Add(of[i].Take())
 	}
 	return sum
 }
 
-// heed gives the verdicts to the agents.
-func (a *agents) heed(*sim, time.Time) {}
+// heed gives the verdicts to the agents, as their boards do.
+func (a *agents) heed(s *sim, now time.Time) {
+	frozen := route.Frozen(a.leader.verdicts, now)
+	for r := range s.Scenario.Regions {
+		g := &a.list[r]
+		for i, row := range g.st.Rows {
+			row.Frozen = frozen
+			for k := range a.leader.verdicts {
+				if v := &a.leader.verdicts[k]; v.Until.After(now) && v.Service == g.svc.Name && v.Provider == row.Provider {
+					g.st.Heed(row, &g.heeded[i], v, regionName(r), now)
+				}
+			}
+		}
+		a.watch(s, int8(r))
+	}
+}

@@ -17,11 +17,12 @@ type agents struct {
 }
 
 type agent struct {
-	svc  *policy.Service
-	st   route.Standings
-	was  [MaxProviders]breaker.State
-	d    route.Decision
-	rows [MaxProviders]health.Traffic
+	svc    *policy.Service
+	st     route.Standings
+	was    [MaxProviders]breaker.State
+	d      route.Decision
+	rows   [MaxProviders]health.Traffic
+	heeded [MaxProviders]route.Heeded
 }
 
 func newAgents(svcs []*policy.Service) *agents {
@@ -60,6 +61,9 @@ func (a *agents) choose(s *sim, c *call, f *policy.Facts) int {
 func (a *agents) done(s *sim, c *call, x health.Sample, o health.Outcome) {
 	g := &a.list[c.region]
 	g.rows[c.at].Attempt(x, o)
+	if x.Class == health.OK || x.Class == health.Slow {
+		g.heeded[c.at].Answered(at(s.now))
+	}
 	now, row := at(s.now), c.permit.Row()
 	c.permit.End(x, now, c.permit.Draw())
 	if row != nil {
