@@ -21,6 +21,7 @@ type metrics struct {
 	revision      *prometheus.GaugeVec
 	feedAge       *prometheus.GaugeVec
 	coverage      *prometheus.GaugeVec
+	probes        *probeMetrics
 }
 
 func newMetrics(to *prometheus.Registry, region string) (*metrics, error) {
@@ -42,6 +43,10 @@ func newMetrics(to *prometheus.Registry, region string) (*metrics, error) {
 		if err := register(to, g); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if m.probes, err = newProbeMetrics(to); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -94,6 +99,7 @@ func (m *metrics) show(r *health.Report, age time.Duration) {
 			m.coverage.DeleteLabelValues(s.Service, m.region)
 		}
 	}
+	m.probes.show(r.Rows, m.region)
 	m.breaker.Reset()
 	m.weight.Reset()
 	sessions := map[string]uint32{}

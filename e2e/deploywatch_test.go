@@ -215,10 +215,13 @@ func (x *example) sighted(t *testing.T, a alert) {
 	t.Helper()
 	have := map[string]bool{}
 	for _, s := range selector.FindAllString(a.Expr, -1) {
-		found, err := x.ask("series", "match[]", s)
-		if err != nil || len(found) == 0 {
-			t.Errorf("%s: no series for %s: %v", a.Alert, s, err)
-		}
+		var found []labels
+		eventually(t, 90*time.Second, a.Alert+": "+s, func() (err error) { // a synthetic runs twice a minute
+			if found, err = x.ask("series", "match[]", s); err == nil && len(found) == 0 {
+				err = errors.New("there is no series")
+			}
+			return err
+		})
 		for _, l := range found {
 			for name := range l {
 				have[name] = true

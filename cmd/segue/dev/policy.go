@@ -78,15 +78,17 @@ contracts:
 providers:
 `
 
-// checks are the active checks of the simulated providers. An agent puts the account of its own credential into the path.
-func checks(api sandbox.API) string {
-	switch api {
-	case sandbox.Messages:
-		return `"GET /2010-04-01/Accounts/own/Messages.json?PageSize=1 every 5s"` // YAML wants quotes around the question mark
-	case sandbox.Chat:
-		return "GET /v1/models every 5s"
+// checks are what Segue asks the simulated providers itself. An agent puts the account of its own credential into the path.
+func checks(p *sandbox.ProviderConfig) string {
+	switch {
+	case p.API == sandbox.Messages: // YAML wants quotes around the question mark
+		return `active: ["GET /2010-04-01/Accounts/own/Messages.json?PageSize=1 every 5s", tcp every 10s], synthetic: list-messages every 1m`
+	case p.API == sandbox.Chat:
+		return "active: [GET /v1/models every 5s, tcp every 10s], synthetic: one-token every 1m"
+	case p.Keys == sandbox.Ignored: // without keys nothing keeps an effect from executing twice: no synthetic makes one
+		return "active: [GET /v1/balance every 5s, tcp every 10s]"
 	default:
-		return "GET /v1/balance every 5s"
+		return "active: [GET /v1/balance every 5s, tcp every 10s], synthetic: charge-and-void every 1m"
 	}
 }
 
@@ -107,7 +109,7 @@ func demoPolicy(d *Dev) []byte {
 		if p.Name == main {
 			doc = append(doc, "    limits: {in_flight: 200}\n"...)
 		}
-		doc = fmt.Appendf(doc, "    checks: {active: %s}\n", checks(p.API))
+		doc = fmt.Appendf(doc, "    checks: {%s}\n", checks(&p))
 	}
 	return doc
 }
