@@ -176,7 +176,8 @@ func (d *driver) sample(s *sim, c *call) (health.Sample, meaning) {
 	case c.shown.status != 0:
 		m = d.meaning[c.at][c.shown.status]
 	}
-	return health.Sample{Class: m.class, Latency: took}, m
+	again := c.tx != nil && !c.read && c.tx.Current().Sends > 1 && c.shown.status != 0
+	return health.Sample{Class: m.class, Latency: took, Again: again}, m
 }
 
 // endedRead asks elsewhere as long as it may.
