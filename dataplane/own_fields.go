@@ -44,6 +44,7 @@ func (a *Agent) newCarrier(vault *settle.Vault) (*transfer.Carrier, error) {
 	return transfer.New(transfer.Config{
 		Run: a.run, Sessions: a.store.Sessions(), Ledger: a.store.Ledger(), Board: a.parts.board, Driver: a.parts.driver,
 		Vault: vault, Secret: key, Log: a.cfg.Log, Now: a.cfg.Now,
+		Metrics: a.cfg.Metrics,
 	})
 }
 

@@ -59,6 +59,7 @@ type worldConfig struct {
 	priority string
 	attempts int
 	document func(string) string
+	tokens   sandbox.TokenRules // of main and backup
 }
 
 func priority(names string) option { return func(c *worldConfig) { c.priority = names } }
@@ -72,7 +73,7 @@ func newWorld(t testing.TB, options ...option) *world {
 		o(&c)
 	}
 	box, err := sandbox.New(sandbox.Config{Providers: []sandbox.ProviderConfig{
-		{Name: "main", Latency: sandbox.Latency{Median: -1}}, {Name: "backup", Latency: sandbox.Latency{Median: -1}},
+		{Name: "main", Latency: sandbox.Latency{Median: -1}, Tokens: c.tokens}, {Name: "backup", Latency: sandbox.Latency{Median: -1}, Tokens: c.tokens},
 		{Name: "legacy", Keys: sandbox.Ignored, Latency: sandbox.Latency{Median: -1}},
 	}})
 	must(t, err)

@@ -31,6 +31,7 @@ type plan struct {
 	breaker string                     // {failures: 3, successes: 2, reset: 1s}
 	latency sandbox.Latency            // none
 	talk    bool                       // services sms and chat beside the payments
+	tokens  sandbox.TokenRules         // of the providers of payments; none
 	edit    func(policy string) string // the last word on the policy
 }
 
@@ -131,7 +132,7 @@ func (w *world) openSandbox() {
 		if name == legacyProvider {
 			keys = sandbox.Ignored
 		}
-		cfg.Providers = append(cfg.Providers, sandbox.ProviderConfig{Name: name, Keys: keys, Credential: credential, Latency: w.plan.latency})
+		cfg.Providers = append(cfg.Providers, sandbox.ProviderConfig{Name: name, Keys: keys, Credential: credential, Latency: w.plan.latency, Tokens: w.plan.tokens})
 	}
 	if w.plan.talk {
 		cfg.Providers = append(cfg.Providers, w.talkers()...)

@@ -292,10 +292,43 @@ func fieldView(f *query.SessionField, now time.Time) view.SessionField {
 		}
 	case f.Kind == string(policy.KindSet):
 		row.Holds = plural(f.Items, "item") + ", sealed"
+	case f.Kind == string(policy.KindTokens):
+		row.Holds = tokensHeld(f, now)
 	case f.Bytes == 0:
 		row.Holds = "names at providers, sealed"
 	}
+	if f.Fetched != nil {
+		row.Holds += fetchedFrom(f.Fetched, now)
+	}
 	return row
+}
+
+// fetchedFrom says from where a value is, and whether it is old.
+func fetchedFrom(f *query.SessionFetch, now time.Time) string {
+	text := ""
+	if f.From != "" {
+		text = ", fetched from " + f.From + " " + view.Span(now.Sub(f.At)) + " ago"
+	}
+	if f.Old {
+		text += ", changed there since"
+	}
+	return text
+}
+
+// tokensHeld says until when tokens live, and never what they are.
+func tokensHeld(f *query.SessionField, now time.Time) string {
+	list := make([]string, len(f.Tokens))
+	for i, t := range f.Tokens {
+		switch {
+		case t.Until.IsZero():
+			list[i] = t.Provider + " for ever"
+		case t.Until.After(now):
+			list[i] = t.Provider + " for another " + view.Span(t.Until.Sub(now))
+		default:
+			list[i] = t.Provider + ", ended"
+		}
+	}
+	return "tokens, sealed: " + strings.Join(list, ", ")
 }
 
 func wayView(way *query.SessionWay) view.SessionWay {

@@ -22,6 +22,8 @@ func talkative(now time.Time) func(query.Question) []Answer {
 			Fields: []query.SessionField{
 				{Name: "card", Class: "replicated", Kind: "value", Rule: "replicated, value, brought by vault/cards", Set: true, Bytes: 62, At: []string{"main"}, Written: now.Add(-time.Minute), By: "eu-west-1/7"},
 				{Name: "stock", Class: "rebuilt", Kind: "counter", Set: true, Sum: 3, Floor: &floor, At: []string{}},
+				{Name: "thread", Class: "replicated", Kind: "value", Set: true, Bytes: 80, At: []string{"main"}, Fetched: &query.SessionFetch{From: "main", At: now.Add(-100 * time.Hour), Old: true}},
+				{Name: "login", Class: "rebuilt", Kind: "tokens", Set: true, At: []string{"main"}, Tokens: []query.SessionToken{{Provider: "main", Given: now, Until: now.Add(100 * time.Hour)}, {Provider: "backup", Given: now}, {Provider: "old", Until: now.Add(-time.Hour)}}},
 				{Name: "challenge", Class: "pinned", Kind: "value", At: []string{}},
 			},
 			Ways: []query.SessionWay{{Provider: "main", Here: true, Can: true, Open: true}, {Provider: "backup", Can: true, Open: true, Carries: []string{"card"}}, {Provider: "legacy", Why: "card is not there, and nothing brings it <b>"}},
@@ -98,7 +100,7 @@ func TestSessionsPage(t *testing.T) {
 func TestSessionPage(t *testing.T) {
 	s := newSite(t, options{})
 	s.plane.answers = talkative(s.now)
-	wants(t, s.get("/sessions/ses_1", 200), "It could go on at another provider now.", "If main fails now: it goes on at backup; card is brought there first.", "62 bytes, sealed", "3, never below 0", "brings card",
+	wants(t, s.get("/sessions/ses_1", 200), "It could go on at another provider now.", "If main fails now: it goes on at backup; card is brought there first.", "62 bytes, sealed", "80 bytes, sealed, fetched from main 4 days ago, changed there since", "tokens, sealed: main for another 4 days, backup for ever, old, ended", "3, never below 0", "brings card",
 		"nothing brings it &lt;b&gt;", "card was written, 62 bytes sealed", "eu-west-1/7", "segue session verify ses_1", "told by eu-west-1", "!it is not what its history says")
 	wants(t, s.get("/sessions/ses_1?verify=1", 200), "it is not what its history says", "pin of payments: stored main, by its history nothing", "us-east-1: it is what its history says", "copies are not the same")
 	wants(t, s.get("/sessions/ses_2", 404), "No agent has a session")

@@ -115,11 +115,40 @@ func holds(f *query.SessionField) string {
 		return strconv.FormatInt(f.Sum, 10)
 	case f.Kind == "set":
 		return counted(f.Items, "item") + ", sealed"
+	case f.Kind == "tokens":
+		return tokensHeld(f)
 	case f.Bytes == 0:
-		return "names at providers"
+		return "names at providers" + fetched(f)
 	default:
-		return counted(f.Bytes, "byte") + ", sealed"
+		return counted(f.Bytes, "byte") + ", sealed" + fetched(f)
 	}
+}
+
+// fetched says from where a value is, and whether it is old.
+func fetched(f *query.SessionField) string {
+	text := ""
+	if f.Fetched == nil {
+		return text
+	}
+	if f.Fetched.From != "" {
+		text = ", fetched from " + f.Fetched.From + " " + written(f.Fetched.At)
+	}
+	if f.Fetched.Old {
+		text += ", changed there since"
+	}
+	return text
+}
+
+// tokensHeld says until when tokens live, and never what they are.
+func tokensHeld(f *query.SessionField) string {
+	list := make([]string, len(f.Tokens))
+	for i, t := range f.Tokens {
+		list[i] = t.Provider + " for ever"
+		if !t.Until.IsZero() {
+			list[i] = t.Provider + " until " + written(t.Until)
+		}
+	}
+	return "tokens, sealed: " + strings.Join(list, ", ")
 }
 
 // counted is a number of things in words.

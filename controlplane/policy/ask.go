@@ -69,6 +69,11 @@ func inJSON(text string) string {
 
 // parseAsk takes "GET /v1/payments/{id}?reference={reference}" apart.
 func parseAsk(match string) (method, path, query string, err error) {
+	return parseAskFor(match, marks())
+}
+
+// parseAskFor does so for other marks.
+func parseAskFor(match string, known []string) (method, path, query string, err error) {
 	match, query, asks := strings.Cut(match, "?")
 	p, err := parsePattern(match)
 	if err != nil {
@@ -78,14 +83,14 @@ func parseAsk(match string) (method, path, query string, err error) {
 		if s.kind == one || s.kind == many {
 			return "", "", "", errors.New("an address that is asked has no * in it")
 		}
-		if s.kind == named && !slices.Contains(marks(), s.text) {
-			return "", "", "", unknownMark(s.text)
+		if s.kind == named && !slices.Contains(known, s.text) {
+			return "", "", "", unknownMark(s.text, known)
 		}
 	}
 	if asks && query == "" || len(query) > maxText {
 		return "", "", "", errors.New("the query is empty or too long")
 	}
-	if err := checkMarks(query); err != nil {
+	if err := checkMarks(query, known); err != nil {
 		return "", "", "", err
 	}
 	for _, c := range []byte(strings.NewReplacer("{", "", "}", "").Replace(query)) {
@@ -98,7 +103,7 @@ func parseAsk(match string) (method, path, query string, err error) {
 }
 
 // checkMarks refuses braces that are no marks.
-func checkMarks(text string) error {
+func checkMarks(text string, known []string) error {
 	for {
 		_, rest, open := strings.Cut(text, "{")
 		if !open {
@@ -111,15 +116,15 @@ func checkMarks(text string) error {
 		if !closed {
 			return errors.New("a { stands there without its }")
 		}
-		if !slices.Contains(marks(), name) {
-			return unknownMark(name)
+		if !slices.Contains(known, name) {
+			return unknownMark(name, known)
 		}
 		text = after
 	}
 }
 
-func unknownMark(name string) error {
-	return fmt.Errorf("{%.20s} stands for nothing; known: {%s}", name, strings.Join(marks(), "}, {"))
+func unknownMark(name string, known []string) error {
+	return fmt.Errorf("{%.20s} stands for nothing; known: {%s}", name, strings.Join(known, "}, {"))
 }
 
 // bodyProblem tells what is wrong with a cancel's body, or "".
@@ -131,7 +136,7 @@ func bodyProblem(body string) string {
 		return "holds unprintable characters"
 	}
 	if body[0] != '{' {
-		if err := checkMarks(body); err != nil {
+		if err := checkMarks(body, marks()); err != nil {
 			return err.Error()
 		}
 		if _, err := url.ParseQuery(Marks{"r", "i", "a"}.fill(body, url.QueryEscape)); err != nil {

@@ -130,7 +130,7 @@ func overlay(under, over Contract) Contract {
 		under.Codes = over.Codes
 	}
 	under.Recourse = under.Recourse.under(&over.Recourse)
-	under.Session = importsOver(under.Session, over.Session)
+	under.Session = passagesOver(under.Session, over.Session)
 	under.Speaks = spokenOver(under.Speaks, over.Speaks)
 	if over.Webhooks.say() {
 		under.Webhooks = over.Webhooks

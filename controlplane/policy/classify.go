@@ -142,7 +142,7 @@ func (c *Contract) Digest() [32]byte {
 	}
 	d.text("rate_limit", c.RateLimit.text())
 	c.Recourse.digest(d)
-	d.text("session", importsText(c.Session))
+	digestPassages(d, c.Session)
 	d.text("webhooks", c.Webhooks.text())
 	d.states("webhooks.states", &c.Webhooks.States)
 	for _, r := range c.Statuses {

@@ -259,7 +259,7 @@ func TestDigestSeesEveryField(t *testing.T) {
 		"Recourse.Cancel.Answers": func(c *Contract) {
 			c.Recourse.Cancel = Cancel{Match: "POST /x", Answers: []CancelRule{{From: 404, To: 404, Means: ShowsAbsent}}}
 		},
-		"Session":    func(c *Contract) { c.Session = []Import{{Map: "a", Match: "POST /x"}} },
+		"Session":    func(c *Contract) { c.Session = []Passage{{Map: "a", Import: Import{Match: "POST /x"}}} },
 		"RetryAfter": func(c *Contract) { c.RetryAfter += "x" },
 		"Codes":      func(c *Contract) { c.Codes = []string{"x"} },
 		"ObjectID":   func(c *Contract) { c.ObjectID += "x" },

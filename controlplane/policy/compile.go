@@ -43,7 +43,7 @@ type compiledContract struct {
 	digest   [32]byte
 	chain    []string
 	compiled map[string]*programs // of mappings
-	users    *pattern             // the paths that name the credential's user; nil: none do
+	places
 }
 
 func (b *builder) contract(name string) (*compiledContract, error) {
@@ -62,6 +62,9 @@ func (b *builder) contract(name string) (*compiledContract, error) {
 		}
 		c.users = &users
 	}
+	if err := c.makePassages(); err != nil {
+		return nil, fmt.Errorf("contract %s: %w", name, err)
+	}
 	b.contracts[name] = c
 	return c, nil
 }
@@ -73,7 +76,7 @@ func (b *builder) service(s *ServiceSpec) (*Service, error) {
 	}
 	svc := &Service{
 		Name: s.Name, Listen: s.Listen, Speaks: &spoken.Contract, Strategy: s.Strategy,
-		Attempts: s.Attempts.filled(), Breaker: s.Breaker.filled(), Session: s.Session, Offline: s.NoQuorum == OfflineAtPin,
+		Attempts: s.Attempts.filled(), Breaker: s.Breaker.filled(), Session: b.policy.sessionIn(b.catalog, s, b.region), Offline: s.NoQuorum == OfflineAtPin,
 	}
 	if svc.Operations, err = operations(s, spoken); err != nil {
 		return nil, err
@@ -134,7 +137,7 @@ func (b *builder) candidate(p *ProviderSpec, speaks string) (*Candidate, error) 
 	c := &Candidate{
 		Provider: p.Name, Contract: &contract.Contract, Digest: contract.digest, Account: p.AccountName(),
 		Endpoint: strings.TrimRight(endpoint, "/"), Credential: credential, Limits: p.Limits,
-		users: contract.users,
+		places: contract.places,
 	}
 	if c.Hooks, c.Hooked = parseCredential(p.HookSecretIn(b.region)); !c.Hooked {
 		c.Hooks = Credential{}
@@ -183,10 +186,12 @@ func (b Breaker) filled() Breaker {
 func Cut(p *Policy, region string) *Policy {
 	cut := &Policy{Regions: p.Regions, Exchange: p.wholeExchange()}
 	used := map[string]bool{}
+	all := newCatalog(p.Contracts)
 	for _, s := range p.Services {
 		for _, name := range s.ProvidersIn(region) {
 			used[name] = true
 		}
+		s.Session = p.sessionIn(all, &s, region)
 		if weights := s.WeightsIn(region); len(weights) > 0 {
 			s.Weights = []RegionWeights{{Weights: weights}}
 		}

@@ -31,8 +31,8 @@ type Aside struct {
 
 // Bridge is how what began elsewhere goes on at a provider.
 type Bridge struct {
-	Session []Import // how a session's fields come to it
-	Speaks  []Spoken // other APIs whose calls it can carry out
+	Session []Passage // how a session's fields come to it, and from it
+	Speaks  []Spoken  // other APIs whose calls it can carry out
 }
 
 // Dialect is the shape of error bodies that the SDKs of an API take for errors.

@@ -90,7 +90,7 @@ func (c *Contract) facts() []Stated {
 		{"endpoint", c.Endpoint}, {"dialect", string(c.Dialect)}, {"credential", slot}, {"keys", c.Keys.text()}, {"statuses", c.statusLines()},
 		{"retry_after", c.RetryAfter}, {"rate_limit", c.RateLimit.text()}, {"object_id", c.ObjectID}, {"fees", c.feesText()}, {"codes", strings.Join(c.Codes, ", ")}, {"lookup", c.Recourse.Lookup.text()},
 		{"cancel", c.Recourse.Cancel.text()}, {"refund", c.Recourse.Refund}, {"settle", spanText(c.Recourse.Settle)}, {"webhooks", c.Webhooks.text()},
-		{"session", importsText(c.Session)},
+		{"session", passagesText(c.Session)},
 		{"speaks", spokenText(c.Speaks)},
 		{"tests", strings.Join(strings.Fields(c.Tests.Header+" "+c.Tests.Field), ", ")}, {"synthetics", syntheticNames(c.Synthetics)},
 	} {

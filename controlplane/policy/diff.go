@@ -294,7 +294,7 @@ func contractFacts(c *Contract) []fact {
 		{"cancel", c.Recourse.Cancel.text()},
 		{"refund", c.Recourse.Refund},
 		{"settle", spanText(c.Recourse.Settle)},
-		{"session", importsText(c.Session)},
+		{"session", passagesText(c.Session)},
 		{"webhooks", c.Webhooks.text()},
 		{"tests", strings.TrimSpace(c.Tests.Header + " " + c.Tests.Field)},
 		{"sources", sourcesText(c.Sources)},

@@ -191,5 +191,6 @@ func meaning(t *rapid.T, p *Policy, region string) *Snapshot {
 			slices.SortFunc(svc.Candidates, func(a, b *Candidate) int { return strings.Compare(a.Provider, b.Provider) })
 		}
 	}
+	withoutPrograms(s)
 	return s
 }

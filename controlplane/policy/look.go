@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -24,7 +25,7 @@ func (s *Service) Look(f *Facts, o *Operation, path, contentType string, body []
 			s.Worth(f, v)
 		}
 	}
-	if s.pays() {
+	if s.Pays() {
 		f.Use = Measure(contentType, body)
 	}
 	for i := range s.Reads {
@@ -40,14 +41,21 @@ func (s *Service) Worth(f *Facts, v Value) {
 	}
 }
 
-// pays tells whether a candidate is paid by the piece.
-func (s *Service) pays() bool {
+// Pays tells whether a candidate is paid by the piece: then what a call costs stands in its body.
+func (s *Service) Pays() bool {
 	for _, c := range s.Candidates {
-		if t := &c.Cost.Tariff; t.In != 0 || t.Out != 0 || t.Segment != 0 || len(c.Cost.Of) > 0 || len(c.Cost.Steps) > 0 {
+		if c.Cost.pieces() {
 			return true
 		}
 	}
 	return false
+}
+
+// pieces tells whether some tariff of a fee is by the token or the segment.
+func (f *Fee) pieces() bool {
+	by := func(t *Tariff) bool { return t.In != 0 || t.Out != 0 || t.Segment != 0 }
+	return by(&f.Tariff) || slices.ContainsFunc(f.Steps, func(s Step) bool { return by(&s.Tariff) }) ||
+		slices.ContainsFunc(f.Of, func(p Priced) bool { return by(&p.Tariff) })
 }
 
 // What is taken for a text of unknown use.

@@ -82,7 +82,7 @@ exchange: {base: EUR, rates: {USD: 0.5}}
 		s.Look(&f, s.Operations[1], "/v1/charges", "application/json", []byte(body), func(name string) string { return headers[name] })
 		return f
 	}
-	headers["x-order"], headers["Segue-Card-region"] = "7", "EU"
+	headers["X-Order"], headers["Segue-Card-Region"] = "7", "EU"
 	f := look(`{"amount": 1290, "currency": "usd", "live": true}`)
 	if f.Value != 6_450_000 || f.Currency != CurrencyOf("USD") || f.Op != 1 || f.Use.In != 13 {
 		t.Errorf("read as %+v", f)
@@ -90,7 +90,7 @@ exchange: {base: EUR, rates: {USD: 0.5}}
 	if !s.Rules[0].When(&f) || s.Rules[0].Only != 1 {
 		t.Errorf("the rule does not hold: %+v", f.Operands)
 	}
-	delete(headers, "Segue-Card-region")
+	delete(headers, "Segue-Card-Region")
 	if f := look(`{"amount": "1290", "live": "true", "card": {"region": "EU"}}`); !s.Rules[0].When(&f) || f.Value != 0 {
 		t.Errorf("the card's region in the body, numbers as texts: %+v", f)
 	}

@@ -310,7 +310,7 @@ func writeContract(w writer, c *Contract) {
 	writeRecourse(w, &c.Recourse)
 	writeWebhooks(w, &c.Webhooks)
 	writeOperations(w, c.Operations)
-	writeImports(w, c.Session)
+	writePassages(w, c.Session)
 	writeSpoken(w, c.Speaks)
 	if m := c.Tests; m != (TestMarks{}) {
 		t := w.below("tests", yaml.FlowStyle)

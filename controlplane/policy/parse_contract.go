@@ -34,7 +34,7 @@ func (r *reader) contract(name string, v value) Contract {
 			"webhooks":    func(v value) { c.Webhooks = r.webhooks(v) },
 			"fees":        func(v value) { c.Fees = r.fees(v) },
 			"operations":  func(v value) { c.Operations = r.operations(v) },
-			"session":     func(v value) { c.Session = r.imports(v) },
+			"session":     func(v value) { c.Session = r.passages(v) },
 			"speaks":      func(v value) { c.Speaks = r.speaks(v) },
 			"tests":       func(v value) { c.Tests = r.testMarks(v) },
 			"synthetics":  func(v value) { c.Synthetics = r.synthetics(v) },

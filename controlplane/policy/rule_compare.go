@@ -88,7 +88,11 @@ func (l *lowering) textIs(e ast.Expr, t term, op, text string) (cond, *mistake) 
 	if t.fixed != "" {
 		return cond{known: truth((t.fixed == text) == same)}, nil
 	}
-	is := t.text
+	is, at := t.text, t.at
+	if same && at >= 0 {
+		want := Operand{Kind: IsText, Text: n}
+		return cond{holds: func(f *Facts) bool { return f.Operands[at] == want }}, nil
+	}
 	if same {
 		return cond{holds: func(f *Facts) bool { id, there := is(f); return there && id == n }}, nil
 	}

@@ -24,13 +24,6 @@ type term struct {
 // wanted says why a text can never be what it is compared with.
 type wanted struct{ what, fix string }
 
-// clock are the parts of Facts.Minute.
-var clock = map[string]func(minute int16) int16{
-	"hour":    func(m int16) int16 { return m / 60 % 24 },
-	"weekday": func(m int16) int16 { return m / minutesOfDay },
-	"minute":  func(m int16) int16 { return m % 60 },
-}
-
 // term reads what stands beside a literal of a kind.
 func (l *lowering) term(e ast.Expr, as OperandKind) (term, *mistake) {
 	switch e.Kind() {
@@ -51,9 +44,12 @@ func (l *lowering) variable(name string) (term, bool) {
 	switch name {
 	case "value":
 		t.number = func(f *Facts) (float64, bool) { return float64(f.Value) / float64(Unit), f.Value != 0 }
-	case "hour", "weekday", "minute":
-		of := clock[name]
-		t.number = func(f *Facts) (float64, bool) { return float64(of(f.Minute)), true }
+	case "hour":
+		t.number = func(f *Facts) (float64, bool) { return float64(f.Minute / 60 % 24), true }
+	case "weekday":
+		t.number = func(f *Facts) (float64, bool) { return float64(f.Minute / minutesOfDay), true }
+	case "minute":
+		t.number = func(f *Facts) (float64, bool) { return float64(f.Minute % 60), true }
 	case "read":
 		t.yes = func(f *Facts) (bool, bool) { return f.Read, true }
 	case "currency":
@@ -100,7 +96,7 @@ func (l *lowering) operand(e ast.Expr, as OperandKind) (term, *mistake) {
 	case root == "header" && len(names) == 1:
 		from = []Field{{In: "header", Name: headerName(e, name)}}
 	case root == "card" && len(names) == 1:
-		from = []Field{{In: "header", Name: "Segue-Card-" + strings.ReplaceAll(name, "_", "-")}, {In: "body", Name: "card." + name}}
+		from = []Field{{In: "header", Name: canonicalHeader("Segue-Card-" + strings.ReplaceAll(name, "_", "-"))}, {In: "body", Name: "card." + name}}
 	case root == "body", root == "path" && len(names) == 1:
 		from = []Field{{In: root, Name: name}}
 	default:
@@ -137,9 +133,24 @@ func (l *lowering) operand(e ast.Expr, as OperandKind) (term, *mistake) {
 // headerName is the header that is meant: in header.x_order a _ stands for -, for names have no - in CEL.
 func headerName(e ast.Expr, name string) string {
 	if e.Kind() == ast.SelectKind {
-		return strings.ReplaceAll(name, "_", "-")
+		name = strings.ReplaceAll(name, "_", "-")
 	}
-	return name
+	return canonicalHeader(name)
+}
+
+// canonicalHeader is X-Order for x-order: one header is one operand, however rules write it.
+func canonicalHeader(name string) string {
+	text, first := []byte(name), true
+	for i, c := range text {
+		switch {
+		case first && c >= 'a' && c <= 'z':
+			text[i] = c - 'a' + 'A'
+		case !first && c >= 'A' && c <= 'Z':
+			text[i] = c - 'A' + 'a'
+		}
+		first = c == '-'
+	}
+	return string(text)
 }
 
 // selected splits body.a.b and header["X-A"] into the root and the names.

@@ -158,7 +158,7 @@ func contractSchema() *jsonschema.Schema {
 		property{"settle", "the longest time after a send in which it may still begin to execute", spanSchema()},
 		property{"webhooks", "what the provider tells by itself", webhooksSchema()},
 		property{"operations", "as for services", operationsSchema()},
-		property{"session", "how a session's fields come to a provider, by the name that fields ask for", importsSchema()},
+		property{"session", "how a session's fields come to a provider and from it, by the name that fields ask for", passagesSchema()},
 		property{"speaks", "other APIs whose calls it can carry out, and how", spokenSchema()},
 		property{"tests", "how Segue's own tests are marked", testMarksSchema()},
 		property{"synthetics", "transactions that can be made as tests", syntheticsSchema()},

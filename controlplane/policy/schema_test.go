@@ -127,6 +127,8 @@ var objects = map[string]string{
 	"services.s.session.s":                   "services: {s: {session: {f: {%s}}}}",
 	"contracts.c.session.s":                  "contracts: {c: {session: {m: {%s}}}}",
 	"contracts.c.session.s.import":           "contracts: {c: {session: {m: {import: {%s}}}}}",
+	"contracts.c.session.s.export":           "contracts: {c: {session: {m: {export: {%s}}}}}",
+	"contracts.c.session.s.tokens":           "contracts: {c: {session: {m: {tokens: {%s}}}}}",
 	"providers.p":                            "providers: {p: {%s}}",
 	"providers.p.limits":                     "providers: {p: {limits: {%s}}}",
 	"providers.p.checks":                     "providers: {p: {checks: {%s}}}",
@@ -154,6 +156,9 @@ var objects = map[string]string{
 	"contracts.c.synthetics.s.cleanup[0]":    "contracts: {c: {synthetics: {s: {cleanup: [{%s}]}}}}",
 	"providers.p.synthetics.s.steps[0]":      "providers: {p: {synthetics: {s: {steps: [{%s}]}}}}",
 	"providers.p.synthetics.s.cleanup[0]":    "providers: {p: {synthetics: {s: {cleanup: [{%s}]}}}}",
+
+	"contracts.c.session.s.tokens.issue":   "contracts: {c: {session: {m: {tokens: {issue: {%s}}}}}}",
+	"contracts.c.session.s.tokens.refresh": "contracts: {c: {session: {m: {tokens: {refresh: {%s}}}}}}",
 
 	"services.s.operations.o.offline_pin":  "services: {s: {operations: {o: {offline_pin: {%s}}}}}",
 	"contracts.c.operations.o.offline_pin": "contracts: {c: {operations: {o: {offline_pin: {%s}}}}}",

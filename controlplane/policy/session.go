@@ -12,7 +12,6 @@ import (
 
 const (
 	maxSessionFields = 32 // of one service
-	maxImports       = 16 // of one contract
 	maxFloor         = 1 << 53
 )
 
@@ -52,6 +51,7 @@ const (
 	KindValue   FieldKind = ""
 	KindSet     FieldKind = "set"
 	KindCounter FieldKind = "counter"
+	KindTokens  FieldKind = "tokens" // what providers let the conversation in by, each its own: no application reads them back
 )
 
 // kindValue is how the document writes KindValue.
@@ -65,33 +65,12 @@ func (k FieldKind) String() string {
 	return string(k)
 }
 
-func fieldKinds() []string { return []string{kindValue, string(KindSet), string(KindCounter)} }
+func fieldKinds() []string {
+	return []string{kindValue, string(KindSet), string(KindCounter), string(KindTokens)}
+}
 
 // Guarded tells whether a field's writes need a quorum: they are compared, or held above a floor.
 func (f *SessionField) Guarded() bool { return f.Compare || f.HasFloor }
-
-// Import is a call that brings a session's field to a provider, and what it is called there.
-type Import struct {
-	Map   string // the name that fields ask for it by
-	Match string // POST /v1/vault/cards
-	Put   Field  // where the value goes in its body
-	Form  string // form: as a web form; "": JSON
-	ID    string // where the answer says what it is called there
-}
-
-const importForm = "form"
-
-// Import returns the candidate's call for a map.
-func (c *Candidate) Import(name string) (Import, bool) { return importOf(c.Contract.Session, name) }
-
-func importOf(list []Import, name string) (Import, bool) {
-	for _, i := range list {
-		if i.Map == name {
-			return i, true
-		}
-	}
-	return Import{}, false
-}
 
 // Field returns the field that a service's sessions have under a name.
 func (s *Service) Field(name string) (*SessionField, bool) {
@@ -153,29 +132,6 @@ func (r *reader) wholeNumber(v value) (int64, bool) {
 	return 0, false
 }
 
-func (r *reader) imports(v value) []Import {
-	var found []Import
-	for _, p := range r.pairs(v, maxImports) {
-		i := Import{Map: p.name}
-		r.object(p.value, fields{known: map[string]func(value){"import": func(v value) { r.importCall(v, &i) }}, later: []string{"export"}})
-		found = append(found, i)
-	}
-	return found
-}
-
-func (r *reader) importCall(v value, i *Import) {
-	r.object(v, fields{known: map[string]func(value){
-		"match": func(v value) { i.Match = r.text(v) },
-		"put":   func(v value) { i.Put = r.oneField(v) },
-		"form": func(v value) {
-			if r.word(v, []string{"json", importForm}, nil) == importForm {
-				i.Form = importForm
-			}
-		},
-		"id": func(v value) { i.ID = r.text(v) },
-	}})
-}
-
 func (c *checker) session(path string, list []SessionField) {
 	names := make([]string, len(list))
 	for i := range list {
@@ -193,7 +149,9 @@ func (c *checker) session(path string, list []SessionField) {
 func (c *checker) sessionField(path string, f *SessionField) {
 	switch f.Class {
 	case Replicated:
-		if f.Map == "" {
+		if f.Kind == KindTokens {
+			c.problem(path+".class", "write rebuilt: the next provider issues its own; or pinned", "tokens open one provider alone: they are never copied to another")
+		} else if f.Map == "" {
 			c.lacks(path+".map", "name the contract's import that copies it, like vault/cards; or write class: rebuilt")
 		}
 	case Rebuilt, PinnedHere:
@@ -231,6 +189,7 @@ func (c *checker) fieldMoves(path string, f *SessionField) {
 			c.problem(path+".map", "write the name of a contract's import, like vault/cards", "%q is no name of an import", clip(f.Map))
 		}
 		switch {
+		case f.Kind == KindTokens:
 		case f.Class == PinnedHere:
 			c.problem(path+".map", "leave it out, or write class: replicated", "a pinned field is brought nowhere")
 		case f.Kind != KindValue:
@@ -243,9 +202,14 @@ func (c *checker) fieldMoves(path string, f *SessionField) {
 			c.problem(path+".at", "write one, like body.source", "%q %s", clip(f.At.String()), what)
 		case f.At.In == "path":
 			c.problem(path+".at", "write one in the body or a header", "%s: a path is not rewritten", f.At)
+		case f.Kind == KindTokens:
+			c.problem(path+".at", "leave it out", "the contract's put says where calls carry tokens")
 		case f.Map == "":
 			c.problem(path+".at", "name the import with map", "does nothing without map")
 		}
+	}
+	if f.Kind == KindTokens && f.Map == "" {
+		c.lacks(path+".map", "name the contract's tokens, like login")
 	}
 	if f.Warm && f.Map == "" {
 		c.problem(path+".standby", "name the import with map", "does nothing without map")
@@ -253,78 +217,6 @@ func (c *checker) fieldMoves(path string, f *SessionField) {
 	if f.Report && f.Class != PinnedHere {
 		c.problem(path+".lose", "leave it out", "only a pinned field can be lost")
 	}
-}
-
-func (c *checker) imports(path string, list []Import) {
-	seen := map[string]bool{}
-	if len(list) > maxImports {
-		c.problem(path, "take some out", "has %d imports, more than %d", len(list), maxImports)
-	}
-	for _, i := range list {
-		at := join(path, clip(i.Map))
-		if what := contractNameProblem(i.Map); what != "" {
-			c.problem(at, "names are like vault/cards", "%s", what)
-		}
-		if seen[i.Map] {
-			c.problem(at, "keep one of them", "is there twice")
-		}
-		seen[i.Map] = true
-		c.importCall(at+".import", i)
-	}
-}
-
-func (c *checker) importCall(path string, i Import) {
-	if i.Match == "" {
-		c.lacks(path, "write {match: POST /v1/vault/cards, put: body.card, id: id}")
-		return
-	}
-	p, err := parsePattern(i.Match)
-	switch {
-	case err != nil:
-		c.problem(path+".match", "write one, like POST /v1/vault/cards", "%v", err)
-	case p.method == "GET" || p.method == "HEAD" || p.fixed() < len(p.segments):
-		c.problem(path+".match", "write one, like POST /v1/vault/cards", "%q is not one plain path to write to", clip(i.Match))
-	}
-	if i.Put.In != "body" || i.Put.problem() != "" {
-		c.problem(path+".put", "write where the value goes, like body.card", "%q is no place in a body", clip(i.Put.String()))
-	}
-	if (Field{In: "body", Name: i.ID}).problem() != "" {
-		c.problem(path+".id", "write where the answer says what it is called there, like id", "%q is no field of a body", clip(i.ID))
-	}
-	if i.Form != "" && i.Form != importForm {
-		c.problem(path+".form", "write json or form", "%q is unknown", clip(i.Form))
-	}
-}
-
-// Call is the method and path of an import.
-func (i *Import) Call() (method, path string) {
-	method, path, _ = strings.Cut(i.Match, " ")
-	return method, path
-}
-
-func (i *Import) text() string {
-	form := ""
-	if i.Form != "" {
-		form = " as a " + i.Form
-	}
-	return fmt.Sprintf("%s takes it in %s%s and names it in %s", i.Match, i.Put, form, i.ID)
-}
-
-func importsText(list []Import) string {
-	texts := make([]string, len(list))
-	for i := range list {
-		texts[i] = list[i].Map + ": " + list[i].text()
-	}
-	return strings.Join(texts, "; ")
-}
-
-// importsOver lays imports over those of the contract underneath, name by name.
-func importsOver(under, over []Import) []Import {
-	kept := slices.DeleteFunc(slices.Clone(under), func(u Import) bool { _, said := importOf(over, u.Map); return said })
-	if kept = append(kept, over...); len(kept) == 0 {
-		return nil
-	}
-	return kept
 }
 
 func writeSession(w writer, list []SessionField) {
@@ -354,20 +246,6 @@ func writeSession(w writer, list []SessionField) {
 	}
 }
 
-func writeImports(w writer, list []Import) {
-	if len(list) == 0 {
-		return
-	}
-	m := w.below("session", 0)
-	for _, i := range list {
-		one := m.below(i.Map, yaml.FlowStyle).below("import", yaml.FlowStyle)
-		one.text("match", i.Match)
-		one.text("put", i.Put.String())
-		one.text("form", i.Form)
-		one.text("id", i.ID)
-	}
-}
-
 // Text is all that the policy says of a field, in words.
 func (f *SessionField) Text() string {
 	parts := []string{string(f.Class), f.Kind.String()}
@@ -376,7 +254,8 @@ func (f *SessionField) Text() string {
 			parts = append(parts, text)
 		}
 	}
-	add(f.Map != "", "brought by "+f.Map)
+	add(f.Map != "" && f.Kind != KindTokens, "brought by "+f.Map)
+	add(f.Map != "" && f.Kind == KindTokens, "issued and refreshed by "+f.Map)
 	add(f.At != Field{}, "sent at "+f.At.String())
 	add(f.HasFloor, fmt.Sprintf("never below %d", f.Floor))
 	add(f.Compare, "each write compared")
@@ -405,12 +284,4 @@ func sessionSchema() *jsonschema.Schema {
 		property{"lose", "what a move does that would leave a pinned field behind; left out: refuse", oneWord("refuse", "report")},
 		property{"standby", "changes are brought to the next provider as they happen", oneWord("warm")},
 	), 1, maxSessionFields)
-}
-
-func importsSchema() *jsonschema.Schema {
-	return byName(object([]string{"import"}, property{"import", "the call that brings a field there", object([]string{"match", "put", "id"},
-		property{"match", "method and path", text()},
-		property{"put", "where the value goes", &jsonschema.Schema{Type: "string", Pattern: fieldForm}},
-		property{"form", "left out: json", oneWord("json", importForm)},
-		property{"id", "where the answer says what it is called there", text()})}), 0, maxImports)
 }

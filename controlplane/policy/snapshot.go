@@ -45,8 +45,14 @@ type Candidate struct {
 	Weight float64 // percent; strategy weighted
 	Offer
 	SpeaksNative bool // its contract has the API that the service speaks; otherwise calls are mapped
-	users        *pattern
-	mapped       map[string]*Mapped // by operation; nil: nothing has to be mapped
+	places
+	mapped map[string]*Mapped // by operation; nil: nothing has to be mapped
+}
+
+// places are what of a contract is compiled once, for all its candidates.
+type places struct {
+	users    *pattern // the paths that name the credential's user; nil: none do
+	passages []*passage
 }
 
 // Credential says where the secret is: kind caller (the application's own header is passed on), env or file with Ref.

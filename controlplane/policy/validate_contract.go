@@ -34,7 +34,7 @@ func (c *checker) contract(own *Contract) {
 	c.recourse(path, &own.Recourse)
 	c.webhooks(path+".webhooks", &own.Webhooks)
 	c.sources(path+".sources", own)
-	c.imports(path+".session", own.Session)
+	c.passages(path+".session", own.Session)
 	for i, s := range own.Statuses {
 		c.status(fmt.Sprintf("%s.statuses[%d]", path, i), s)
 	}
@@ -46,6 +46,7 @@ func (c *checker) contract(own *Contract) {
 		return
 	}
 	c.resolved(path, own, &full)
+	c.passagesOf(path, own, &full)
 	c.speaks(path+".speaks", own, &full)
 }
 

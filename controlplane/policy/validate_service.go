@@ -39,6 +39,7 @@ func (c *checker) service(s *ServiceSpec) {
 	c.attempts(path+".attempts", s.Attempts)
 	c.breaker(path+".breaker", s.Breaker)
 	c.session(path+".session", s.Session)
+	c.tokensOf(path+".session", s)
 	c.offline(path, s)
 }
 

@@ -34,8 +34,24 @@ type SessionField struct {
 	Sum               int64  // of a counter
 	Floor             *int64 `json:",omitempty"` // of a counter that has one
 	Written           time.Time
-	By                string   // the run that wrote last
-	At                []string // providers where it is, under a name of theirs
+	By                string         // the run that wrote last
+	At                []string       // providers where it is, under a name of theirs
+	Fetched           *SessionFetch  `json:",omitempty"` // where the value is from; nil: an application wrote it, or none is here
+	Tokens            []SessionToken `json:",omitempty"` // of kind tokens: a provider each
+}
+
+// SessionFetch is where a field's value was fetched.
+type SessionFetch struct {
+	From string    // the provider; empty: an application wrote it, and an operation changed it at its provider since
+	At   time.Time `json:",omitzero"` // when last
+	Old  bool      // an operation changed it at its provider, and it was not fetched since
+}
+
+// SessionToken is what a provider lets a session in by, without what it is.
+type SessionToken struct {
+	Provider string
+	Given    time.Time
+	Until    time.Time `json:",omitzero"` // zero: for ever
 }
 
 // SessionWay tells whether a session could go on at a provider now.

@@ -75,6 +75,13 @@ type Request struct {
 	Large    Large  // a body that is not held in memory; nil: Body is all
 	Trailer  Header // what came after the body
 	Upgrade  string // "websocket": the application asks for a tunnel; the only protocol that is passed on
+	Token    Token  // of the session at the provider; Name "": none
+}
+
+// Token is what a provider lets a conversation in by. It goes over what stands in its place, the credential too.
+type Token struct {
+	In          string // header or body
+	Name, Value string
 }
 
 // Large is a body that is kept outside memory.

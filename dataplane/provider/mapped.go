@@ -64,7 +64,7 @@ func (c *Client) translated(ctx context.Context, call *Call, h *policy.Heard) (*
 	}
 	sent := *call
 	sent.Request = &message.Request{
-		Method: made.Method, Path: made.Path, RawQuery: made.RawQuery, Body: made.Body,
+		Token: r.Token, Method: made.Method, Path: made.Path, RawQuery: made.RawQuery, Body: made.Body,
 		Header: message.Header{{Name: "Accept", Value: "application/json"}, {Name: "Accept-Encoding", Value: "identity"}},
 	}
 	if made.Type != "" {

@@ -42,6 +42,21 @@ func refer(p *policy.Candidate, operation string, r *message.Request, reference 
 // onBehalf tells whether a request is made in an account that its header names: nobody who asks later knows in which.
 func onBehalf(h message.Header) bool { return h.Has("Stripe-Account") }
 
+// tokened is the call with the session's token in its body, where it goes there. A call that cannot carry it is not sent: it would be refused.
+func tokened(call *Call) (*Call, error) {
+	token := call.Request.Token
+	if token.In != "body" || len(call.Request.Body) == 0 && call.Request.Large == nil {
+		return call, nil
+	}
+	r, sent := *call.Request, *call
+	body, ok := policy.PutField(r.Header.Get("Content-Type"), r.Body, token.Name, token.Value, true)
+	if !ok || r.Large != nil || r.Header.Has("Content-Encoding") {
+		return nil, fmt.Errorf("provider %s: the request's body cannot carry the session's token", call.Candidate.Provider)
+	}
+	r.Body, sent.Request = body, &r
+	return &sent, nil
+}
+
 // referred is the call that is sent: the caller's bytes, but for our reference where the contract has a place for it. A call that is on
 // record as carrying it and cannot is not sent: a lookup that does not find it would be taken for proof.
 func referred(call *Call) (*Call, error) {

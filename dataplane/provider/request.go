@@ -120,6 +120,9 @@ func (c *Client) request(ctx context.Context, call *Call, now time.Time) (*http.
 	if err != nil {
 		return nil, "proxy_configuration_error", err
 	}
+	if call, err = tokened(call); err != nil {
+		return nil, "proxy_configuration_error", err
+	}
 	t, err := c.targets.get(call.Candidate.Endpoint)
 	if err != nil {
 		return nil, "proxy_configuration_error", err
@@ -191,6 +194,9 @@ func (c *Client) header(call *Call, now time.Time) (http.Header, error) {
 	}
 	if err := c.addCredential(call.Candidate, now, add); err != nil {
 		return nil, err
+	}
+	if token := call.Request.Token; token.In == "header" {
+		out[http.CanonicalHeaderKey(token.Name)] = []string{token.Value}
 	}
 	addKey(call, out)
 	return out, nil

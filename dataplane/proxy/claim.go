@@ -205,7 +205,7 @@ func (x *Exchange) intend(now time.Time) error {
 	}
 	x.work.tx.Session = x.talk.key.ID
 	// A request that is rewritten for its provider is not kept: what stands here is not what was sent.
-	if x.talk.state == nil && x.op.Leave.Keep && !x.work.old && !x.work.offline && d.Keeps(x.op, w, x.call.Request) {
+	if !x.admits() && x.talk.state == nil && x.op.Leave.Keep && !x.work.old && !x.work.offline && d.Keeps(x.op, w, x.call.Request) {
 		x.work.tx.Kept, x.work.tx.ExecuteBy = true, x.clock.deadline
 		if x.op.Leave.ExecuteBy > 0 {
 			x.work.tx.ExecuteBy = now.Add(x.op.Leave.ExecuteBy)

@@ -8,9 +8,11 @@ import (
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/controlplane/query"
+	"segue/dataplane/ledger"
 	"segue/dataplane/message"
 	"segue/dataplane/route"
 	"segue/dataplane/session"
+	"segue/dataplane/settle"
 	"segue/dataplane/transfer"
 )
 
@@ -53,16 +55,58 @@ func (x *Exchange) tally(result int) {
 // carries brings to a provider what the session must have there; nil: there is nothing.
 func (x *Exchange) carries() func(context.Context, *policy.Candidate, *message.Request) (*message.Request, error) {
 	c := x.proxy.cfg.Carrier
-	if x.talk.state == nil || c == nil {
+	if c == nil || x.talk.state == nil && !x.admits() {
 		return nil
 	}
 	v := transfer.Conversation{Session: x.talk.state, Service: x.svc.Service}
+	if v.Session == nil {
+		v.Session = &session.Session{Key: x.talk.key}
+	}
 	return func(ctx context.Context, to *policy.Candidate, r *message.Request) (*message.Request, error) {
 		mine, err := c.Carry(ctx, v, to, r)
 		if err != nil {
 			return nil, fmt.Errorf("proxy: session %w", err)
 		}
 		return mine, nil
+	}
+}
+
+// admits tells whether providers of the service may ask for tokens, also of a session that has nothing yet.
+func (x *Exchange) admits() bool {
+	if x.talk.blind || x.talk.key.ID == "" {
+		return false
+	}
+	for i := range x.svc.Session {
+		if x.svc.Session[i].Kind == policy.KindTokens {
+			return true
+		}
+	}
+	return false
+}
+
+// touched tells that an operation succeeded: what it changed of the session's fields at its provider is fetched.
+func (x *Exchange) touched(t transfer.Touching) {
+	c := x.proxy.cfg.Carrier
+	if c == nil || len(x.svc.Session) == 0 || x.talk.key.ID == "" {
+		return
+	}
+	t.Service, t.Session, t.Caller = x.svc.Service, x.talk.key, x.call.Request.Header
+	t.Operation = t.At.OperationThere(x.op.Name)
+	c.Touched(&t)
+}
+
+// touchedBy tells it of an effect, before its caller is answered.
+func (x *Exchange) touchedBy(end *settle.End) {
+	if end.Tx == nil || end.Tx.State != ledger.DoneSucceeded {
+		return
+	}
+	t := transfer.Touching{Answer: end.Answer, Waits: true}
+	if end.Tx.Answer != nil {
+		t.ID = end.Tx.Answer.Theirs
+	}
+	if i := x.candidate(end.Tx.Settled().Provider); i >= 0 {
+		t.At = x.svc.Candidates[i]
+		x.touched(t)
 	}
 }
 

@@ -108,6 +108,7 @@ func (p *Proxy) answer(_ context.Context, x *Exchange) error {
 	x.work.entry.concluded(x)
 	switch end.Kind {
 	case ledger.Finish:
+		x.touchedBy(end)
 		return x.finished(end)
 	case ledger.Refuse:
 		return x.refusal(end)

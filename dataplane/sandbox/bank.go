@@ -31,6 +31,7 @@ type bank struct {
 	minute   minute
 
 	references *references // nil where nobody is found by one
+	grants     *grants     // nil where conversations need none
 }
 
 func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
@@ -43,6 +44,10 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 	if c.References {
 		b.references = newReferences()
 		b.speaks.routes = append(fencing(), b.speaks.routes...)
+	}
+	if c.Tokens.Life > 0 {
+		b.grants = newGrants(c.Tokens)
+		b.speaks.routes = append(granting(), b.speaks.routes...)
 	}
 	if c.keyed() {
 		b.keys = newKeyring(b.speaks.keys, keep, now)

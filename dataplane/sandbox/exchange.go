@@ -79,6 +79,8 @@ func (x *exchange) understand() *answer {
 		bad = speaks.trouble(http.StatusUnauthorized, "")
 	case !known:
 		bad = speaks.trouble(http.StatusNotFound, called(x.r))
+	case bad == nil:
+		bad = x.bank.demanded(x.call, x.r)
 	}
 	if bad != nil {
 		a := speaks.answer(nil, bad)

@@ -42,6 +42,7 @@ func routes() []*route {
 		read("/v1/refunds", "refunds.list", listRefunds),
 		read("/v1/refunds/{id}", "refunds.get", getRefund),
 		effect("/v1/vault/cards", OpVault, bringCard),
+		effect("/v1/vault/cards/{id}", OpVaultUpdate, updateCard),
 		read("/v1/vault/cards/{id}", "vault.cards.get", getCard),
 		read("/v1/balance", "balance.get", getBalance),
 		read("/v1/files/{id}/contents", opDownload, nil),

@@ -32,7 +32,8 @@ type ProviderConfig struct {
 	Keys       Keys   // Enforced if none is given; the other APIs know no keys
 	Credential string // the only key let in (SID:token for Messages); empty lets any non-empty key in
 	Latency    Latency
-	References bool // Payments only: charges are found, and voided before they are made, by metadata[reference]
+	References bool       // Payments only: charges are found, and voided before they are made, by metadata[reference]
+	Tokens     TokenRules // Payments only
 }
 
 // keyed tells whether the provider knows idempotency keys.

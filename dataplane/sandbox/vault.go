@@ -29,7 +29,22 @@ func getCard(b *bank, c *call) (any, *apiError) {
 	if v := b.vault.byID[c.id]; v != nil {
 		return v.render(), nil
 	}
-	return nil, noCard("id", c.id)
+	return nil, noSuch("card", "id", c.id)
+}
+
+// OpVaultUpdate changes a card that was brought here: from then on it is another one.
+const OpVaultUpdate = "vault.cards.update"
+
+func updateCard(b *bank, c *call) (any, *apiError) {
+	v := b.vault.byID[c.id]
+	if v == nil {
+		return nil, noSuch("card", "id", c.id)
+	}
+	if v.card = c.form.Get("card"); v.card == "" {
+		return nil, missing("card")
+	}
+	b.record(c, v.id, 0, "", nil, "succeeded")
+	return v.render(), nil
 }
 
 // here refuses a card of a vault that was never brought to this provider.

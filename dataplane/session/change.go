@@ -38,6 +38,41 @@ func (w *Writer) Token(service, name, provider string, value []byte, of Stamp) E
 	return w.event(Field{Service: service, Name: name, Tokens: []Token{{Provider: provider, Value: value, Stamp: w.stamp(), Of: of}}})
 }
 
+// Forget removes what providers gave for a field.
+func (w *Writer) Forget(service, name string) Event {
+	f := Field{Service: service, Name: name}
+	if old := w.Session.Field(service, name); old != nil {
+		for _, t := range old.Tokens {
+			f.joinToken(Token{Provider: t.Provider, Stamp: w.stamp()})
+		}
+	}
+	return w.event(f)
+}
+
+// Fetch writes what a provider has of a field, and what it is called there; nil, where it has no name there.
+func (w *Writer) Fetch(service, name, provider string, value, theirs []byte) Event {
+	stamp := Stamp{Tick(w.Session.Last(), w.Now), Fetched(w.Run, provider)}
+	f := Field{Service: service, Name: name, Value: value, Stamp: stamp}
+	if theirs != nil {
+		f.Tokens = []Token{{Provider: provider, Value: theirs, Stamp: stamp, Of: stamp}}
+	}
+	return w.event(f)
+}
+
+// Confirm notes that a provider has of a field what it says.
+func (w *Writer) Confirm(service, name, provider string, theirs []byte, of Stamp) Event {
+	return w.event(Field{Service: service, Name: name, Tokens: []Token{{
+		Provider: provider, Value: theirs, Stamp: Stamp{Tick(w.Session.Last(), w.Now), Confirmed(w.Run, provider)}, Of: of,
+	}}})
+}
+
+// Touch notes that an operation changed a field at a provider, and what it is called there.
+func (w *Writer) Touch(service, name, provider string, theirs []byte, of Stamp) Event {
+	return w.event(Field{Service: service, Name: name, Tokens: []Token{{
+		Provider: provider, Value: theirs, Stamp: Stamp{Tick(w.Session.Last(), w.Now), Fetched(w.Run, provider)}, Of: of,
+	}}})
+}
+
 // Named is an item by its digest, with its sealed value.
 type Named struct {
 	Digest string

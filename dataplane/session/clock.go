@@ -34,6 +34,37 @@ type Stamp struct {
 	By    string
 }
 
+// The marks behind a run's name in a stamp: what it wrote is a provider's word, and not an application's.
+const (
+	fetchedMark = "@" // a value: it was fetched there. A token: an operation changed the field there, and it was not fetched since
+	sameMark    = "=" // a token: what was fetched there is what the field says
+)
+
+// Fetched is what a run signs with when it writes what it fetched from a provider, or that an operation changed the field there.
+func Fetched(run, provider string) string { return run + fetchedMark + provider }
+
+// Confirmed is what a run signs with when a fetch found what the field says.
+func Confirmed(run, provider string) string { return run + sameMark + provider }
+
+// From is the provider whose word a stamp stands for; "": it is an application's.
+func (s Stamp) From() string {
+	if i := strings.LastIndexAny(s.By, fetchedMark+sameMark); i >= 0 {
+		return s.By[i+1:]
+	}
+	return ""
+}
+
+// Run is who made the stamp.
+func (s Stamp) Run() string {
+	if i := strings.LastIndexAny(s.By, fetchedMark+sameMark); i >= 0 {
+		return s.By[:i]
+	}
+	return s.By
+}
+
+// Changed tells, of a token's stamp, whether an operation changed the field at the provider since it was fetched.
+func (s Stamp) Changed() bool { return strings.Contains(s.By, fetchedMark) }
+
 // Zero tells whether nothing was stamped.
 func (s Stamp) Zero() bool { return s == Stamp{} }
 

@@ -1,6 +1,11 @@
 package session
 
-import "segue/controlplane/policy"
+import (
+	"slices"
+	"time"
+
+	"segue/controlplane/policy"
+)
 
 // Way says whether a session can go on at a provider, and what keeps it away.
 type Way struct {
@@ -36,13 +41,99 @@ func (s *Session) WayTo(svc *policy.Service, to *policy.Candidate) Way {
 			if _, there := f.For(to.Provider); there {
 				continue
 			}
-			if _, can := to.Import(rule.Map); !can || f.Value == nil {
+			brought, free := s.brings(svc, rule, f, to)
+			if !brought && !free {
 				return Way{Field: rule.Name}
 			}
-			w.Carries++
+			if brought {
+				w.Carries++
+			}
 		}
 	}
 	return w
+}
+
+// brings tells whether there is a call that brings a field to a candidate, or whether that needs nothing.
+func (s *Session) brings(svc *policy.Service, rule *policy.SessionField, f *Field, to *policy.Candidate) (brought, free bool) {
+	if rule.Kind == policy.KindTokens {
+		t, asks := to.Tokens(rule.Map)
+		return asks && t.CanIssue(), !asks
+	}
+	if _, can := to.Import(rule.Map); !can {
+		return false, false
+	}
+	at, _, _ := s.Source(svc, rule)
+	return f.Value != nil || at >= 0 && svc.Candidates[at] != to, false
+}
+
+// Source is where a field can be fetched from: the provider that the session is with, if its contract gives the field and it is known
+// what it is called there; at -1: nowhere. A pinned field is never fetched, nor one that is not a value.
+func (s *Session) Source(svc *policy.Service, rule *policy.SessionField) (at int, call policy.Exporting, token Token) {
+	if s == nil || !Fetches(rule) {
+		return -1, call, token
+	}
+	pin := s.Pinned(svc.Name)
+	for i, c := range svc.Candidates {
+		if c.Provider != pin {
+			continue
+		}
+		call, can := c.Export(rule.Map)
+		if f := s.Field(svc.Name, rule.Name); f != nil {
+			token, _ = f.For(pin)
+		}
+		if !can || call.NeedsID() && token.Value == nil {
+			return -1, call, token
+		}
+		return i, call, token
+	}
+	return -1, call, token
+}
+
+// Fetches tells whether a field is one that can be fetched.
+func Fetches(rule *policy.SessionField) bool {
+	return rule.Map != "" && rule.Kind == policy.KindValue && rule.Class != policy.PinnedHere
+}
+
+// Due tells whether what the field says is not what its provider has: nothing was ever written, an operation changed it there since, or
+// the copy is older than the contract lets it be.
+func (f *Field) Due(provider string, life time.Duration, now time.Time) bool {
+	if f == nil || f.Stamp.Zero() {
+		return true
+	}
+	if f.changedAt(provider) {
+		return true
+	}
+	from, at := f.Fetched()
+	return from == provider && life > 0 && now.Sub(at) > life
+}
+
+func (f *Field) changedAt(provider string) bool {
+	for _, t := range f.Tokens {
+		if t.Provider == provider && t.Value != nil && t.Stamp.Changed() && t.Stamp.Compare(f.Stamp) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Old tells whether an operation changed the field at a provider, and it was not fetched since.
+func (f *Field) Old() bool {
+	return slices.ContainsFunc(f.Tokens, func(t Token) bool { return f.changedAt(t.Provider) })
+}
+
+// Fetched tells where the field's value was fetched, and when last; "": an application wrote it.
+func (f *Field) Fetched() (from string, at time.Time) {
+	from = f.Stamp.From()
+	if from == "" || f.Value == nil {
+		return "", at
+	}
+	last := f.Stamp.Clock
+	for _, t := range f.Tokens {
+		if t.Stamp.From() == from && !t.Stamp.Changed() {
+			last = max(last, t.Stamp.Clock)
+		}
+	}
+	return from, last.Time()
 }
 
 // Barred are the candidates where a session cannot go on; held is the pinned field that keeps it where it is, "" where none does.
@@ -67,7 +158,9 @@ func (s *Session) Brings(svc *policy.Service, to *policy.Candidate) (list []stri
 			continue
 		}
 		if _, there := f.For(to.Provider); !there {
-			list = append(list, rule.Name)
+			if brought, _ := s.brings(svc, rule, f, to); brought {
+				list = append(list, rule.Name)
+			}
 		}
 	}
 	return list

@@ -27,6 +27,8 @@ var (
 	errNoImport = errors.New("transfer: nothing brings the field there")
 	errOpen     = errors.New("transfer: it is not known whether an earlier import was executed")
 	errRefused  = errors.New("transfer: the provider did not take the field")
+	errUnsent   = errors.New("transfer: the provider takes nothing now")
+	errTaken    = errors.New("transfer: somebody else does it right now")
 	errNameless = errors.New("transfer: the provider's answer does not say what the field is called there")
 )
 
@@ -41,28 +43,47 @@ type Conversation struct {
 
 // Carry brings to a provider what the session must have there, and returns the request with the provider's own names in it.
 func (c *Carrier) Carry(ctx context.Context, v Conversation, to *policy.Candidate, r *message.Request) (*message.Request, error) {
-	out := r
+	out, s := r, v.Session
+	way, cancel := context.WithTimeout(ctx, fetchOnWay)
+	defer cancel()
 	for i := range v.Service.Session {
 		rule := &v.Service.Session[i]
-		f := v.Session.Field(v.Service.Name, rule.Name)
-		if rule.Map == "" || f == nil || !f.Set() {
+		if rule.Map == "" {
 			continue
 		}
-		n := Name{Session: v.Session.Key, Service: v.Service, Rule: rule}
-		theirs, err := c.bring(ctx, n, f, to, r.Header)
+		n := Name{Session: s.Key, Service: v.Service, Rule: rule}
+		var err error
+		if rule.Kind == policy.KindTokens {
+			out, err = c.admit(ctx, s, n, to, out, r.Header)
+		} else {
+			c.renewal(s, n, to, r.Header)
+			s = c.fresh(way, s, n, to, r.Header)
+			out, err = c.carried(ctx, s.Field(v.Service.Name, rule.Name), n, to, out, r.Header)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", rule.Name, err)
 		}
-		if rule.At == (policy.Field{}) {
-			continue
-		}
-		known, err := c.names(n, f)
-		if err != nil {
-			return nil, err
-		}
-		out = substituted(out, rule.At, known, theirs)
 	}
 	return out, nil
+}
+
+// carried brings one field to a provider, and returns the request with the provider's name for it.
+func (c *Carrier) carried(ctx context.Context, f *session.Field, n Name, to *policy.Candidate, r *message.Request, caller message.Header) (*message.Request, error) {
+	if f == nil || !f.Set() {
+		return r, nil
+	}
+	theirs, err := c.bring(ctx, n, f, to, caller)
+	if err != nil {
+		return nil, err
+	}
+	if n.Rule.At == (policy.Field{}) {
+		return r, nil
+	}
+	known, err := c.names(n, f)
+	if err != nil {
+		return nil, err
+	}
+	return substituted(r, n.Rule.At, known, theirs), nil
 }
 
 // names are all that a request may call a field: its value, and what it is called at any provider.
@@ -128,32 +149,68 @@ func (c *Carrier) learn(ctx context.Context, n Name, provider, theirs string, of
 // imported makes the import, or finds the one that was made: a transaction of its own, whose key is session, provider and version of the
 // field, so that it is made once whoever asks for it and how often.
 func (c *Carrier) imported(ctx context.Context, n Name, f *session.Field, to *policy.Candidate, call policy.Import, caller message.Header) (*message.Answer, error) {
+	key := ledger.Key{App: n.Session.App, Service: n.Service.Name, Key: transferKey(n, to, f.Version())}
+	answer, _, err := c.transacted(ctx, n, to, Operation, key, func() (*message.Request, error) { return c.request(ctx, n, f, to, call, caller) })
+	if errors.Is(err, errTaken) {
+		return nil, errOpen
+	}
+	return answer, err
+}
+
+// transacted makes an effect at one provider once, or finds what became of it. at is when its answer came.
+func (c *Carrier) transacted(ctx context.Context, n Name, to *policy.Candidate, how string, key ledger.Key, request func() (*message.Request, error)) (answer *message.Answer, at time.Time, err error) {
 	c.cfg.Driver.Enter()
 	defer c.cfg.Driver.Leave()
-	key := ledger.Key{App: n.Session.App, Service: n.Service.Name, Key: importKey(n, f, to)}
 	old, err := c.cfg.Ledger.Load(ctx, key)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
 		old = nil
 	case err != nil:
-		return nil, err
+		return nil, at, err
 	case old.State == ledger.DoneSucceeded:
-		return c.stored(old)
+		answer, err = c.stored(old)
+		return answer, old.Updated, err
 	case old.State == ledger.DoneDeclined:
-		return nil, errRefused
-	case old.State != ledger.Refused:
-		return nil, errOpen
+		return nil, at, errRefused
+	case old.State == ledger.Intent && !c.left(old, n):
+		return nil, at, errTaken
 	}
-	r, err := c.request(ctx, n, f, to, call, caller)
+	r, err := request()
 	if err != nil {
-		return nil, err
+		return nil, at, err
 	}
-	return c.send(ctx, n, to, r, key, old)
+	if old != nil && old.State != ledger.Refused && !c.again(n, to, how, r, old) {
+		return nil, at, errOpen
+	}
+	answer, err = c.send(ctx, n, to, how, r, key, old)
+	return answer, c.cfg.Now(), err
 }
 
-func importKey(n Name, f *session.Field, to *policy.Candidate) string {
+// left tells whether nobody drives an open row any more: it is of an earlier life of this agent, or older than any exchange.
+func (c *Carrier) left(t *ledger.Transaction, n Name) bool {
+	run, _, _ := strings.Cut(t.Run, "/")
+	mine, _, _ := strings.Cut(c.cfg.Driver.RunID(), "/")
+	return run == mine && t.Run != c.cfg.Driver.RunID() || !c.cfg.Now().Before(t.Updated.Add(settle.SendBy+n.Service.Attempts.Deadline))
+}
+
+// again tells whether what somebody left open may be sent there once more: the same bytes, in the same account, and the ledger says that the
+// provider would execute them once.
+func (c *Carrier) again(n Name, to *policy.Candidate, how string, r *message.Request, old *ledger.Transaction) bool {
+	a, now := old.Current(), c.cfg.Now()
+	if a.Provider != to.Provider || a.Account != ledger.Account(to, r.Header) || old.Fingerprint != ledger.Fingerprint(how, r) {
+		return false
+	}
+	about := c.cfg.Driver.For(old, to, &policy.Operation{OperationSpec: policy.OperationSpec{Name: how}}, r.Header)
+	about.Now, about.Live, about.Deadline, about.MaxTries, about.MaxSends = now, true, now.Add(n.Service.Attempts.Deadline), n.Service.Attempts.Max, a.Sends+1
+	about.Before, about.Run = len(old.Attempts), old.Run
+	e := ledger.Evidence{Attempt: a.ID, Kind: ledger.FromTimer, Outcome: ledger.Unknown}
+	return ledger.Next(old, e, about).Kind == ledger.Redrive
+}
+
+// transferKey names an effect of a field at a provider: version says which.
+func transferKey(n Name, to *policy.Candidate, version string) string {
 	h := sha256.New()
-	for _, text := range [...]string{n.Session.App, n.Session.ID, n.Service.Name, n.Rule.Name, to.Provider, to.Account, f.Version()} {
+	for _, text := range [...]string{n.Session.App, n.Session.ID, n.Service.Name, n.Rule.Name, to.Provider, to.Account, version} {
 		fmt.Fprintf(h, "%d:%s", len(text), text)
 	}
 	return fmt.Sprintf("segue-import-%x", h.Sum(nil)[:16])
@@ -163,15 +220,15 @@ func (c *Carrier) stored(t *ledger.Transaction) (*message.Answer, error) {
 	if t.Answer == nil || !t.Answer.Kept {
 		return nil, errNameless
 	}
-	body, err := c.cfg.Vault.Open(t)
+	header, body, err := c.cfg.Vault.Answer(t)
 	if err != nil {
 		return nil, err
 	}
-	return &message.Answer{Status: t.Answer.Status, Header: t.Answer.Header, Body: body}, nil
+	return &message.Answer{Status: t.Answer.Status, Header: header, Body: body}, nil
 }
 
 // send drives the import to its outcome. It goes to that one provider, or nowhere.
-func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, r *message.Request, key ledger.Key, old *ledger.Transaction) (*message.Answer, error) {
+func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, how string, r *message.Request, key ledger.Key, old *ledger.Transaction) (*message.Answer, error) {
 	now := c.cfg.Now()
 	at := slices.Index(n.Service.Candidates, to)
 	if at < 0 {
@@ -186,13 +243,13 @@ func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, r *mes
 	if !ok {
 		return nil, fmt.Errorf("transfer: %s", d.Why(n.Service))
 	}
-	tx, begun, err := c.intend(ctx, n, to, r, key, old, now)
+	tx, begun, err := c.intend(ctx, n, to, how, r, key, old, now)
 	if err != nil {
 		c.cfg.Board.Release(permit)
 		return nil, err
 	}
 	end := c.cfg.Driver.Run(ctx, &settle.Job{
-		Tx: tx, Service: n.Service, Operation: Operation, Request: r, RequestID: tx.ID, Facts: facts, Candidate: at, Permit: permit,
+		Tx: tx, Service: n.Service, Operation: how, Request: r, RequestID: tx.ID, Facts: facts, Candidate: at, Permit: permit,
 		Begun: begun, Deadline: facts.Deadline, Caller: silent{},
 	})
 	switch {
@@ -200,6 +257,8 @@ func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, r *mes
 		return nil, end.Err
 	case end.Kind == ledger.Hold:
 		return nil, errOpen
+	case end.Kind == ledger.Refuse:
+		return nil, errUnsent
 	case end.Kind != ledger.Finish || end.Tx.State != ledger.DoneSucceeded:
 		return nil, errRefused
 	case end.Answer == nil:
@@ -209,10 +268,18 @@ func (c *Carrier) send(ctx context.Context, n Name, to *policy.Candidate, r *mes
 }
 
 // intend makes the import durable before anything of it is sent.
-func (c *Carrier) intend(ctx context.Context, n Name, to *policy.Candidate, r *message.Request, key ledger.Key, old *ledger.Transaction, now time.Time) (*ledger.Transaction, time.Duration, error) {
+func (c *Carrier) intend(ctx context.Context, n Name, to *policy.Candidate, how string, r *message.Request, key ledger.Key, old *ledger.Transaction, now time.Time) (*ledger.Transaction, time.Duration, error) {
 	tx := old
+	if old != nil && old.State != ledger.Refused { // left by somebody: the same request once more
+		begun := c.cfg.Driver.Resend(old, now)
+		err := c.cfg.Driver.Put(ctx, old)
+		if errors.Is(err, settle.ErrLost) {
+			err = errTaken
+		}
+		return old, begun, err
+	}
 	if old == nil {
-		tx = ledger.New(c.cfg.Driver.NewID(now), key, Operation, ledger.Fingerprint(Operation, r), now)
+		tx = ledger.New(c.cfg.Driver.NewID(now), key, how, ledger.Fingerprint(how, r), now)
 	} else if len(old.Attempts) >= ledger.MaxAttempts {
 		return nil, 0, errRefused
 	}
@@ -225,7 +292,7 @@ func (c *Carrier) intend(ctx context.Context, n Name, to *policy.Candidate, r *m
 	default:
 		var current *ledger.Transaction
 		if current, err = c.cfg.Driver.Claim(ctx, tx); err == nil && current != nil {
-			err = errOpen // somebody else brings it right now
+			err = errTaken // somebody else brings it right now
 		}
 	}
 	return tx, begun, err
@@ -239,21 +306,15 @@ func (c *Carrier) request(ctx context.Context, n Name, f *session.Field, to *pol
 	}
 	method, path := call.Call()
 	r := &message.Request{Method: method, Path: path}
-	if to.Credential.Kind == policy.CredentialCaller {
-		for _, name := range []string{"Authorization", to.Contract.Credential.Header} {
-			if v := caller.Get(name); v != "" && r.Header.Get(name) == "" {
-				r.Header.Add(name, v)
-			}
-		}
-	}
+	lend(r, to, caller)
 	if call.Form != "" {
 		r.Header.Add("Content-Type", "application/x-www-form-urlencoded")
 		r.Body = []byte(url.Values{bracketed(call.Put.Name): {string(value)}}.Encode())
-		return r, nil
+	} else {
+		r.Header.Add("Content-Type", "application/json")
+		r.Body = nested(call.Put.Name, value)
 	}
-	r.Header.Add("Content-Type", "application/json")
-	r.Body = nested(call.Put.Name, value)
-	return r, nil
+	return c.let(ctx, n, to, r, caller)
 }
 
 // value is what is sent of a field: what it says now, or, where it is rebuilt, all that it ever said, the oldest first.

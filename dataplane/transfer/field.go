@@ -73,6 +73,8 @@ func (c *Carrier) show(n Name, f *session.Field) (Shown, error) {
 	v := Shown{Kind: "application/json", Version: f.Version()}
 	var err error
 	switch {
+	case n.Rule.Kind == policy.KindTokens:
+		v.Value, err = c.untils(n, f)
 	case n.Provider != "":
 		t, there := f.For(n.Provider)
 		if !there {
@@ -131,7 +133,7 @@ func (c *Carrier) Write(ctx context.Context, n Name, w Write) (version string, e
 		return "", err
 	}
 	if n.Rule.Warm {
-		c.standby.push(n, w.Credentials)
+		c.standby.put(push{name: n, caller: w.Credentials})
 	}
 	return after.Field(n.Service.Name, n.Rule.Name).Version(), nil
 }
@@ -196,6 +198,10 @@ func (c *Carrier) event(s *session.Session, n Name, w Write) (session.Event, err
 	switch {
 	case n.Provider != "":
 		return c.token(&writer, n, w)
+	case n.Rule.Kind == policy.KindTokens && w.Remove:
+		return writer.Forget(service, name), nil
+	case n.Rule.Kind == policy.KindTokens:
+		return session.Event{}, fmt.Errorf("%w: tokens are of one provider each: write them at ?provider=NAME", ErrKind)
 	case n.Rule.Kind == policy.KindCounter:
 		by, err := counted(s.Field(service, name), w)
 		if err != nil {
@@ -238,7 +244,13 @@ func (c *Carrier) token(writer *session.Writer, n Name, w Write) (session.Event,
 	if w.Remove {
 		return writer.Token(service, name, n.Provider, nil, session.Stamp{}), nil
 	}
-	if len(w.Value) > maxToken || len(w.Value) == 0 {
+	if n.Rule.Kind == policy.KindTokens {
+		h, err := c.told(w.Value)
+		if err != nil {
+			return session.Event{}, err
+		}
+		w.Value = h
+	} else if len(w.Value) > maxToken || len(w.Value) == 0 {
 		return session.Event{}, fmt.Errorf("%w; a provider's name for it at most %d, and one at least", ErrTooLarge, maxToken)
 	}
 	sealed, err := c.seal(n.Session, service, name, w.Value)

@@ -52,12 +52,12 @@ func (c *Carrier) inspected(s *session.Session, svc *policy.Service, known bool)
 	}
 	for i := range svc.Session {
 		rule := &svc.Session[i]
-		told.Fields = append(told.Fields, inspectedField(s.Field(svc.Name, rule.Name), rule))
+		told.Fields = append(told.Fields, c.inspectedField(s.Key, svc, s.Field(svc.Name, rule.Name), rule))
 	}
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		if _, declared := svc.Field(f.Name); f.Service == svc.Name && !declared {
-			told.Fields = append(told.Fields, inspectedField(f, &policy.SessionField{Name: f.Name}))
+			told.Fields = append(told.Fields, c.inspectedField(s.Key, svc, f, &policy.SessionField{Name: f.Name}))
 		}
 	}
 	if !known {
@@ -68,7 +68,7 @@ func (c *Carrier) inspected(s *session.Session, svc *policy.Service, known bool)
 	return told
 }
 
-func inspectedField(f *session.Field, rule *policy.SessionField) query.SessionField {
+func (c *Carrier) inspectedField(k session.Key, svc *policy.Service, f *session.Field, rule *policy.SessionField) query.SessionField {
 	told := query.SessionField{Name: rule.Name, Class: string(rule.Class), Kind: rule.Kind.String(), Rule: "not declared any more", At: []string{}}
 	if rule.Class != "" {
 		told.Rule = rule.Text()
@@ -81,7 +81,7 @@ func inspectedField(f *session.Field, rule *policy.SessionField) query.SessionFi
 		return told
 	}
 	last := f.Last()
-	told.Set, told.Version, told.Written, told.By = f.Set(), f.Version(), last.Clock.Time(), last.By
+	told.Set, told.Version, told.Written, told.By = f.Set(), f.Version(), last.Clock.Time(), last.Run()
 	told.Bytes, told.Sum = len(f.Value), f.Sum()
 	if rule.Class == "" { // what it was is told by what it has
 		switch {
@@ -97,10 +97,24 @@ func inspectedField(f *session.Field, rule *policy.SessionField) query.SessionFi
 			told.Bytes += len(it.Value)
 		}
 	}
+	from, at := f.Fetched()
+	if from != "" || f.Old() {
+		told.Fetched = &query.SessionFetch{From: from, At: at, Old: f.Old()}
+	}
+	n := Name{Session: k, Service: svc, Rule: rule}
 	for _, t := range f.Tokens {
-		if _, there := f.For(t.Provider); there {
-			told.At = append(told.At, t.Provider)
+		if _, there := f.For(t.Provider); !there {
+			continue
 		}
+		told.At = append(told.At, t.Provider)
+		if rule.Kind != policy.KindTokens {
+			continue
+		}
+		one := query.SessionToken{Provider: t.Provider, Given: t.Stamp.Clock.Time()}
+		if h, err := c.opened(n, t); err == nil {
+			one.Until = h.ends()
+		}
+		told.Tokens = append(told.Tokens, one)
 	}
 	return told
 }
@@ -210,7 +224,7 @@ func (c *Carrier) tellHistory(ctx context.Context, told *query.Session, k sessio
 
 // tellEvent is one event in words, without what was written.
 func tellEvent(e *session.Event) query.SessionEvent {
-	told := query.SessionEvent{At: e.At, Service: e.Field.Service, By: e.Field.Last().By}
+	told := query.SessionEvent{At: e.At, Service: e.Field.Service, By: e.Field.Last().Run()}
 	var parts []string
 	if e.Pin.Service != "" {
 		told.Service = e.Pin.Service
@@ -226,7 +240,9 @@ func tellEvent(e *session.Event) query.SessionEvent {
 
 func tellChange(f *session.Field) (parts []string) {
 	say := func(form string, args ...any) { parts = append(parts, f.Name+" "+fmt.Sprintf(form, args...)) }
-	if !f.Stamp.Zero() && f.Value == nil {
+	if from := f.Stamp.From(); from != "" {
+		say("was fetched from %s, %d bytes sealed", from, len(f.Value))
+	} else if !f.Stamp.Zero() && f.Value == nil {
 		say("was removed")
 	} else if !f.Stamp.Zero() {
 		say("was written, %d bytes sealed", len(f.Value))
@@ -249,9 +265,15 @@ func tellChange(f *session.Field) (parts []string) {
 		say("was counted: this agent's part is %d", t.Sum)
 	}
 	for _, t := range f.Tokens {
-		if t.Value == nil {
+		switch from := t.Stamp.From(); {
+		case t.Value == nil:
 			say("is not known at %s any more", t.Provider)
-		} else {
+		case from != "" && t.Of == f.Stamp && !f.Stamp.Zero(): // it came with the value
+		case from != "" && t.Stamp.Changed():
+			say("was changed at %s by an operation", from)
+		case from != "":
+			say("is at %s what it is here", from)
+		default:
 			say("is known at %s", t.Provider)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"segue/controlplane/policy"
 	"segue/dataplane/message"
 	"segue/dataplane/route"
+	"segue/dataplane/session"
 )
 
 const (
@@ -27,14 +28,33 @@ type standby struct {
 type push struct {
 	name   Name
 	caller message.Header
+	task   task
+	theirs string // what the field is called at the provider, where the call's answer said it
+	again  bool   // that the field changed there is noted already
 }
+
+// task is what is done beside calls.
+type task uint8
+
+const (
+	taskWarm    task = iota // bring the field to the standby
+	taskFetch               // fetch it from its provider
+	taskRefresh             // renew the token there
+)
 
 func (s *standby) start(c *Carrier) {
 	s.queue = make(chan push, waiting)
 	for range bringers {
 		s.idle.Go(func() {
 			for p := range s.queue {
-				c.warm(p)
+				switch p.task {
+				case taskFetch:
+					c.follow(p)
+				case taskRefresh:
+					c.refresh(p)
+				default:
+					c.warm(p)
+				}
 			}
 		})
 	}
@@ -57,15 +77,18 @@ func (s *standby) stop(ctx context.Context) error {
 	}
 }
 
-func (s *standby) push(n Name, caller message.Header) {
+// put queues a task; false: there is no room.
+func (s *standby) put(p push) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return
+		return false
 	}
 	select {
-	case s.queue <- push{n, caller}:
+	case s.queue <- p:
+		return true
 	default:
+		return false
 	}
 }
 
@@ -75,6 +98,10 @@ func (c *Carrier) warm(p push) {
 	defer cancel()
 	s, err := c.load(ctx, p.name.Session)
 	if err != nil || s == nil {
+		return
+	}
+	if p.name.Rule.Kind == policy.KindTokens {
+		c.warmTokens(ctx, s, p)
 		return
 	}
 	f := s.Field(p.name.Service.Name, p.name.Rule.Name)
@@ -90,6 +117,19 @@ func (c *Carrier) warm(p push) {
 		}
 		if _, err := c.bring(ctx, p.name, f, to, p.caller); err != nil {
 			c.cfg.Log.Warn("a field could not be brought to the standby", "service", p.name.Service.Name, "provider", to.Provider, "field", p.name.Rule.Name, "error", err)
+		}
+	}
+}
+
+// warmTokens gets a session tokens where it may go next, ahead of need.
+func (c *Carrier) warmTokens(ctx context.Context, s *session.Session, p push) {
+	for _, to := range c.next(s.Pinned(p.name.Service.Name), p.name) {
+		calls, asks := to.Tokens(p.name.Rule.Map)
+		if !asks || !calls.CanIssue() {
+			continue
+		}
+		if h, t, err := c.tokens(p.name, s, to.Provider); err == nil && h == nil {
+			_, _, _ = c.renewed(ctx, p.name, to, nil, t, p.caller) // what fails is told, and asked for when it is needed
 		}
 	}
 }

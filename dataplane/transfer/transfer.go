@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"segue/controlplane/seal"
 	"segue/dataplane/ledger"
 	"segue/dataplane/session"
@@ -33,6 +35,7 @@ type Config struct {
 	Secret   []byte        // seals what fields hold
 	Log      *slog.Logger
 	Now      func() time.Time
+	Metrics  prometheus.Registerer // nil: not registered
 }
 
 // SecretSize is the length of Config.Secret.
@@ -48,6 +51,10 @@ type Carrier struct {
 	locks   [locks]sync.Mutex
 	standby standby
 	sample  sample
+	pace    pace // of what is done beside calls
+	fails   pace // of calls for tokens
+	watch   watch
+	metrics *metrics
 	ctx     context.Context // over: nothing is brought ahead of need any more
 	cancel  context.CancelFunc
 }
@@ -61,9 +68,10 @@ func New(cfg Config) (*Carrier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("transfer: %w", err)
 	}
-	c := &Carrier{cfg: cfg, key: key}
+	c := &Carrier{cfg: cfg, key: key, metrics: newMetrics(cfg.Metrics)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.standby.start(c)
+	c.standby.idle.Go(c.look)
 	return c, nil
 }
 
