@@ -46,7 +46,7 @@ type Evidence struct {
 const Tests = 3
 
 // Increment is what the failure tests took since it was asked last, for the pooled test of all agents: the sum of what the calls added to
-// each test, in nats, and the counts behind it. The tests are those of the same places: three times the usual, ten times, and 0.3.
+// each test, in nats, and the counts behind it. The tests are those of the same places: three times the usual, ten times, and 0.4.
 type Increment struct {
 	Nats   [Tests]float64 `json:",omitzero"`
 	Calls  uint32         `json:",omitzero"`

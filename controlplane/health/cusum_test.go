@@ -132,7 +132,7 @@ func TestReplaysBitForBit(t *testing.T) {
 	}
 }
 
-const golden = 0x6557b4974b4b0d12
+const golden = 0x4d3f71b1d0cd893b
 
 // TestWhatIsLittleKnownIsNotTheUsual: p0 is hardly ever below the truth, however few calls it is made of; and not far above when there are many.
 func TestWhatIsLittleKnownIsNotTheUsual(t *testing.T) {
