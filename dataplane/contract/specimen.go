@@ -30,6 +30,7 @@ type Specimen struct {
 	Priced    func(n string) Request    // an effect whose answer tells what it cost; nil: none does
 	Refunded  string                    // where the answer of a refund names what was given back
 	Recourse
+	Letting
 }
 
 // Request is a request as an application writes it, without credential and key.
@@ -66,6 +67,12 @@ type Case struct {
 
 // Request is the case's request, made from one that would succeed.
 func (c Case) Request(r Request) Request { return c.Change(r) }
+
+// Letting is what has to be known of an API to hold a conversation's tokens against it.
+type Letting struct {
+	Who   func() Request // says whose token it carries; nil: no such call is known
+	Whose string         // where its answer says that
+}
 
 // Recourse is what has to be known of an API to drive its lookup, its cancel and its webhooks.
 type Recourse struct {

@@ -16,6 +16,7 @@ func payments() Specimen {
 	}
 	post := func(path string) Request { return about(form("POST", path)) }
 	return Specimen{
+		Letting:  Letting{Who: func() Request { return Request{Method: "GET", Path: "/v1/session_tokens/current"} }, Whose: "conversation"},
 		Contract: "stripe/v1", API: sandbox.Payments, Rounds: paymentRounds(), Secret: "sk_test_contract", Effect: charge, ComesBack: true,
 		Known: []Request{
 			charge("known"), post("/v1/charges/ch_1/capture"), post("/v1/charges/ch_1"), form("POST", "/v1/payment_intents"), post("/v1/payment_intents/pi_1/confirm"),
