@@ -187,6 +187,10 @@ func takeHeaders(c *proxy.Call, in http.Header) (twice string) {
 			if c.Value = values[0]; len(values) > 1 {
 				twice = name
 			}
+		case "Segue-Client-Region":
+			if c.Client = values[0]; len(values) > 1 {
+				twice = name
+			}
 		case "Segue-Dry-Run":
 			c.DryRun = message.True(values[0])
 		case "Upgrade":
@@ -204,6 +208,9 @@ func takeHeaders(c *proxy.Call, in http.Header) (twice string) {
 			}
 			if len(values) > 1 && (name == "Content-Type" || name == "Authorization") {
 				twice = name
+			}
+			if strings.HasPrefix(name, "Segue-") { // rules may read what no provider is shown
+				c.Told = append(c.Told, message.Field{Name: name, Value: values[0]})
 			}
 			if message.EndToEnd(name) && (connection == "" || !message.Listed(connection, name)) {
 				for _, v := range values {

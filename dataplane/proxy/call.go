@@ -16,7 +16,9 @@ type Call struct {
 	Prefer    string        // Prefer as received
 	Timeout   time.Duration // the caller's deadline, from now; 0: the policy's
 	DryRun    bool
-	Value     string // Segue-Value as received; "": none
+	Value     string         // Segue-Value as received; "": none
+	Client    string         // Segue-Client-Region as received; "": none
+	Told      message.Header // what else speaks to Segue: rules may read it
 	RequestID string
 	Arrived   time.Time // the clock, read once by the edge
 	Body      Source    // where the body comes from, once it is asked for; nil: the Request has it

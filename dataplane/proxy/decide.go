@@ -150,6 +150,7 @@ func (x *Exchange) hopped(h hop, now time.Time) {
 	x.trail = append(x.trail, h)
 	x.clock.providers += h.elapsed
 	x.svc.handles.attempt(h.provider, h.outcome)
+	x.cost(h.provider, h.outcome)
 	x.svc.past.ended(x.svc.Service, h.provider, h.outcome, h.elapsed, now)
 	x.work.entry.ended(&h, now)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"segue/controlplane/policy"
@@ -97,6 +98,7 @@ func (p *Proxy) take(_ context.Context, x *Exchange) error {
 		}
 	}
 	if x.op.Read {
+		x.look()
 		return nil
 	}
 	if x.work.n == 0 {
@@ -105,7 +107,41 @@ func (p *Proxy) take(_ context.Context, x *Exchange) error {
 		}
 	}
 	x.work.fingerprint = ledger.Fingerprint(x.op.Name, x.call.Request)
-	return x.worth()
+	if err := x.worth(); err != nil {
+		return err
+	}
+	x.look()
+	return nil
+}
+
+// look takes down what rules, costs and budgets want to know of the request, each field once.
+func (x *Exchange) look() {
+	f, r := &x.facts, x.call.Request
+	f.Client = int8(slices.Index(x.view.snap.Regions, x.call.Client)) // a region that the policy does not have is not told
+	if len(x.svc.Rules) > 0 {
+		f.Minute = policy.MinuteOf(x.call.Arrived)
+	}
+	if x.work.value != (policy.Value{}) && x.svc.Exchange != nil {
+		x.svc.Worth(f, x.work.value)
+	}
+	x.svc.Look(f, x.op, r.Path, r.Header.Get("Content-Type"), r.Body, x.header)
+}
+
+// header is the first line of a name, also of those that speak to Segue.
+func (x *Exchange) header(name string) string {
+	switch name {
+	case "Segue-Client-Region":
+		return x.call.Client
+	case "Segue-Value":
+		return x.call.Value
+	case "Session-Id":
+		return x.call.Session
+	default:
+		if strings.HasPrefix(name, "Segue-") {
+			return x.call.Told.Get(name)
+		}
+		return x.call.Request.Header.Get(name)
+	}
 }
 
 // worth notes what the call is worth: by its body, or where that does not say, by its header.
@@ -132,6 +168,11 @@ func (x *Exchange) looksInside() bool {
 	inBody := func(f policy.Field) bool { return f.In == "body" }
 	for i := range x.svc.Session {
 		if inBody(x.svc.Session[i].At) {
+			return true
+		}
+	}
+	for i := range x.svc.Reads {
+		if slices.ContainsFunc(x.svc.Reads[i].From, inBody) {
 			return true
 		}
 	}

@@ -23,6 +23,7 @@ type metrics struct {
 	overhead  *prometheus.HistogramVec
 	store     storeSeconds
 	worth     worthMetrics
+	costs     *prometheus.CounterVec
 }
 
 // storeSeconds is how long the ledger's writes take.
@@ -30,7 +31,7 @@ type storeSeconds struct{ claim, final prometheus.Observer }
 
 func newMetrics(to prometheus.Registerer, region, level string) (*metrics, error) {
 	m := &metrics{
-		region: region, worth: newWorthMetrics(),
+		region: region, worth: newWorthMetrics(), costs: newCostCounter(),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "segue_calls_total", Help: "Calls as they ended for their callers.",
 		}, []string{"service", "region", "outcome"}),
@@ -52,6 +53,7 @@ func newMetrics(to prometheus.Registerer, region, level string) (*metrics, error
 	}, []string{"op", "consistency"})
 	for _, err := range []error{
 		register(to, &m.calls), register(to, &m.attempts), register(to, &m.failovers), register(to, &m.moves), register(to, &m.overhead), register(to, &store),
+		register(to, &m.costs),
 	} {
 		if err != nil {
 			return nil, err
@@ -108,6 +110,7 @@ type handles struct {
 	failovers *prometheus.CounterVec
 	moves     [len(results)]prometheus.Counter
 	covered   prometheus.Counter
+	costs     *costs
 }
 
 func (m *metrics) view(snap *policy.Snapshot) *view {
@@ -122,6 +125,7 @@ func (m *metrics) view(snap *policy.Snapshot) *view {
 			covered: m.worth.covered.WithLabelValues(svc.Name, m.region),
 			path:    m.overhead.WithLabelValues(svc.Name, "path"), claim: m.overhead.WithLabelValues(svc.Name, "claim"),
 		}
+		s.handles.costs = newCosts(m.costs, svc)
 		for i, result := range results {
 			s.handles.moves[i] = m.moves.WithLabelValues(svc.Name, result)
 		}

@@ -20,6 +20,7 @@ const (
 	NoQuorum           Type = "no-quorum"
 	NoEligibleProvider Type = "no-eligible-provider"
 	Overloaded         Type = "overloaded"
+	BudgetExhausted    Type = "budget-exhausted"
 	DeadlineTooShort   Type = "deadline-too-short"
 	KeyReused          Type = "key-reused"
 	KeyMissing         Type = "key-missing"
@@ -61,6 +62,8 @@ func (t Type) says() kind {
 		return kind{"No eligible provider", http.StatusServiceUnavailable, "no", "same-key", false, "api_error"}
 	case Overloaded:
 		return kind{"Overloaded", http.StatusServiceUnavailable, "no", "same-key", false, "api_error"}
+	case BudgetExhausted:
+		return kind{"Budget exhausted", http.StatusTooManyRequests, "no", "same-key", false, "api_error"}
 	case DeadlineTooShort:
 		return kind{"Deadline too short", http.StatusGatewayTimeout, "no", "same-key", false, "api_error"}
 	case KeyReused:
@@ -125,6 +128,8 @@ type Extra struct {
 	Nearest    string          `json:"nearest,omitempty"`
 	Field      string          `json:"field,omitempty"`
 	Provider   string          `json:"provider,omitempty"`
+	Budget     string          `json:"budget,omitempty"` // spend | retry
+	ResetsAt   *time.Time      `json:"resets_at,omitempty"`
 }
 
 // TriedProvider is one attempt in a problem.

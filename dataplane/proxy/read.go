@@ -82,6 +82,7 @@ func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
 	if x.gate.passed {
 		x.trail[len(x.trail)-1].outcome = r.Outcome
 		x.svc.handles.attempt(who.Provider, r.Outcome)
+		x.cost(who.Provider, r.Outcome)
 		x.svc.past.ended(x.svc.Service, who.Provider, r.Outcome, r.Elapsed, now)
 		return r
 	}
@@ -126,6 +127,11 @@ func (x *Exchange) last() error {
 	for i := range x.trail {
 		h := &x.trail[i]
 		attempts[i] = TriedProvider{Provider: h.provider, Outcome: h.outcome.String(), Error: h.err, Status: h.status, Sends: 1}
+	}
+	if x.decision.Past.NoRetry && x.decision.Winner < 0 {
+		p := x.refused(&x.decision)
+		p.Extra.Attempts = attempts
+		return p
 	}
 	if p := x.stuck(&x.decision); p != nil {
 		p.Extra.Attempts = attempts

@@ -196,6 +196,9 @@ func refused(d *route.Decision, svc *policy.Service) *Problem {
 	for i, why := range reasons {
 		p.Extra.Candidates = append(p.Extra.Candidates, GatedProvider{Provider: svc.Candidates[i].Provider, Gate: d.Scores[i].Gate.String(), Reason: why})
 	}
+	if p.exhausted(d) {
+		return p
+	}
 	switch full, late := gatedOnlyBy(d); {
 	case late:
 		return tooShort(d.Facts.Deadline.Sub(d.At), minimum)
@@ -208,12 +211,29 @@ func refused(d *route.Decision, svc *policy.Service) *Problem {
 	return p
 }
 
+// exhausted makes it the problem of a budget, where a budget kept away who could have taken the call.
+func (p *Problem) exhausted(d *route.Decision) bool {
+	for i := range d.N {
+		switch d.Scores[i].Gate {
+		case route.NoRetry:
+			p.Type, p.Extra.Budget, p.RetryAfter = BudgetExhausted, "retry", time.Second
+			return true
+		case route.Spent:
+			resets := d.At.Add(d.Past.Resets).UTC()
+			p.Type, p.Extra.Budget, p.Extra.ResetsAt, p.RetryAfter = BudgetExhausted, "spend", &resets, d.Past.Resets
+			return true
+		default:
+		}
+	}
+	return false
+}
+
 // gatedOnlyBy tells whether every candidate that could have been asked was at its limits, or had no time left.
 func gatedOnlyBy(d *route.Decision) (full, late bool) {
 	asked, limits, times := 0, 0, 0
 	for i := range d.N {
 		switch d.Scores[i].Gate {
-		case route.AtCapacity, route.AtRate:
+		case route.AtCapacity, route.AtRate, route.Shed:
 			asked, limits = asked+1, limits+1
 		case route.NoTime:
 			asked, times = asked+1, times+1

@@ -36,7 +36,7 @@ func (a *ages) begin(at, limit time.Duration) uint32 {
 	return a.next - 1
 }
 
-// end counts a call out. judged: it was counted as slow while it was open.
+// end counts a call out. judged: it was counted as slow while it was open; one that outlived its generation was, long ago.
 func (a *ages) end(serial uint32) (judged bool) {
 	if a.next-serial > generations {
 		return true

@@ -18,8 +18,8 @@ type Calls struct {
 // NewCalls returns the memory of a service that had no calls.
 func NewCalls() *Calls { return &Calls{} }
 
-// look takes down what a choice may know.
-func (c *Calls) look(p *Past, svc *policy.Service, f *policy.Facts, now time.Time) {
+// look takes down what a choice may know. well: nobody is out, so that nothing has to be shed.
+func (c *Calls) look(p *Past, svc *policy.Service, f *policy.Facts, well bool, now time.Time) {
 	if c == nil {
 		return
 	}
@@ -32,7 +32,9 @@ func (c *Calls) look(p *Past, svc *policy.Service, f *policy.Facts, now time.Tim
 			p.Spent, p.Resets = true, c.since.Add(c.per).Sub(now)
 		}
 	}
-	p.Above = c.values.above(int64(f.Value))
+	if !well {
+		p.Above = c.values.above(int64(f.Value))
+	}
 }
 
 // again tells whether the call was sent before.
@@ -41,6 +43,9 @@ func again(f *policy.Facts) bool { return f.Tried != 0 }
 // stretch begins the next stretch of the budget when it is time: stretches begin at whole multiples of their length, days at midnight UTC.
 func (c *Calls) stretch(svc *policy.Service, now time.Time) {
 	per := svc.Spend.Per
+	if in := now.Sub(c.since); per == c.per && in >= 0 && in < per {
+		return
+	}
 	if begin := now.Truncate(per); !begin.Equal(c.since) || per != c.per {
 		c.spent, c.since, c.per = 0, begin, per
 	}
@@ -70,9 +75,10 @@ func (c *Calls) Spent(svc *policy.Service, now time.Time) (policy.Money, time.Ti
 
 // money is what a permit took from the service's budget.
 type money struct {
-	from *Calls
-	in   time.Time // the stretch that it was taken from
-	cost policy.Money
+	from  *Calls
+	in    time.Time // the stretch that it was taken from
+	cost  policy.Money
+	known bool
 }
 
 // begin counts a call that is made.

@@ -23,6 +23,7 @@ func TestCompactComesBack(t *testing.T) {
 	t.Logf("%d bytes for each decision", len(log)/len(all))
 	var back, again Decision
 	var err error
+	regions := []string{"us", "eu", "ap"}
 	for i, d := range all {
 		if log, err = back.Restore(log, svcs[i]); err != nil {
 			t.Fatal(err)
@@ -30,7 +31,7 @@ func TestCompactComesBack(t *testing.T) {
 		if back.Winner != d.Winner || back.Reason != d.Reason || !back.At.Equal(d.At) {
 			t.Fatalf("decision %d: %d by %v at %v came back as %d by %v at %v", i, d.Winner, d.Reason, d.At, back.Winner, back.Reason, back.At)
 		}
-		switch err := again.Again(&back, NewBridge(svcs[i], svcs[i], nil, nil), ""); {
+		switch err := again.Again(&back, NewBridge(svcs[i], svcs[i], regions, regions), ""); {
 		case d.Facts.Tried != 0:
 			if !errors.Is(err, ErrRetry) {
 				t.Fatalf("decision %d: a further attempt was decided again: %v", i, err)

@@ -12,11 +12,13 @@ import (
 func Decide(d *Decision, svc *policy.Service, st *Standings, f *policy.Facts, now time.Time) {
 	n := min(len(svc.Candidates), len(st.Rows), policy.MaxCandidates)
 	d.reset(n, f, now)
-	kind := kindOf(f.Read)
+	kind, well := kindOf(f.Read), true
 	for i := range n {
-		st.Rows[i].look(&d.Seen[i], svc.Candidates[i].Limits.Rate, kind, f.Draw, now)
+		s := &d.Seen[i]
+		st.Rows[i].look(s, svc.Candidates[i].Limits.Rate, kind, f.Draw, now)
+		well = well && s.State == breaker.Closed
 	}
-	st.Past.look(&d.Past, svc, f, now)
+	st.Past.look(&d.Past, svc, f, well, now)
 	d.price(svc)
 	d.choose(svc)
 }

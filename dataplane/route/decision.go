@@ -77,18 +77,18 @@ type Cause struct {
 // not above 0.
 type Seen struct {
 	State    breaker.State
-	Away     bool // on a ramp: it leads away
-	Rule     int8 // 1 + the index of the rule that keeps the call away; 0: none
+	Away     bool `json:",omitzero"` // on a ramp: it leads away
+	Rule     int8 `json:",omitzero"` // 1 + the index of the rule that keeps the call away; 0: none
 	Circuit  breaker.Gate
-	Failures int32 // in a row
-	InFlight int32
-	Normal   int32         // calls in flight as they are on an ordinary day
-	Rate     time.Duration // until the rate gives the next call
-	Closed   time.Duration // until Retry-After has passed
-	Drained  time.Duration // until the drain ends
+	Failures int32         `json:",omitzero"` // in a row
+	InFlight int32         `json:",omitzero"`
+	Normal   int32         `json:",omitzero"` // calls in flight as they are on an ordinary day
+	Rate     time.Duration `json:",omitzero"` // until the rate gives the next call
+	Closed   time.Duration `json:",omitzero"` // until Retry-After has passed
+	Drained  time.Duration `json:",omitzero"` // until the drain ends
 	Showed
-	Cost  policy.Money // of this call there
-	Cause Cause        // why it is not closed
+	Cost  policy.Money `json:",omitzero"` // of this call there
+	Cause Cause        `json:",omitzero"` // why it is not closed
 	salt  uint64
 }
 

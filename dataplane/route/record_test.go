@@ -2,12 +2,14 @@ package route
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/dataplane/breaker"
 )
@@ -18,12 +20,17 @@ func arbitrary(r *rand.Rand) *world {
 	for i := range weights {
 		weights[i] = float64(r.IntN(4)) * 100 / 3
 	}
-	w := newWorld(policy.Weighted+policy.Strategy(r.IntN(2)), weights...)
+	w := newWorld(policy.Weighted+policy.Strategy(r.IntN(4)), weights...)
 	w.now = time.Now() // with a monotonic reading, as live calls have
 	for i, row := range w.st.Rows {
 		arbitraryRow(r, w, i, row)
 	}
 	n := len(weights)
+	if r.IntN(8) == 0 { // a provider is out, and the others are nearly full
+		for i, row := range w.st.Rows {
+			w.svc.Candidates[i].Limits, row.InFlight = policy.Limits{InFlight: 20}, 16+r.Int32N(4)
+		}
+	}
 	some, of := policy.Set(r.IntN(1<<n)), policy.Set(r.IntN(1<<n)) // few of them, by both
 	barred := policy.Set(r.Uint32() & r.Uint32())
 	w.f = policy.Facts{Draw: r.Uint64(), Tried: some & of, Pinned: -1, Owner: -1, Barred: barred & of, Read: r.IntN(2) == 0}
@@ -33,13 +40,73 @@ func arbitrary(r *rand.Rand) *world {
 	if r.IntN(5) == 0 {
 		w.f.Owner = int8(r.IntN(n + 1))
 	}
+	arbitrarySteering(r, w)
 	if r.IntN(2) == 0 {
 		w.f.Deadline = w.now.Add(time.Duration(r.Int64N(int64(10*time.Second))) - time.Second/2)
 	}
 	return w
 }
 
+// arbitrarySteering gives the service all that it can be steered by, and the call what that reads.
+func arbitrarySteering(r *rand.Rand, w *world) {
+	n := len(w.svc.Candidates)
+	w.st.Past = NewCalls()
+	w.f.Client, w.f.Minute, w.f.Op = int8(r.IntN(4)-1), int16(r.IntN(10080)), int16(r.IntN(5))
+	if r.IntN(3) > 0 {
+		w.f.Value, w.f.Currency = policy.Money(r.Int64N(int64(1000*euro))), policy.CurrencyOf("EUR")
+	}
+	w.f.Use = policy.Use{In: r.Int32N(5000), Out: r.Int32N(900), Segments: r.Int32N(4)}
+	w.svc.Objective = policy.Objective{
+		Margin: r.Float64() / 10, Failure: policy.Money(r.Int64N(int64(3 * euro))), Second: policy.Money(r.Int64N(int64(euro))), Stay: policy.Money(r.Int64N(int64(euro) / 10)),
+	}
+	if r.IntN(3) == 0 {
+		w.svc.HighValue = policy.HighValue{Above: 500 * euro, Prefer: policy.PreferReliability}
+	}
+	if r.IntN(4) == 0 {
+		w.svc.Spend = policy.Spend{Limit: euro, Per: 24 * time.Hour, Then: []policy.SpendThen{policy.SpendRefuse, policy.SpendCheapest}[r.IntN(2)]}
+		w.st.Past.stretch(w.svc, w.now)
+		w.st.Past.spent = policy.Money(r.Int64N(int64(2 * euro)))
+	}
+	if r.IntN(4) == 0 {
+		w.svc.Attempts.Budget = policy.RetryBudget{Ratio: .2, Floor: float64(r.IntN(2)) / 10}
+	}
+	for range r.IntN(30) {
+		w.st.Past.values.note(r.Int64N(int64(1000 * euro)))
+	}
+	for range 3 {
+		near := make([]uint8, n)
+		for i := range near {
+			near[i] = uint8(r.IntN(3))
+		}
+		w.svc.Near = append(w.svc.Near, near)
+	}
+	for k := range r.IntN(3) {
+		w.svc.Rules = append(w.svc.Rules, policy.Rule{
+			Name: fmt.Sprint("rule ", k), Only: policy.Set(r.Uint32() | r.Uint32()),
+			When: func(f *policy.Facts) bool { return f.Operands[k].Number > 3 },
+		})
+		w.svc.Reads = append(w.svc.Reads, policy.OperandAt{From: []policy.Field{{In: "body", Name: fmt.Sprint("n", k)}}, As: policy.IsNumber})
+		w.f.Operands[k] = policy.Operand{Kind: policy.IsNumber, Number: r.Float64() * 5}
+	}
+	for i := range n {
+		mean := 1 - r.Float64()/20
+		w.shows(i, mean, mean-r.Float64()/50, time.Duration(r.Int64N(int64(3*time.Second))))
+		if r.IntN(3) > 0 {
+			w.costs(i, policy.Money(r.Int64N(int64(euro))), r.Int64N(30_000_000))
+		}
+		if r.IntN(4) == 0 {
+			w.shows(i, .99, .98, time.Second) // some are as good
+			w.costs(i, euro/4, 10_000_000)
+		}
+	}
+}
+
 func arbitraryRow(r *rand.Rand, w *world, i int, row *Standing) {
+	row.normal = float64(r.IntN(40))
+	if r.IntN(6) == 0 {
+		arbitraryRamp(r, w, row)
+		return
+	}
 	limits := &w.svc.Candidates[i].Limits
 	if r.IntN(3) == 0 {
 		limits.InFlight, row.InFlight = 3, int32(r.IntN(5))
@@ -66,8 +133,22 @@ func arbitraryRow(r *rand.Rand, w *world, i int, row *Standing) {
 	w.now = now
 }
 
+// arbitraryRamp leaves the row somewhere on a ramp, either way.
+func arbitraryRamp(r *rand.Rand, w *world, row *Standing) {
+	c, now := &row.Circuit, w.now.Add(-time.Duration(r.Int64N(int64(50*time.Minute))))
+	c.Configure(breaker.Settings{Failures: 1, Successes: 1, Reset: time.Second, Lease: time.Second, Back: time.Hour, Away: time.Hour, Salt: row.salt})
+	if r.IntN(2) == 0 {
+		row.alarmed(Cause{Alarm: health.Slowing, Evidence: health.Evidence{Slow: 14, Answers: 16, Usual: 310 * time.Millisecond}}, now, r.Uint64())
+		return
+	}
+	held, _, _ := c.Enter(now, 0)
+	c.Step(breaker.Failure, held, now, 0)
+	held, _, _ = c.Enter(now.Add(time.Minute), 0)
+	c.Step(breaker.Success, held, now.Add(time.Minute), 0)
+}
+
 func TestReplayIsTheSameBitForBit(t *testing.T) {
-	const n = 100_000
+	const n = 10_000 // by JSON; TestReplayOfALog does many more
 	r := seeded(t, 20261121)
 	reasons, gates := map[Reason]int{}, map[Gate]int{}
 	for k := range n {
@@ -93,13 +174,16 @@ func TestReplayIsTheSameBitForBit(t *testing.T) {
 			gates[d.Scores[i].Gate]++
 		}
 	}
-	for _, reason := range []Reason{NoReason, ByOwner, ByPin, ByWeight, ByPriority, ByFallback, ByProbe, LastResort} {
-		if reasons[reason] < 50 {
+	for _, reason := range []Reason{NoReason, ByOwner, ByPin, ByWeight, ByPriority, ByFallback, ByProbe, LastResort, ByNearness, ByValue, BySpread, ByRamp} {
+		if reasons[reason] < 5 {
 			t.Errorf("%v came up only %d times", reason, reasons[reason])
 		}
 	}
-	for g := Passed; g <= NoTime; g++ {
-		if gates[g] < 50 {
+	for g := Passed; g <= NoRetry; g++ {
+		if g == Unmapped {
+			continue // a set, as Tried is
+		}
+		if gates[g] < 5 {
 			t.Errorf("%v came up only %d times", g, gates[g])
 		}
 	}

@@ -48,13 +48,17 @@ type Standing struct {
 type knowledge struct {
 	mean, lower    float32
 	latency, limit time.Duration
+	at             time.Time
 }
+
+// stale is how old knowledge may be while calls succeed: where there are thousands a second, one of them changes nothing.
+const stale = 5 * time.Millisecond
 
 // minLimit is the shortest age that counts as slow: the clocks and queues of a busy machine are no provider's fault.
 const minLimit = 20 * time.Millisecond
 
 func know(m *health.Measure, now time.Time) knowledge {
-	k := knowledge{latency: m.Latency(), limit: max(m.Limit(), minLimit)}
+	k := knowledge{latency: m.Latency(), limit: max(m.Limit(), minLimit), at: now}
 	mean, lower := m.Success(now)
 	k.mean, k.lower = float32(mean), float32(lower)
 	return k
@@ -99,8 +103,8 @@ func (p Permit) At() time.Time { return p.at }
 // Draw is the draw of the call that holds the permit.
 func (p Permit) Draw() uint64 { return p.draw }
 
-// Cost is what the call was expected to cost at the provider.
-func (p Permit) Cost() policy.Money { return p.money.cost }
+// Cost is what the call was expected to cost at the provider; false: nobody said what its calls cost.
+func (p Permit) Cost() (policy.Money, bool) { return p.money.cost, p.money.known }
 
 // Begin takes what the decision's winner costs: a slot, a token of the rate, the probe's lease if it goes there as the probe, and what it
 // costs of the service's budgets. It belongs to the same critical section as Decide. Without a winner there is no permit.
@@ -125,6 +129,7 @@ func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) Perm
 		row.tat = row.tat.Add(p.token)
 	}
 	p.money = st.Past.begin(&d.Facts, svc, d.Seen[w].Cost, now)
+	p.money.known = svc.Candidates[w].Cost.Known
 	return p
 }
 
@@ -161,10 +166,15 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 			row.closed = until
 		}
 	}
+	if s.Again && s.Class == health.Failure { // the same evidence once more
+		s.Class = health.None
+	}
 	s.Overdue = s.Overdue || judged
 	m := &row.Measures[p.kind]
 	alarm := m.Observe(s, now)
-	row.known[p.kind] = know(m, now)
+	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || now.Sub(k.at) >= stale {
+		*k = know(m, now)
+	}
 	e := event(s.Class)
 	if e == breaker.Success && row.Circuit.State() == breaker.HalfOpen && m.Slow(s.Latency) {
 		e = breaker.Slowed
@@ -225,6 +235,9 @@ func (row *Standing) Cause() Cause { return row.cause }
 // Watch looks at the calls in flight: those that came to the age at which they count as slow are told to the measure, and a ramp that is
 // over ends. It is called before each choice, and by a tick where nobody chooses.
 func (row *Standing) Watch(now time.Time) (breaker.Transition, bool) {
+	if row.InFlight == 0 && row.Circuit.State() != breaker.Ramp {
+		return breaker.Transition{}, false
+	}
 	at := row.since(now)
 	for k := range kinds {
 		limit := row.limit(k)
@@ -242,6 +255,9 @@ func (row *Standing) Watch(now time.Time) (breaker.Transition, bool) {
 				return t, changed
 			}
 		}
+	}
+	if row.Circuit.State() != breaker.Ramp {
+		return breaker.Transition{}, false
 	}
 	t, changed := row.Circuit.Settle(now)
 	row.turned(t, changed, now)

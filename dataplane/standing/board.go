@@ -207,7 +207,11 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	if s.Class == health.OK || s.Class == health.Slow {
 		r.heeded.good = now
 	}
-	r.traffic.Count(p.Cost(), r.priced, o)
+	cost, _ := p.Cost()
+	r.traffic.Count(cost, r.priced, o)
+	if o == health.NotSent { // what was not done costs nothing
+		p.Charge(0)
+	}
 	if t, changed := p.End(s, now, p.Draw()); changed {
 		b.turned(r, t)
 	}

@@ -1,0 +1,81 @@
+package standing
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"segue/controlplane/health"
+	"segue/controlplane/policy"
+	"segue/dataplane/route"
+)
+
+// everything is a service of four candidates with all that the choice can do: worth, fees, rules, high value, budgets, limits.
+func everything() *policy.Service {
+	svc := payments("stripe", "adyen", "checkout", "braintree")
+	svc.Strategy = policy.Adaptive
+	svc.Objective = policy.Objective{Margin: .05, Failure: 2 * policy.Unit, Second: policy.Unit / 100, Stay: policy.Unit / 50}
+	svc.HighValue = policy.HighValue{Above: 500 * policy.Unit, Prefer: policy.PreferReliability}
+	svc.Spend = policy.Spend{Limit: policy.MaxMoney, Per: 24 * time.Hour, Then: policy.SpendRefuse}
+	svc.Attempts.Budget = policy.RetryBudget{Ratio: .2, Floor: 3}
+	svc.Breaker.Percent, svc.Breaker.Window, svc.Breaker.Calls = 50, 30*time.Second, 20
+	for i := range 2 {
+		text := uint16(i + 1)
+		svc.Rules = append(svc.Rules, policy.Rule{
+			Name: fmt.Sprint("rule ", i), Only: 0b0111, When: func(f *policy.Facts) bool { return f.Operands[0].Text == text && f.Minute > 60 },
+		})
+	}
+	for i, c := range svc.Candidates {
+		c.Limits = policy.Limits{InFlight: 200, Rate: 1e6}
+		c.Cost = policy.Fee{Known: true, Tariff: policy.Tariff{Fixed: policy.Money(100_000 + 50*i), Billion: 15_000_000}}
+	}
+	return svc
+}
+
+// call is one call from the choice to its end.
+func call(b *Board, d *route.Decision, svc *policy.Service, f *policy.Facts, now time.Time) bool {
+	p, ok := b.Choose(d, svc, f, now)
+	if !ok {
+		return false
+	}
+	b.Done(p, health.Sample{Class: health.OK, Latency: 80 * time.Millisecond}, health.Succeeded, now)
+	return true
+}
+
+func costFacts() *policy.Facts {
+	f := newCall()
+	f.Client, f.Value, f.Minute = -1, 600*policy.Unit, 100
+	f.Operands[0] = policy.Operand{Kind: policy.IsText, Text: 1}
+	return f
+}
+
+// TestAChoiceAllocatesNothing: lock, Decide, reserve and finish among four candidates, everything on.
+func TestAChoiceAllocatesNothing(t *testing.T) {
+	svc, f, d := everything(), costFacts(), &route.Decision{}
+	b := boardOf(svc)
+	now := time.Now()
+	n := testing.AllocsPerRun(2000, func() {
+		now = now.Add(time.Millisecond)
+		f.Draw = f.Draw*6364136223846793005 + 1442695040888963407
+		if !call(b, d, svc, f, now) {
+			t.Fatalf("nobody was eligible: %v", d.Explain(svc))
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkDecision(b *testing.B) {
+	svc, f, d := everything(), costFacts(), &route.Decision{}
+	board := boardOf(svc)
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Millisecond)
+		f.Draw = f.Draw*6364136223846793005 + 1442695040888963407
+		if !call(board, d, svc, f, now) {
+			b.Fatal(d.Explain(svc))
+		}
+	}
+}
