@@ -30,7 +30,6 @@ type Specimen struct {
 	Priced    func(n string) Request    // an effect whose answer tells what it cost; nil: none does
 	Refunded  string                    // where the answer of a refund names what was given back
 	Recourse
-	Letting
 }
 
 // Request is a request as an application writes it, without credential and key.
@@ -87,6 +86,7 @@ type Recourse struct {
 	HookSecret string
 	Dated      bool // its signature has a time
 	Events     []Event
+	Letting
 }
 
 // Event is one that webhooks tell of, and what it shows of the request.

@@ -16,7 +16,6 @@ func payments() Specimen {
 	}
 	post := func(path string) Request { return about(form("POST", path)) }
 	return Specimen{
-		Letting:  Letting{Who: func() Request { return Request{Method: "GET", Path: "/v1/session_tokens/current"} }, Whose: "conversation"},
 		Contract: "stripe/v1", API: sandbox.Payments, Rounds: paymentRounds(), Secret: "sk_test_contract", Effect: charge, ComesBack: true,
 		Known: []Request{
 			charge("known"), post("/v1/charges/ch_1/capture"), post("/v1/charges/ch_1"), form("POST", "/v1/payment_intents"), post("/v1/payment_intents/pi_1/confirm"),
@@ -35,6 +34,7 @@ func payments() Specimen {
 			{"a key in use, by its code alone", 400, `{"error":{"type":"invalid_request_error","code":"idempotency_key_in_use"}}`, policy.ClassOK, policy.OutcomeUnknown},
 		},
 		Refund: func(made string) Request { return form("", "", "charge", made) }, Refunded: "charge",
+		Recourse: Recourse{Letting: Letting{Who: func() Request { return get("/v1/session_tokens/current") }, Whose: "conversation"}},
 	}
 }
 
