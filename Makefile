@@ -66,6 +66,7 @@ power: ## the plug is pulled a hundred times: the stores on a FUSE disk that for
 
 proofs: power ## the long runs beside explore, mutants and storm: claims and advances under faults, power cuts, random walks, each decoder fuzzed for a minute
 	SEGUE_PROOFS=1 $(GO) test -count=1 -run 'TestLinearizable|TestPowerCut' -v ./dataplane/embedded ./dataplane/repair
+	SEGUE_PROOFS=1 $(GO) test -count=1 -run 'TestWhoseFault' -v ./cmd/segue/dev
 	SEGUE_WALK=60s $(GO) test -count=1 -run 'TestWalk' -v ./dataplane/ledger/explore
 	./.ci/fuzz 60s
 
