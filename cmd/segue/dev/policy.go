@@ -65,8 +65,9 @@ services:
     operations:
       complete: {match: POST /v1/chat/completions, semantics: read} # repeatable
       models: {match: GET /v1/models/**}
-    strategy: priority
-    priority: {default: [openai-a, openai-b, openai-c], eu-west: [openai-b, openai-a, openai-c]}
+    strategy: adaptive # whoever is worth most for the call: its fees, how often it succeeds, how long it takes
+    providers: [openai-a, openai-b, openai-c]
+    balance: {cost: 50, reliability: 30, latency: 20}
     attempts: {max: 3, per_try: 8s, deadline: 30s}
     breaker: {failures: 3, successes: 5, reset: 10s}
 
@@ -77,6 +78,13 @@ contracts:
 
 providers:
 `
+
+// costs are what the simulated providers' contracts with us would say: the cheap one is not the best one.
+var costs = map[string]string{
+	main: "fixed: 0.25 EUR, percent: 1.5", backup: "fixed: 0.11 EUR, percent: 1.9", legacy: "fixed: 0.30 EUR, percent: 2.4",
+	"twilio-a": "segment: 0.0071 EUR", "twilio-b": "segment: 0.0064 EUR", "twilio-c": "segment: 0.0093 EUR",
+	"openai-a": "tokens: {in: 2.30 EUR, out: 9.20 EUR}", "openai-b": "tokens: {in: 2.10 EUR, out: 9.60 EUR}", "openai-c": "tokens: {in: 4.50 EUR, out: 18 EUR}",
+}
 
 // checks are what Segue asks the simulated providers itself. An agent puts the account of its own credential into the path.
 func checks(p *sandbox.ProviderConfig) string {
@@ -109,7 +117,7 @@ func demoPolicy(d *Dev) []byte {
 		if p.Name == main {
 			doc = append(doc, "    limits: {in_flight: 200}\n"...)
 		}
-		doc = fmt.Appendf(doc, "    checks: {%s}\n", checks(&p))
+		doc = fmt.Appendf(doc, "    cost: {%s}\n    checks: {%s}\n", costs[p.Name], checks(&p))
 	}
 	return doc
 }
