@@ -185,7 +185,9 @@ func (r *replay) one(m *minute, old, d *route.Decision) {
 	}
 	r.count(was, is, session, stand)
 	r.expect(m, was, is, stand)
-	r.price(m, was, is, &old.Facts, stand)
+	if !m.bridge.Unpriced() {
+		r.price(m, was, is, &old.Facts, stand)
+	}
 }
 
 func name(svc *policy.Service, i int8) string {
