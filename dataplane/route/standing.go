@@ -52,7 +52,7 @@ type knowledge struct {
 }
 
 // stale is how old knowledge may be while calls succeed: where there are thousands a second, one of them changes nothing.
-const stale = 5 * time.Millisecond
+const stale = 25 * time.Millisecond
 
 // minLimit is the shortest age that counts as slow: the clocks and queues of a busy machine are no provider's fault.
 const minLimit = 20 * time.Millisecond
@@ -66,7 +66,11 @@ func know(m *health.Measure, now time.Time) knowledge {
 
 // NewStanding returns the row of a provider of which nothing is known yet.
 func NewStanding(provider string) *Standing {
-	return &Standing{Provider: provider, salt: salt(provider)}
+	row := &Standing{Provider: provider, salt: salt(provider)}
+	for k := range kinds {
+		row.known[k] = know(&row.Measures[k], time.Time{})
+	}
+	return row
 }
 
 // Closed is until when the provider asked to be left alone, by a Retry-After; it may be past.
@@ -189,7 +193,9 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 // step tells the circuit what a call showed.
 func (row *Standing) step(e breaker.Event, held breaker.Ticket, now time.Time, draw uint64) (breaker.Transition, bool) {
 	t, changed := row.Circuit.Step(e, held, now, draw)
-	row.turned(t, changed, now)
+	if changed {
+		row.turned(t, true, now)
+	}
 	return t, changed
 }
 
