@@ -119,7 +119,7 @@ func TestWhatAClassMeansToTheCircuit(t *testing.T) {
 		class health.Class
 		open  bool
 	}{
-		{health.Failure, true}, {health.OK, false}, {health.Slow, false}, {health.Limited, false}, {health.None, false}, {99, false},
+		{health.Failure, true}, {health.OK, false}, {health.Slow, true}, {health.Limited, false}, {health.None, false}, {99, false},
 	}
 	for _, tc := range cases {
 		w := one(policy.Limits{})
