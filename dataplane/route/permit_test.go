@@ -192,3 +192,15 @@ func TestNoPermitIsHarmless(t *testing.T) {
 		t.Errorf("%d in flight", n)
 	}
 }
+
+// TestTheSameFailureTwiceIsOne: providers that keep their answers give a poisoned key's failure again and again.
+func TestTheSameFailureTwiceIsOne(t *testing.T) {
+	w := one(policy.Limits{})
+	for range 50 {
+		p, _ := w.begin()
+		w.st.End(p, health.Sample{Class: health.Failure, Again: true}, w.now, 0)
+	}
+	if s := w.st.Rows[0].Circuit.State(); s != breaker.Closed || w.st.Rows[0].Circuit.Failures() != 0 {
+		t.Errorf("%v after %d failures", s, w.st.Rows[0].Circuit.Failures())
+	}
+}

@@ -39,7 +39,7 @@ type Standing struct {
 	normal   float64   // calls in flight while the circuit is closed, smoothed
 	tat      time.Time // GCRA: theoretical arrival time of the next call
 	closed   time.Time // Retry-After: nothing before
-	epoch    time.Time // ages count from it
+	epoch    time.Time // ages count from it, without what this process slept
 	ages     [kinds]ages
 	known    [kinds]knowledge
 }
@@ -55,7 +55,7 @@ type knowledge struct {
 const stale = 25 * time.Millisecond
 
 // minLimit is the shortest age that counts as slow: the clocks and queues of a busy machine are no provider's fault.
-const minLimit = 20 * time.Millisecond
+const minLimit = 150 * time.Millisecond
 
 func know(m *health.Measure, now time.Time) knowledge {
 	k := knowledge{latency: m.Latency(), limit: max(m.Limit(), minLimit), at: now}
@@ -143,6 +143,27 @@ func (row *Standing) since(now time.Time) time.Duration {
 		row.epoch = now
 	}
 	return now.Sub(row.epoch)
+}
+
+// Stall takes time out of the row's own: this process did not run, so that no call in flight was late by the provider's fault.
+func (row *Standing) Stall(d time.Duration) {
+	if !row.epoch.IsZero() {
+		row.epoch = row.epoch.Add(d)
+	}
+}
+
+// Due tells whether calls in flight have come to the age at which they count as slow, and were not told yet.
+func (row *Standing) Due(now time.Time) bool {
+	if row.InFlight == 0 {
+		return false
+	}
+	at := row.since(now)
+	for k := range kinds {
+		if row.ages[k].due(at, row.limit(k)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (row *Standing) limit(kind uint8) time.Duration {
