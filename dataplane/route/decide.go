@@ -73,7 +73,7 @@ func (d *Decision) price(svc *policy.Service) {
 	for i := range int(d.N) {
 		s := &d.Seen[i]
 		s.Rule = 0
-		s.Cost = svc.Candidates[i].Cost.Expected(f.Value, f.Currency, f.Use)
+		s.Cost = svc.Price(i, f)
 	}
 	for r := range svc.Rules {
 		if !svc.Rules[r].When(f) {
