@@ -5,7 +5,7 @@ GO ?= go
 BIN := bin/segue
 PKGS := $$($(GO) list ./... | grep -v -e /e2e)
 
-.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants proofs power storm replay simulate
+.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants proofs power storm detect simulate replay
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -43,6 +43,9 @@ sdk: build ## nine real SDKs through an agent (a module of their own; installs N
 bench: build ## every figure that the README quotes, in one run, written to docs/measured.md; fails where a bar is missed
 	SEGUE_BENCH=1 $(GO) test -count=1 -timeout 30m -run 'TestBench$$' -v ./e2e/bench
 
+detect: ## the detectors and the circuit: hundreds of millions of simulated calls, false alarms and delays against the theory's limit; each rule broken on purpose; their machine code for arm64
+	SEGUE_DETECT=1 $(GO) test -count=1 -timeout 60m -run 'Seen|Accused|Refusals|Thresholds|Fused|BrokenRules|Replays' -v ./controlplane/health
+
 cassandra: build ## the tests on a real Cassandra beyond those of `make test`: three data centres with faults, the product and a storm on them (fetches the server by Maven; longer with SEGUE_OPS=50000 SEGUE_OUTAGE=10m)
 	./deploy/cassandra/cluster fetch
 	SEGUE_CASSANDRA=1 $(GO) test -count=1 -timeout 40m ./dataplane/cassandra/...
@@ -69,6 +72,7 @@ power: ## the plug is pulled a hundred times: the stores on a FUSE disk that for
 
 proofs: power ## the long runs beside explore, mutants and storm: claims and advances under faults, power cuts, random walks, each decoder fuzzed for a minute
 	SEGUE_PROOFS=1 $(GO) test -count=1 -run 'TestLinearizable|TestPowerCut' -v ./dataplane/embedded ./dataplane/repair
+	SEGUE_PROOFS=1 $(GO) test -count=1 -run 'TestWhoseFault' -v ./cmd/segue/dev
 	SEGUE_WALK=60s $(GO) test -count=1 -run 'TestWalk' -v ./dataplane/ledger/explore
 	./.ci/fuzz 60s
 

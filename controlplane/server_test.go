@@ -62,7 +62,10 @@ type cluster struct {
 	nodes   []*Server // nil: killed
 }
 
-func newCluster(t testing.TB, n int) *cluster {
+func newCluster(t testing.TB, n int) *cluster { t.Helper(); return newClusterAt(t, n, time.Now) }
+
+// newClusterAt is a cluster whose nodes have another clock.
+func newClusterAt(t testing.TB, n int, now func() time.Time) *cluster {
 	t.Helper()
 	c := &cluster{t: t, nodes: make([]*Server, n)}
 	dir := t.TempDir()
@@ -73,7 +76,7 @@ func newCluster(t testing.TB, n int) *cluster {
 	for _, p := range peers {
 		c.configs = append(c.configs, Config{
 			ID: p.ID, Dir: filepath.Join(dir, p.ID), Listen: free(t), Raft: p.Raft, Peers: peers,
-			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now, Fatal: func(err error) { t.Errorf("%s: %v", p.ID, err) },
+			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: now, Fatal: func(err error) { t.Errorf("%s: %v", p.ID, err) },
 		})
 	}
 	for i := range n {

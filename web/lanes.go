@@ -27,23 +27,22 @@ func askedLane(c health.Cell, known bool, kind string, now time.Time) view.Lane 
 		return view.Lane{Level: view.Off, Icon: "off", Word: "none", Evidence: "the policy asks for none"}
 	}
 	l := laneWord(&worst, now)
-	if n := ofKind(c.Lanes, kind); n > 1 && worst.Level == health.Good {
-		l.Word = fmt.Sprintf("%d good", n)
-		return l
+	l.Word, _, _ = strings.Cut(l.Word, " for ") // since when, and why, stands with each check
+	if worst.Yields.After(now) {
+		l.Word = strings.TrimSuffix(l.Word, ", yielding") + ", yielding"
 	}
-	if l.Evidence = strings.TrimSuffix(worst.Name+": "+l.Evidence, ": "); worst.Level == health.Good {
-		l.Evidence = worst.Name
-	}
+	l.Evidence = enumerate(namesAt(c.Lanes, kind, worst.Level))
 	return l
 }
 
-func ofKind(lanes []health.Lane, kind string) (n int) {
+// namesAt are the checks of one kind that stand as the worst of them does.
+func namesAt(lanes []health.Lane, kind, level string) (names []string) {
 	for _, l := range lanes {
-		if l.Kind == kind {
-			n++
+		if l.Kind == kind && l.Level == level {
+			names = append(names, l.Name)
 		}
 	}
-	return n
+	return names
 }
 
 // laneWord is how a lane stands, with its evidence. A lane never accuses louder than a circuit: it moves nothing.
@@ -103,13 +102,26 @@ func illLanes(cells []health.Cell, now time.Time) string {
 	for i := range cells {
 		for j := range cells[i].Lanes {
 			l := &cells[i].Lanes[j]
-			if l.Level != health.Bad && l.Level != health.Warned && l.Left == 0 && !l.Yields.After(now) {
+			word := ""
+			switch {
+			case l.Level == health.Bad:
+				word = "fails"
+			case l.Level == health.Warned:
+				word = "warns"
+			case l.Left > 0:
+				word = "left something"
+			case l.Yields.After(now):
+				word = "yields"
+			default:
 				continue
 			}
-			if text := l.Kind + " " + l.Name + " " + laneWord(l, now).Word; !slices.Contains(texts, text) {
+			if text := l.Name + " " + word; !slices.Contains(texts, text) {
 				texts = append(texts, text)
 			}
 		}
 	}
-	return enumerate(texts)
+	if len(texts) == 0 {
+		return ""
+	}
+	return "its own checks: " + enumerate(texts)
 }

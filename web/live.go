@@ -65,6 +65,11 @@ func (w *Web) partsOf(c echo.Context) (func(beat int) []part, error) {
 		return w.placeParts(c, p), nil
 	case "cluster":
 		return w.clusterParts(c.Request().Context(), p), nil
+	case "cost":
+		return func(int) []part {
+			s := w.scene()
+			return append(w.statusParts(s), part{"cost", view.CostPart(costView(view.Frame{Prefs: p}, s, costsOf(s)))})
+		}, nil
 	case "sessions":
 		return w.sessionsParts(c.Request().Context(), p), nil
 	case "hints":

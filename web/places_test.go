@@ -43,7 +43,7 @@ func TestProviders(t *testing.T) {
 		"15 minutes", "The same as a table", "!SECRET_NAME_OF", "segue provider show main", "Review the drain")
 	wants(t, page, "What Segue asks itself", "synthetics", "charge-and-void", "step void: no answer: connection_refused; what 1 run made is not taken away yet", "fails for 7.0 s, yielding",
 		"it asked to be left alone for 30 s more", "the certificate holds for 12 days", "good for 9 min", "in 2 min", "GET /v1/balance in eu-west: what the last runs took")
-	wants(t, s.get("/providers", 200), "synthetic charge-and-void fails")
+	wants(t, s.get("/providers", 200), "its own checks: GET /v1/balance fails, tcp fails, tls warns and charge-and-void fails")
 	if rows := strings.Count(page, `scope="row" class="num"`); rows < 3*15 {
 		t.Errorf("the table twin has %d minutes", rows)
 	}

@@ -74,10 +74,14 @@ func (w *Web) routingPage(c echo.Context, s scene, svc *policy.ServiceSpec) view
 	if len(r.Regions) > 0 && svc.Strategy == policy.Weighted {
 		r.Frame.Command = weightCommand(svc.Name, r.Regions[0].Region, svc.WeightsIn(r.Regions[0].Region))
 	}
-	if svc.Strategy == policy.Priority {
-		r.ByDocument = []string{"segue policy get > p.yaml", fmt.Sprintf("segue policy apply p.yaml --base %d", current.Number)}
+	if svc.Strategy != policy.Weighted {
+		what := "Who serves, and by what, is changed"
+		if svc.Strategy == policy.Priority {
+			what = "The first of the order that is healthy gets every new session. The order is changed"
+		}
+		r.ByDocument = &view.ByDocument{What: what, Commands: []string{"segue policy get > p.yaml", fmt.Sprintf("segue policy apply p.yaml --base %d", current.Number)}}
 	}
-	r.Try = tryCard(s, svc, testRequest{})
+	r.Try, r.Steering = tryCard(s, svc, testRequest{}), steeringOf(current.Policy, svc)
 	rollout := rolloutOf(s, svc.Name)
 	r.Rollout = &rollout
 	return r
@@ -106,7 +110,7 @@ func colors(svc *policy.ServiceSpec, regions []string) map[string]int {
 func regionCard(s scene, svc *policy.ServiceSpec, region string, p view.Prefs) view.RegionCard {
 	cells := cellsOf(s.View.World)
 	color := colors(svc, s.State.Current().Policy.Regions.Names())
-	card := view.RegionCard{Region: region, Weighted: svc.Strategy == policy.Weighted}
+	card := view.RegionCard{Region: region, Weighted: svc.Strategy == policy.Weighted, Ordered: svc.Strategy == policy.Priority}
 	rate, sum := 0.0, 0.0
 	for i, name := range svc.ProvidersIn(region) {
 		configured, _, _ := configuredShare(svc, region, name)

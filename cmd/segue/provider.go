@@ -132,7 +132,14 @@ func newProviderShow(s *settings) *cobra.Command {
 				return explain(err)
 			}
 			p.unweigh(all)
-			return s.print(p, func() { s.tellProvider(&p) })
+			var untold error
+			if err := s.print(p, func() {
+				s.tellProvider(&p)
+				untold = s.tellCosts(c.Context(), p.Name)
+			}); err != nil {
+				return err
+			}
+			return untold
 		},
 	}
 }

@@ -20,7 +20,7 @@ type simulateFlags struct {
 	scenarios, players, rates []string
 	seeds                     int
 	seed                      uint64
-	full                      bool
+	full, turns               bool
 	out, summary              string
 }
 
@@ -46,6 +46,7 @@ What is modelled, and by whose description the others choose: docs/simulator.md`
 		Example: `  segue simulate
   segue simulate --scenario black-hole,grey --rate 50 --seeds 20 --out report.html
   segue simulate --scenario ambiguous --rate 5 --seed 7 --seeds 1 --players segue -o json
+  segue simulate --scenario flapping --seed 3 --seeds 1 --players segue --turns
   segue simulate --full --seeds 20 --out docs/simulated.html --summary docs/simulated.md`,
 		RunE: func(c *cobra.Command, _ []string) error { return s.simulate(c, &f) },
 	}
@@ -56,6 +57,7 @@ What is modelled, and by whose description the others choose: docs/simulator.md`
 	flags.IntVar(&f.seeds, "seeds", 3, "runs of each, with seeds counting up")
 	flags.Uint64Var(&f.seed, "seed", 1, "the first seed")
 	flags.BoolVar(&f.full, "full", false, "every story at every rate: the study of docs/simulated.md (minutes)")
+	flags.BoolVar(&f.turns, "turns", false, "tell each turn of Segue's circuits in the first run, and why")
 	flags.StringVar(&f.out, "out", "", "write a report with plots: one HTML file that needs nothing else")
 	flags.StringVar(&f.summary, "summary", "", "write the tables as Markdown")
 	return c
@@ -92,6 +94,9 @@ func (s *settings) simulate(c *cobra.Command, f *simulateFlags) error {
 		return err
 	}
 	study := simulator.NewStudy(f.seed, jobs, tallies)
+	if !f.turns {
+		study.Quiet()
+	}
 	if err := f.write(study); err != nil {
 		return err
 	}

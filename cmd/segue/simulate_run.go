@@ -102,6 +102,7 @@ func (s *settings) showStudy(study *simulator.Study, f *simulateFlags) {
 		fmt.Fprintf(s.io.out, "\n%s\n", t.Title)
 		s.table(t.Rows)
 	}
+	s.showTurns(study)
 	if len(study.Bars) > 0 {
 		fmt.Fprintln(s.io.out, "\nBars")
 		rows := [][]string{{"", "WHAT", "WANT", "GOT"}}
@@ -122,6 +123,22 @@ func (s *settings) showStudy(study *simulator.Study, f *simulateFlags) {
 		fmt.Fprintf(s.io.out, "; the report with plots is %s", f.out)
 	}
 	fmt.Fprintln(s.io.out)
+}
+
+// showTurns tells the turns of circuits, where they were asked for.
+func (s *settings) showTurns(study *simulator.Study) {
+	for i := range study.Results {
+		r := &study.Results[i]
+		if len(r.Turns) == 0 {
+			continue
+		}
+		fmt.Fprintf(s.io.out, "\n%s at %v/s, %s: turns of circuits\n", r.Scenario, r.Rate, r.Player)
+		rows := [][]string{{"AT", "REGION", "PROVIDER", "TURN", "WHY"}}
+		for _, t := range r.Turns {
+			rows = append(rows, []string{t.At, t.Region, t.Provider, t.From + " → " + t.To, t.Why})
+		}
+		s.table(rows)
+	}
 }
 
 // clip keeps a line's beginning.

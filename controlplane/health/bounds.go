@@ -41,8 +41,7 @@ func bounded(t Traffic) Traffic {
 		*part = min(*part, t.Calls)
 	}
 	hold(t.Latency[:], t.Calls)
-	t.Priced, t.Stated = min(t.Priced, t.Calls), min(t.Stated, t.Calls)
-	t.Cost, t.Actual = worth(t.Cost), worth(t.Actual)
+	t.Priced, t.Cost = min(t.Priced, t.Calls), worth(t.Cost)
 	return t
 }
 
@@ -60,6 +59,14 @@ func boundedService(r ServiceRow) ServiceRow {
 	hold(r.Overhead[:], r.Calls)
 	r.Covered, r.Elsewhere, r.Worth = min(r.Covered, r.Calls), min(r.Elsewhere, r.Calls), worth(r.Worth)
 	return r
+}
+
+func boundedBudget(b Budget, at time.Time) Budget {
+	b.Spent, b.Resets = min(max(b.Spent, 0), policy.MaxMoney), ahead(b.Resets, at, maxAhead)
+	if !b.Resets.After(at) { // its stretch is over: nothing is spent of the next
+		b = Budget{}
+	}
+	return b
 }
 
 // worth holds a second's money of one agent to what its sums can take for an hour.

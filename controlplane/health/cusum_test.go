@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -132,3 +133,28 @@ func TestReplaysBitForBit(t *testing.T) {
 }
 
 const golden = 0x2b5c700dbc5b511
+
+// TestWhatIsLittleKnownIsNotTheUsual: p0 is hardly ever below the truth, however few calls it is made of; and not far above when there are many.
+func TestWhatIsLittleKnownIsNotTheUsual(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 1))
+	for _, n := range []int{500, 5000, 50_000} {
+		below, p := 0, .01
+		for range 400 {
+			r := rate{calls: float64(n)}
+			for range n {
+				if rng.Float64() < p {
+					r.failed++
+				}
+			}
+			if r.atMost() < p {
+				below++
+			}
+		}
+		if below > 400*4/100 {
+			t.Errorf("of %d calls: below the truth %d times in 400", n, below)
+		}
+	}
+	if got := (&rate{calls: 50_000, failed: 500}).atMost(); got > .0112 {
+		t.Errorf("1 %% of 50,000 calls: at most %v", got)
+	}
+}

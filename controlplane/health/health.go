@@ -108,6 +108,7 @@ type ServiceRow struct {
 	Gain
 	Overhead      FineHistogram // Segue's own part
 	InUse, Could  uint32        // sessions in use now, as far as they are looked at, and of them those that could go on at another provider
+	Budget        Budget        `json:",omitzero"`
 	UnknownOpen   int32         // transactions whose outcome is unknown now
 	OldestUnknown time.Time
 }
@@ -119,12 +120,16 @@ type Gain struct {
 	Worth     policy.Money `json:",omitempty"` // what calls were worth that succeeded after a failover
 }
 
+// Budget is how a service's spend budget stands at an agent: gauges. No Resets: it has none.
+type Budget struct {
+	Spent  policy.Money `json:",omitempty"`
+	Resets time.Time    `json:",omitzero"` // when the next stretch begins
+}
+
 // Spend is what a provider's attempts cost that were, or may have been, carried out: increments.
 type Spend struct {
 	Priced uint32       `json:",omitempty"` // those whose fee the policy knows
 	Cost   policy.Money `json:",omitempty"` // theirs, by the fees
-	Stated uint32       `json:",omitempty"` // those whose answer said what they cost
-	Actual policy.Money `json:",omitempty"` // theirs, as the answers said
 }
 
 // Event is something that happened, for the stream of what happens.

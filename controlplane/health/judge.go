@@ -212,8 +212,8 @@ func lostRegions(voices []*voice) (lost []place, reporting int) {
 	by := map[string]*place{}
 	var names []string
 	for _, v := range voices {
-		if !v.alarmed && v.calls == 0 && v.probes() == 0 {
-			continue
+		if !v.alarmed && !v.lately {
+			continue // nobody asked it: that it was well a while ago says nothing of the region now
 		}
 		p := by[v.region]
 		if p == nil {

@@ -284,8 +284,8 @@ func (m *Measure) Arm(now time.Time) {
 	for i := range m.failing {
 		w, s := &weights[m.row][i], &m.failing[i].s
 		rise := w.h / 2
-		if w.up > w.h/4 { // where nearly all fails, the very next call tells: if it fails too. One that succeeds takes that back
-			rise = w.h - w.up
+		if i == Tests-1 { // where nearly all fails, the next call or two tell: if they fail too. One that succeeds takes that back
+			rise = max(rise, w.h-float64(math.Ceil(w.h/4/w.up)*w.up))
 		}
 		*s = min(*s+rise, max(*s, w.h-1)) // on top of what was seen here; one more failure is always needed
 	}

@@ -371,3 +371,24 @@ func plain(t *testing.T, typ reflect.Type, path string) {
 		t.Errorf("%s is a %s: the collector would have to look at it", path, typ)
 	}
 }
+
+// TestClocksThatWentBack: a clock that was a year ahead for a moment does not stop the fading, the learning or the tests.
+func TestClocksThatWentBack(t *testing.T) {
+	m, p := warmed(1, 50)
+	ahead := p.now.Add(365 * 24 * time.Hour)
+	m.Observe(Sample{Class: OK, Latency: 200 * time.Millisecond}, ahead)
+	m.Arm(ahead)
+	m.Clear(ahead)
+	p.run(m, 5000)
+	p.fails = 1
+	if n, which := p.until(m, 20); which != Failing || n > 5 {
+		t.Errorf("%q after %d failures", which, n)
+	}
+	for end := p.now.Add(2 * time.Minute); p.now.Before(end); {
+		s, now := p.call()
+		m.Observe(s, now)
+	}
+	if mean, _ := m.Success(p.now); mean > .1 {
+		t.Errorf("two minutes in which all failed, and success is %v", mean)
+	}
+}

@@ -37,8 +37,33 @@ func (w *Window) World(now time.Time) World {
 	slices.SortFunc(world.Cells, func(a, b Cell) int {
 		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Provider, b.Provider))
 	})
+	world.Budgets = w.budgets(now)
 	world.Agents = w.agentsSeen(now)
 	return world
+}
+
+// budgets are those that stand at agents that are heard, the most that is spent by one agent of a region.
+func (w *Window) budgets(now time.Time) []BudgetSeen {
+	most := map[flowKey]Budget{}
+	for _, a := range w.agents {
+		if !a.heard(now) {
+			continue
+		}
+		for service, g := range a.services {
+			k := flowKey{a.seen.Region, service}
+			if b, known := most[k]; g.budget.Resets.After(now) && (!known || g.budget.Spent > b.Spent) {
+				most[k] = g.budget
+			}
+		}
+	}
+	var list []BudgetSeen
+	for k, b := range most {
+		list = append(list, BudgetSeen{Region: k.region, Service: k.service, Budget: b})
+	}
+	slices.SortFunc(list, func(a, b BudgetSeen) int {
+		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Service, b.Service))
+	})
+	return list
 }
 
 // names are the services, or the regions, of what callers saw.
@@ -173,7 +198,7 @@ func (w *Window) load(s *series[Traffic], now time.Time) Load {
 
 func spending(s *series[Traffic], now time.Time) Spending {
 	t := sum(s, now, HistoryPoints*Step)
-	return Spending{Calls: uint64(t.Calls), Priced: uint64(t.Priced), Cost: t.Cost, Stated: uint64(t.Stated), Actual: t.Actual}
+	return Spending{Calls: uint64(t.Calls), Priced: uint64(t.Priced), Cost: t.Cost}
 }
 
 // good is the share of attempts that were no failure of the provider, to a tenth: a history is drawn, and travels each second.

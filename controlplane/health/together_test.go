@@ -161,7 +161,7 @@ func allLeave(t *testing.T, rate float64, known time.Duration) {
 	slices.Sort(blamed)
 	t.Logf("known for %v, %d seeds: all regions off after %v in the median, %v in 99 %%, at most %v; %d runs over 5 s, %d calls later than that; %d verdicts, the median %v after the begin",
 		known, runs, took[runs/2], took[runs*99/100], took[runs-1], late, calls, len(blamed), blamed[len(blamed)/2])
-	if took[runs/2] > 5*time.Second/2 || late > runs/50 {
+	if took[runs/2] > 3*time.Second || late > runs/50 {
 		t.Errorf("%d of %d runs took over 5 s, at most %v", late, runs, took[runs-1])
 	}
 }

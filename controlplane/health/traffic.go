@@ -56,8 +56,7 @@ func (s *Spend) Count(cost policy.Money, known bool, o Outcome) {
 // Add puts another one's sums on top.
 func (s *Spend) Add(o *Spend) {
 	add(&s.Priced, o.Priced)
-	add(&s.Stated, o.Stated)
-	s.Cost, s.Actual = purse(s.Cost, o.Cost), purse(s.Actual, o.Actual)
+	s.Cost = purse(s.Cost, o.Cost)
 }
 
 // purse adds money up to the most that there is.

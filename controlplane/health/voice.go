@@ -16,12 +16,14 @@ type voice struct {
 	evidence      [banks]float64
 	alarmed       bool // it says that the provider fails
 	fine          bool // it says that the provider is well
+	lately        bool // a call or an active check has shown so in the last seconds
 }
 
 // Enough evidence.
 const (
 	enoughCalls = 20          // in the span
 	calm        = alarmAt / 4 // evidence below this is a failure or none
+	lately      = 10 * time.Second
 )
 
 // voices are the regions' voices at now, sorted by service, provider and region: nothing that is added up depends on a map's order.
@@ -78,6 +80,7 @@ func (v *voice) speak(p *pool, now time.Time) {
 			active = append(active, one)
 		}
 		well = well || now.Sub(one.good) <= span && !one.good.IsZero()
+		v.lately = v.lately || now.Sub(one.good) <= lately || one.checks > 0 && now.Sub(one.checked) <= lately
 		switch fresh := now.Sub(one.checked) <= span; {
 		case fresh && one.checks >= maxChecks:
 			good++

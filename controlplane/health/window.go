@@ -47,6 +47,7 @@ type gauges struct {
 	open         int32     // outcomes that are unknown
 	oldest       time.Time // of them
 	inUse, could uint32    // sessions
+	budget       Budget
 }
 
 // Errors of Put. A refused report changed nothing.
@@ -188,7 +189,7 @@ func (w *Window) putService(a *agent, r *ServiceRow, at time.Time) {
 	}
 	row := boundedService(*r)
 	s.at(at).Add(&row)
-	a.services[r.Service] = gauges{open: max(r.UnknownOpen, 0), oldest: past(r.OldestUnknown, at), inUse: row.InUse, could: row.Could}
+	a.services[r.Service] = gauges{open: max(r.UnknownOpen, 0), oldest: past(r.OldestUnknown, at), inUse: row.InUse, could: row.Could, budget: boundedBudget(r.Budget, at)}
 }
 
 func (w *Window) putEvents(r *Report, at time.Time) {

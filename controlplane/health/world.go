@@ -13,6 +13,7 @@ type World struct {
 	Total    Flow
 	Services []ServiceWorld
 	Regions  []RegionWorld // those that reported, sorted by name
+	Budgets  []BudgetSeen  // of each region and service that has one, sorted by these names
 	Cells    []Cell        // region × service × provider, sorted by these three names
 	Agents   []AgentSeen   // sorted by region, then id
 	Events   []Event       // newest first, at most MaxWorldEvents
@@ -54,8 +55,12 @@ type Spending struct {
 	Calls  uint64       // attempts
 	Priced uint64       // of them, those whose fee the policy knows
 	Cost   policy.Money // theirs, by the fees
-	Stated uint64       // those whose answer said what they cost
-	Actual policy.Money // theirs, as the answers said
+}
+
+// BudgetSeen is how a service's spend budget stands at the agent of a region that spent most of it.
+type BudgetSeen struct {
+	Region, Service string
+	Budget
 }
 
 // Point is one Step of a Flow.

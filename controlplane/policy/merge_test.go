@@ -351,3 +351,36 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("the first policy: %q", got)
 	}
 }
+
+func TestWarningsOfSteering(t *testing.T) {
+	p := must(t, []byte(`segue: v1
+regions: {eu: , us: }
+services:
+  a:
+    speaks: stripe/v1
+    listen: 7101
+    strategy: adaptive
+    providers: {eu: [one, two], us: [two]}
+    rules:
+      - {name: EU cards, when: 'card.region == "EU"', only: [one]}
+      - {name: here, when: 'region == "eu"', only: [one]}
+  b: {speaks: stripe/v1, listen: 7102, strategy: nearest, providers: [three]}
+providers:
+  one: {contract: stripe/v1, credential: env:A}
+  two: {contract: stripe/v1, credential: env:A}
+  three: {contract: stripe/v1, credential: env:A}
+`))
+	want := []string{`a / us: rule "EU cards" leaves nobody there: the calls that it is for are refused`,
+		"a: no provider says what a call costs: only reliability and latency decide", "b: no provider says what it is near: all are equally far"}
+	if got := Warnings(&Policy{}, p); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := Warnings(p, p); len(got) > 0 {
+		t.Errorf("what was so before: %q", got)
+	}
+	q := must(t, Marshal(p))
+	q.Services[0].Providers[0].Providers = []string{"two"}
+	if got := Warnings(p, q); !slices.Contains(got, "provider one is left with nothing: it gets new sessions in no region") {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,6 +1,9 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Warnings tells what a change takes away that people may not have meant. It refuses nothing.
 func Warnings(old, new *Policy) []string {
@@ -16,6 +19,12 @@ func Warnings(old, new *Policy) []string {
 	for _, r := range old.Regions {
 		if _, stays := new.Regions.Find(r.Name); !stays {
 			list = append(list, "region "+r.Name+" goes: its agents get no more updates, they keep the last policy")
+		}
+	}
+	before := old.steeringWarnings()
+	for _, text := range new.steeringWarnings() {
+		if !slices.Contains(before, text) {
+			list = append(list, text)
 		}
 	}
 	for i := range new.Providers {
@@ -51,6 +60,9 @@ func (p *Policy) takes(provider string) bool {
 		s := &p.Services[i]
 		for _, r := range p.Regions {
 			if order := s.PriorityIn(r.Name); s.Strategy == Priority && len(order) > 0 && order[0] == provider {
+				return true
+			}
+			if s.Strategy.listed() && slices.Contains(s.ListedIn(r.Name), provider) {
 				return true
 			}
 			for _, w := range s.WeightsIn(r.Name) {

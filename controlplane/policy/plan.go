@@ -146,3 +146,23 @@ func (s SpendPlan) filled() SpendPlan {
 	}
 	return s
 }
+
+// Base is the currency that everything is counted in; "" where no amount is.
+func (p *Policy) Base() string { return p.base() }
+
+// Told is what a service is steered by beside strategy, shares and order, as people read it: a name and a text each. Rules are sentences.
+func (p *Policy) Told(s *ServiceSpec) [][2]string {
+	var list [][2]string
+	for _, f := range planFacts(p, "", s) {
+		if f.value != "" {
+			list = append(list, [2]string{f.label, f.value})
+		}
+	}
+	return list
+}
+
+// Worth is a price of the document in the base currency.
+func (p *Policy) Worth(price Price) Money { return p.exchange().price(price) }
+
+// Text is the budget as the document writes it: 200 USD/day.
+func (s SpendPlan) Text() string { return s.text() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -171,13 +172,13 @@ func (p *Prober) run(t target, l *lane) {
 	wait := time.Duration(draw() % uint64(every))
 	p.tell(t, Result{}, time.Now().Add(wait))
 	for pause(l.ctx, wait) {
-		if away := p.away(t, time.Now()); away > 0 {
+		if !pause(l.ctx, p.pace.turn(t.provider, time.Now())) {
+			return
+		}
+		if away := p.away(t, time.Now()); away > 0 { // also where it was asked while this one waited for its turn
 			wait = away + time.Duration(draw()%uint64(MinEvery)) // not all of its checks in the moment that it named
 			p.tell(t, Result{}, time.Now().Add(wait))
 			continue
-		}
-		if !pause(l.ctx, p.pace.turn(t.provider, time.Now())) {
-			return
 		}
 		r := p.send(l.ctx, t, l, min(Timeout, every))
 		wait = every - every/10 + time.Duration(draw()%uint64(every/5+1)) // ± 10 %
@@ -235,13 +236,21 @@ func (p *Prober) send(ctx context.Context, t target, l *lane, timeout time.Durat
 	case bounded.Err() != nil:
 		r.Word, r.Why = Bad, "no answer in "+timeout.String()
 	case !c.Good:
-		r.Word, r.Why = Bad, c.Err.Error()
+		r.Word, r.Why = Bad, reason(&c)
 	case c.Warn:
 		r.Word, r.Why = Warned, c.Says
 	default:
 		r.Word, r.Why = Good, c.Says
 	}
 	return r
+}
+
+// reason is why a check is bad, without what only its wire says.
+func reason(c *provider.Checked) string {
+	if c.Error == "" || c.Error == "tls_certificate_error" {
+		return c.Err.Error()
+	}
+	return strings.ReplaceAll(c.Error, "_", " ")
 }
 
 // pause waits; false: the lane has ended.

@@ -88,7 +88,7 @@ func (p *far) Exchange(context.Context, *provider.Call) (provider.Result, *messa
 }
 
 // running starts a prober over snap, in the bubble of a synctest.
-func running(t *testing.T, end *far, snap *policy.Snapshot) (*Prober, *standing.Board) {
+func running(t *testing.T, end Client, snap *policy.Snapshot) (*Prober, *standing.Board) {
 	t.Helper()
 	b := standing.New()
 	b.Swap(snap)

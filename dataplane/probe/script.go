@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"segue/controlplane/health"
@@ -98,7 +99,7 @@ func unanswered(r *provider.Result) string {
 	case r.Status != 0:
 		return fmt.Sprintf("status is %d", r.Status)
 	case r.Error != "":
-		return "no answer: " + r.Error
+		return "no answer: " + strings.ReplaceAll(r.Error, "_", " ")
 	case r.Err != nil:
 		return "no answer: " + r.Err.Error()
 	default:

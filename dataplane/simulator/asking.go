@@ -92,13 +92,20 @@ func (d *driver) redrive(s *sim, c *call) {
 	}
 	f := d.facts(c)
 	f.Tried, f.Owner = 0, c.at
-	if p := d.choose(s, c, f); p < 0 {
-		s.later(c, min(lastPause, firstPause<<min(c.tx.Current().Sends, 6)), toRedrive)
+	if !d.retry(s, c) || d.choose(s, c, f) < 0 {
+		c.pauses++
+		s.later(c, pauseOf(c), toRedrive)
 		return
 	}
+	c.pauses = 0
 	c.tx.Again(at(s.now))
 	if c.tx.State == ledger.Held {
 		c.tx.State = ledger.Intent
 	}
 	s.send(c, int(c.at))
+}
+
+// pauseOf is how long a re-send waits, longer each time.
+func pauseOf(c *call) int64 {
+	return min(lastPause, firstPause<<min(c.tx.Current().Sends+int(c.pauses), 6))
 }

@@ -54,6 +54,7 @@ type driven struct {
 	sends  int   // of the current attempt before this time
 	asks   uint8 // questions of this drive
 	checks uint8 // looks of the background
+	pauses uint8 // before this re-send
 	heldAt int64 // since when its outcome is unknown to the caller; 0: it is not
 }
 

@@ -41,7 +41,7 @@ contracts:
 
 // operations: what two lookups do not find behind the settle window counts as not executed.
 const operations = `    operations:
-      pay: {match: POST /v1/payments, key: required, unknown: trace}
+      pay: {match: POST /v1/payments, key: required, unknown: trace-value, value: money(body)}
       look: {match: GET /v1/payments/**}
 `
 
@@ -60,8 +60,8 @@ func document(strategy string, rate float64, regions int) string {
 		if p.Keys {
 			contract = "sim/keys"
 		}
-		fmt.Fprintf(&b, "  %s:\n    contract: %s\n    credential: env:SIM\n    limits: {in_flight: %d}\n",
-			p.Name, contract, max(2, room(&p, rate*float64(regions))/regions))
+		fmt.Fprintf(&b, "  %s:\n    contract: %s\n    credential: env:SIM\n    cost: {fixed: %.2f EUR, percent: %v}\n    limits: {in_flight: %d}\n",
+			p.Name, contract, p.Fixed, p.Percent, max(2, room(&p, rate*float64(regions))/regions))
 	}
 	b.WriteString(contracts)
 	return b.String()
@@ -81,6 +81,7 @@ func others(r, regions int) []string {
 
 // The strategies that Segue plays, in the words of the document.
 const (
+	byBalance  = "    strategy: adaptive\n    providers: [alpha, beta, gamma, delta]\n    balance: {cost: 70, reliability: 30, latency: 10}\n"
 	byPriority = "    strategy: priority\n    priority: [alpha, beta, gamma, delta]\n"
 	byWeights  = "    strategy: weighted\n    weights: {alpha: 70, beta: 20, gamma: 10, delta: 0}\n"
 )

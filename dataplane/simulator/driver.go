@@ -13,16 +13,19 @@ type chooser interface {
 	service(region int8) *policy.Service
 	choose(s *sim, c *call, f *policy.Facts) int
 	done(s *sim, c *call, x health.Sample, o health.Outcome)
+	retry(s *sim, c *call) bool // another send to the same provider may be made
 	tick(s *sim)
+	pulse(s *sim)
 }
 
 // driver settles calls as agents do: what is done after each piece of evidence, the shipped ledger says. It has no store: a row is a value
 // here, and every write succeeds at once.
 type driver struct {
 	chooser
-	leave   ledger.Leave
-	means   [MaxProviders]ledger.Means
-	meaning [MaxProviders]map[int16]meaning
+	leave    ledger.Leave
+	currency policy.Currency
+	means    [MaxProviders]ledger.Means
+	meaning  [MaxProviders]map[int16]meaning
 }
 
 // meaning is what a status proves, by the provider's contract.
@@ -49,7 +52,7 @@ func checks() [8]time.Duration {
 }
 
 func newDriver(by chooser, svc *policy.Service) *driver {
-	d := &driver{chooser: by, leave: ledger.Leave{Twice: svc.Operations[0].Leave.Duplicates, Traced: svc.Operations[0].Leave.Traced}}
+	d := &driver{chooser: by, leave: ledger.Leave{Twice: svc.Operations[0].Leave.Duplicates, Traced: svc.Operations[0].Leave.Traced || svc.Operations[0].Leave.TracedValue}, currency: policy.CurrencyOf("EUR")}
 	for i, c := range svc.Candidates {
 		d.means[i] = ledger.MeansOf(c.Contract, "pay")
 		if d.means[i].Settle > 0 {
@@ -76,7 +79,7 @@ func outcomes() map[string]ledger.Outcome {
 
 func (d *driver) facts(c *call) *policy.Facts {
 	return &policy.Facts{
-		Draw: c.draw, Tried: c.tried, Pinned: -1, Owner: -1, Client: -1, Read: c.read, Value: policy.Money(c.value * 1e6), Deadline: at(c.deadline),
+		Draw: c.draw, Tried: c.tried, Pinned: -1, Owner: -1, Client: -1, Read: c.read, Value: policy.Money(c.value * 1e6), Currency: d.currency, Deadline: at(c.deadline),
 	}
 }
 
@@ -173,7 +176,8 @@ func (d *driver) sample(s *sim, c *call) (health.Sample, meaning) {
 	case c.shown.status != 0:
 		m = d.meaning[c.at][c.shown.status]
 	}
-	return health.Sample{Class: m.class, Latency: took}, m
+	again := c.tx != nil && !c.read && c.tx.Current().Sends > 1 && c.shown.status != 0
+	return health.Sample{Class: m.class, Latency: took, Again: again}, m
 }
 
 // endedRead asks elsewhere as long as it may.
@@ -219,7 +223,8 @@ func (d *driver) weigh(s *sim, c *call, e ledger.Evidence) {
 	case ledger.Elsewhere:
 		d.elsewhere(s, c)
 	case ledger.Redrive:
-		s.later(c, min(lastPause, firstPause<<min(c.tx.Current().Sends, 6)), toRedrive)
+		c.pauses = 0
+		s.later(c, pauseOf(c), toRedrive)
 	case ledger.LookUp, ledger.Cancel:
 		d.ask(s, c)
 	case ledger.Wait:
@@ -302,3 +307,5 @@ func (d *driver) hold(s *sim, c *call) {
 }
 
 func (d *driver) tick(s *sim) { d.chooser.tick(s) }
+
+func (d *driver) pulse(s *sim) { d.chooser.pulse(s) }

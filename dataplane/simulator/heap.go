@@ -10,6 +10,7 @@ const (
 	wakes                    // a call's pause is over
 	turns                    // the world changes
 	ticks                    // a second has passed
+	pulses                   // a twentieth of one
 )
 
 // event is one thing that will happen.

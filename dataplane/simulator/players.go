@@ -9,13 +9,14 @@ import (
 // The players that are no rivals.
 const (
 	Segue         = "segue"
+	SeguePriority = "segue-priority"
 	SegueWeighted = "segue-weighted"
 	Oracle        = "oracle"
 )
 
 // Players are all of them, in the order of the report.
 func Players() []string {
-	names := []string{Segue, SegueWeighted}
+	names := []string{Segue, SeguePriority, SegueWeighted}
 	for _, r := range Rivals() {
 		names = append(names, r.Name)
 	}
@@ -24,7 +25,7 @@ func Players() []string {
 
 // strategies are Segue's players, by the steering that the policy document asks for.
 func strategies() map[string]string {
-	return map[string]string{Segue: byPriority, SegueWeighted: byWeights}
+	return map[string]string{Segue: byBalance, SeguePriority: byPriority, SegueWeighted: byWeights}
 }
 
 // newPlayer makes the player of that name.

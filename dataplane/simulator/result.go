@@ -53,17 +53,21 @@ type Care struct {
 
 // Reaction is how the player took trouble and its end.
 type Reaction struct {
-	SeenSeconds float64 `json:"seen_seconds"`       // median, from the fault to the gate
-	SeenCalls   float64 `json:"seen_calls"`         // median, ends at the provider by then
-	Missed      int     `json:"missed"`             // regions and runs in which no gate shut
-	AllOff      float64 `json:"all_off_seconds"`    // the worst run: from the first failure until the last region's gate
+	SeenSeconds float64 `json:"seen_seconds"`    // median, from the fault to the gate
+	SeenCalls   float64 `json:"seen_calls"`      // median, ends at the provider by then
+	Missed      int     `json:"missed"`          // regions and runs in which no gate shut
+	AllOff      float64 `json:"all_off_seconds"` // the worst run: from the first failure until the last region's gate
+	OffP50      float64 `json:"off_p50_seconds"`
+	OffP95      float64 `json:"off_p95_seconds"`
 	Left        float64 `json:"left_seconds"`       // until the provider had less than half its share
 	Back        float64 `json:"back_seconds"`       // from the fault's end until it had 90 % of its share again
 	BackAfter   float64 `json:"back_after_seconds"` // the same from when its circuit let it back
 	Gates       int     `json:"gates"`
 	FalseGates  int     `json:"false_gates"`
 	FalseADay   float64 `json:"false_gates_a_day"`
-	Verdicts    []int   `json:"verdicts"` // by kind: none, path, provider, region, ours
+	Verdicts    []int   `json:"verdicts"`             // by kind: none, path, provider, region, ours
+	Queued      float64 `json:"others_queue_seconds"` // the longest wait for a server at a provider that is not the target
+	Turns       []Turn  `json:"turns,omitempty"`
 }
 
 // Result sums a tally up. oracle is the oracle's, or nil.
@@ -102,10 +106,16 @@ func (t *Tally) Loss() float64 {
 }
 
 func (t *Tally) reaction() Reaction {
+	queued := 0.0
+	for p, x := range t.Over {
+		if p != t.watch.target {
+			queued = max(queued, x)
+		}
+	}
 	days := t.Span.Hours() / 24 * float64(t.Runs)
 	r := Reaction{
-		SeenSeconds: median(t.Seen), SeenCalls: None, AllOff: None, Left: None, Back: None, BackAfter: t.backAfter(),
-		Gates: t.Gates, FalseGates: t.FalseGates, Verdicts: t.Verdicts[:],
+		SeenSeconds: median(t.Seen), SeenCalls: None, AllOff: None, OffP50: None, OffP95: None, Left: None, Back: None, BackAfter: t.backAfter(),
+		Gates: t.Gates, FalseGates: t.FalseGates, Verdicts: t.Verdicts[:], Queued: queued, Turns: t.Turns,
 	}
 	if days > 0 {
 		r.FalseADay = float64(t.FalseGates) / days
@@ -121,7 +131,7 @@ func (t *Tally) reaction() Reaction {
 		}
 	}
 	if len(t.AllOff) > 0 {
-		r.AllOff = slices.Max(t.AllOff)
+		r.AllOff, r.OffP50, r.OffP95 = slices.Max(t.AllOff), median(t.AllOff), quantile(t.AllOff, .95)
 		if slices.Min(t.AllOff) < 0 { // somewhere it was never seen
 			r.AllOff = None
 		}
@@ -130,8 +140,11 @@ func (t *Tally) reaction() Reaction {
 	return r
 }
 
-// median is the middle one; what was never seen is later than everything.
-func median(of []float64) float64 {
+// median is the middle one.
+func median(of []float64) float64 { return quantile(of, .5) }
+
+// quantile is the one behind so many of them; what was never seen is later than everything.
+func quantile(of []float64, q float64) float64 {
 	if len(of) == 0 {
 		return None
 	}
@@ -142,7 +155,7 @@ func median(of []float64) float64 {
 		}
 		return cmp.Compare(a, b)
 	})
-	return sorted[len(sorted)/2]
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 
 // moved tells from the shares of first choices, over all runs, when the target was left and when it was back; None: it was not.

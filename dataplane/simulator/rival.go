@@ -72,6 +72,8 @@ func (r *rivals) watch(s *sim, region int) {
 	}
 }
 
+func (r *rivals) pulse(*sim) {}
+
 func (r *rivals) woke(*sim, *call) {}
 
 func (r *rivals) tick(s *sim) {

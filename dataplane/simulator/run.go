@@ -19,6 +19,7 @@ type player interface {
 	ended(s *sim, c *call) // the send that was under way showed something, in c.shown
 	woke(s *sim, c *call)  // the pause is over
 	tick(s *sim)           // a second has passed
+	pulse(s *sim)          // a twentieth of one
 }
 
 // sim is one run.
@@ -103,7 +104,11 @@ func (s *sim) plan() {
 		s.push(s.gap(), arrives, int32(r))
 	}
 	s.push(int64(time.Second), ticks, 0)
+	s.push(pulseTime, pulses, 0)
 }
+
+// pulseTime is how often a board looks at its rows where nobody chooses.
+const pulseTime = int64(50 * time.Millisecond)
 
 // gap is the time to the next arrival.
 func (s *sim) gap() int64 {
@@ -125,6 +130,11 @@ func (s *sim) happen(e event) {
 		}
 	case turns:
 		s.turn(&s.faults[e.who])
+	case pulses:
+		s.player.pulse(s)
+		if next := s.now + pulseTime; next <= s.end {
+			s.push(next, pulses, 0)
+		}
 	case ticks:
 		s.player.tick(s)
 		if next := s.now + int64(time.Second); next <= s.end {

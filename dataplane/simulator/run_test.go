@@ -68,3 +68,16 @@ func TestRivalsDoExecuteTwice(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkRun says how many simulated calls a second of one core is worth.
+func BenchmarkRun(b *testing.B) {
+	for _, player := range []string{Segue, "peak-ewma", Oracle} {
+		b.Run(player, func(b *testing.B) {
+			calls := uint64(0)
+			for i := range b.N {
+				calls += play(b, "brownout-30", player, 200, uint64(i)).Calls
+			}
+			b.ReportMetric(float64(calls)/b.Elapsed().Seconds(), "calls/s")
+		})
+	}
+}

@@ -12,15 +12,17 @@ import (
 // agents choose by the shipped code: one agent per region, each with standings of its own. What the board does under its lock is done here
 // in virtual time; nothing here decides.
 type agents struct {
-	list [MaxRegions]agent
+	list   [MaxRegions]agent
+	leader leader
 }
 
 type agent struct {
-	svc  *policy.Service
-	st   route.Standings
-	was  [MaxProviders]breaker.State
-	d    route.Decision
-	rows [MaxProviders]health.Traffic
+	svc    *policy.Service
+	st     route.Standings
+	was    [MaxProviders]breaker.State
+	d      route.Decision
+	rows   [MaxProviders]health.Traffic
+	heeded [MaxProviders]route.Heeded
 }
 
 func newAgents(svcs []*policy.Service) *agents {
@@ -28,21 +30,15 @@ func newAgents(svcs []*policy.Service) *agents {
 	for r, svc := range svcs {
 		one := &a.list[r]
 		one.svc = svc
+		one.st.Past = route.NewCalls()
 		for _, c := range svc.Candidates {
 			row := route.NewStanding(c.Provider)
-			row.Circuit.Configure(settings(svc))
+			row.Circuit.Configure(route.Settings(svc, c.Provider))
 			one.st.Rows = append(one.st.Rows, row)
 		}
 	}
+	a.leader.window = health.NewWindow()
 	return a
-}
-
-// settings are the board's.
-func settings(svc *policy.Service) breaker.Settings {
-	return breaker.Settings{
-		Failures: svc.Breaker.Failures, Successes: svc.Breaker.Successes, Reset: svc.Breaker.Reset,
-		Lease: svc.Attempts.PerTry + time.Second,
-	}
 }
 
 func (a *agents) service(region int8) *policy.Service { return a.list[region].svc }
@@ -50,6 +46,9 @@ func (a *agents) service(region int8) *policy.Service { return a.list[region].sv
 // choose decides and takes what the winner costs; -1: nobody is eligible.
 func (a *agents) choose(s *sim, c *call, f *policy.Facts) int {
 	g, now := &a.list[c.region], at(s.now)
+	for _, row := range g.st.Rows {
+		row.Watch(now)
+	}
 	route.Decide(&g.d, g.svc, &g.st, f, now)
 	if g.d.Winner >= 0 {
 		c.permit = g.st.Begin(&g.d, g.svc, now)
@@ -62,7 +61,14 @@ func (a *agents) choose(s *sim, c *call, f *policy.Facts) int {
 func (a *agents) done(s *sim, c *call, x health.Sample, o health.Outcome) {
 	g := &a.list[c.region]
 	g.rows[c.at].Attempt(x, o)
-	c.permit.End(x, at(s.now), c.permit.Draw())
+	if x.Class == health.OK || x.Class == health.Slow {
+		g.heeded[c.at].Answered(at(s.now))
+	}
+	now, row := at(s.now), c.permit.Row()
+	c.permit.End(x, now, c.permit.Draw())
+	if row != nil {
+		row.Watch(now)
+	}
 	c.permit = route.Permit{}
 	a.watch(s, c.region)
 }
@@ -76,6 +82,8 @@ func (a *agents) watch(s *sim, region int8) {
 			continue
 		}
 		g.was[p] = is
+		cause := row.Cause()
+		s.tally.turned(s, Turn{regionName(int(region)), row.Provider, was.String(), is.String(), time.Duration(s.now).String(), row.Circuit.Reason().String() + ": " + cause.Text(row.Circuit.Failures())})
 		switch {
 		case was == breaker.Closed || was == breaker.Ramp && is == breaker.Open:
 			s.tally.gate(s, int(region), p)
@@ -85,4 +93,19 @@ func (a *agents) watch(s *sim, region int8) {
 	}
 }
 
-func (a *agents) tick(*sim) {}
+// retry spends a re-send to the same provider from the service's budget.
+func (a *agents) retry(s *sim, c *call) bool {
+	g := &a.list[c.region]
+	return g.st.Retry(g.svc, at(s.now))
+}
+
+// pulse is the board's own tick.
+func (a *agents) pulse(s *sim) {
+	now := at(s.now)
+	for r := range s.Scenario.Regions {
+		for _, row := range a.list[r].st.Rows {
+			row.Tick(now)
+		}
+		a.watch(s, int8(r))
+	}
+}

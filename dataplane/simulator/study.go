@@ -161,6 +161,16 @@ func (s *Study) find(scenario string, rate float64, player string) *Result {
 	return nil
 }
 
+// Quiet leaves the turns of circuits out.
+func (s *Study) Quiet() {
+	for i := range s.Results {
+		s.Results[i].Turns = nil
+	}
+}
+
+// ours tells Segue's players from the others.
+func ours(player string) bool { return strategies()[player] != "" }
+
 // mostFailing bounds the list: one seed is enough to begin with.
 const mostFailing = 20
 
@@ -171,7 +181,7 @@ func (s *Study) check(j Job, t *Tally) {
 			s.Failing = append(s.Failing, Failing{what, j.Replay()})
 		}
 	}
-	if j.Player != Segue && j.Player != SegueWeighted {
+	if !ours(j.Player) {
 		return
 	}
 	if t.Duplicates > 0 {

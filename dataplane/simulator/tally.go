@@ -46,6 +46,26 @@ type Watched struct {
 	Verdicts   [5]int                // by kind
 	Back       [RampSlots][2]uint32  // half seconds since its circuit let it back: first choices there, and all
 	Over       [MaxProviders]float64 // the longest wait for a server, seconds: above 0 the provider was asked for more than it could take
+	Turns      []Turn                // of Segue's circuits; of the first run
+}
+
+// Turn is one turn of a circuit, and why.
+type Turn struct {
+	Region   string `json:"region"`
+	Provider string `json:"provider"`
+	From     string `json:"from"`
+	To       string `json:"to"`
+	At       string `json:"at"`
+	Why      string `json:"why"`
+}
+
+// mostTurns bounds what is kept of them.
+const mostTurns = 400
+
+func (t *Tally) turned(_ *sim, x Turn) {
+	if len(t.Turns) < mostTurns {
+		t.Turns = append(t.Turns, x)
+	}
 }
 
 // RampSlots are the half seconds that are looked at after a provider was let back.
@@ -76,12 +96,16 @@ type watch struct {
 	back    [MaxRegions]int64
 	slots   [MaxRegions][RampSlots][2]uint32
 	hit     [MaxRegions]bool
+	quiet   int64             // this long without a first choice there, and a region has left it
+	last    [MaxRegions]int64 // first choice there, until it was left
+	ends    [MaxRegions]int   // by then
 }
 
 func newTally(s *sim, name string) *Tally {
 	t := &Tally{Scenario: s.Scenario.Name, Player: name, Rate: s.Rate, Runs: 1, Span: time.Duration(s.end), Series: make([]Bin, Bins)}
 	w := &t.watch
 	w.target, w.onset = s.Scenario.Target, never
+	w.quiet = max(int64(5*time.Second), int64(10*second/s.Rate))
 	if w.target < 0 {
 		return t
 	}
@@ -112,6 +136,10 @@ func (t *Tally) arrived(_ *sim, c *call) {
 func (t *Tally) chosen(s *sim, c *call) {
 	t.bin(s).First[c.at]++
 	w := &t.watch
+	t.mayHaveLeft(s, int(c.region))
+	if r := c.region; int(c.at) == w.target && s.now >= w.onset && s.now <= w.over && w.gated[r] == 0 {
+		w.last[r], w.ends[r] = s.now, w.since[r]
+	}
 	if at := w.back[c.region]; at > 0 {
 		if slot := (s.now - at) / int64(time.Second/2); slot < RampSlots {
 			w.slots[c.region][slot][1]++
@@ -147,13 +175,29 @@ func (t *Tally) gate(s *sim, region, p int) {
 	if !s.ailed(region, p) {
 		t.FalseGates++
 	}
+	if p == t.watch.target {
+		t.mayHaveLeft(s, region)
+		t.left(s, region, s.now, t.watch.since[region])
+	}
+}
+
+// mayHaveLeft notes a region that has sent nothing to the target for a while, by its own choice: no gate has to shut for that.
+func (t *Tally) mayHaveLeft(s *sim, region int) {
 	w := &t.watch
-	if p != w.target || s.now < w.onset || s.now > w.over || w.gated[region] != 0 || !w.hit[region] {
+	if ours(t.Player) && w.last[region] > 0 && s.now-w.last[region] >= w.quiet {
+		t.left(s, region, w.last[region], w.ends[region])
+	}
+}
+
+// left notes when a region left the target, and after how many ends there.
+func (t *Tally) left(_ *sim, region int, now int64, ends int) {
+	w := &t.watch
+	if now < w.onset || now > w.over || w.gated[region] != 0 || !w.hit[region] {
 		return
 	}
-	w.gated[region] = s.now
-	t.Seen = append(t.Seen, time.Duration(s.now-w.onset).Seconds())
-	t.SeenCalls = append(t.SeenCalls, w.since[region])
+	w.gated[region] = now
+	t.Seen = append(t.Seen, time.Duration(now-w.onset).Seconds())
+	t.SeenCalls = append(t.SeenCalls, ends)
 }
 
 // ailed tells whether something ails the provider there, or did in the last unit.
@@ -211,11 +255,17 @@ func (t *Tally) close(s *sim) {
 			t.retired(s, c)
 		}
 	}
+	for p := range s.world.places {
+		t.Over[p] = time.Duration(s.world.places[p].longest).Seconds()
+	}
 	w := &t.watch
 	if w.target < 0 || w.onset == never {
 		return
 	}
 	last, every := int64(0), true
+	for r := range s.Scenario.Regions {
+		t.mayHaveLeft(s, r)
+	}
 	for r := range s.Scenario.Regions {
 		if !w.hit[r] {
 			continue

@@ -65,6 +65,7 @@ type place struct {
 	servers int
 	busy    []int64 // a heap of when each server is free
 	salt    uint64
+	longest int64 // wait for a server
 }
 
 // world is all providers.
@@ -169,6 +170,7 @@ func (at *place) serve(now, service int64, lost float64) int64 {
 	room := max(1, int(float64(at.servers)*(1-lost)))
 	at.resize(room, now)
 	start := max(now, at.busy[0])
+	at.longest = max(at.longest, start-now)
 	if start-now > patience {
 		return start
 	}

@@ -42,7 +42,7 @@ type row struct {
 	weight  float64
 	priced  bool // the policy says what a call costs
 	traffic health.Traffic
-	heeded  heeded
+	heeded  route.Heeded
 	lanes   []health.Lane // its own checks
 }
 
@@ -207,7 +207,7 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	defer r.home.mu.Unlock()
 	r.traffic.Attempt(s, o)
 	if s.Class == health.OK || s.Class == health.Slow {
-		r.heeded.good = now
+		r.heeded.Answered(now)
 	}
 	cost, _ := p.Cost()
 	r.traffic.Count(cost, r.priced, o)

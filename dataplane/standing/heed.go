@@ -6,21 +6,11 @@ import (
 
 	"segue/controlplane/health"
 	"segue/dataplane/breaker"
+	"segue/dataplane/route"
 )
 
-// How a verdict is heeded.
-const (
-	armEvery = 30 * time.Second // one provider is looked at more closely once in so long, however often somebody says so
-	goodFor  = 5 * time.Second  // a provider that answered well so lately is not left because of what others say
-	wellFor  = 10 * time.Second // and says for so long that this region's way out is there
-)
-
-// heeded is what a row remembers of verdicts, and what speaks against them here.
-type heeded struct {
-	since time.Time // of the verdict that was acted on, by the leader's clock: its name, no more
-	at    time.Time // when
-	good  time.Time // when a call last showed that the provider answers
-}
+// wellFor is how long an answered call says that this region's way out is there.
+const wellFor = 10 * time.Second
 
 // Heed takes the verdicts in force, all of them each time; their ends are by this agent's clock. A verdict is a hint. One on a provider makes
 // this agent's own test quicker, and the agent's own calls decide. One on the path from this region opens the circuit, unless calls succeed
@@ -29,13 +19,9 @@ type heeded struct {
 func (b *Board) Heed(verdicts []health.Verdict, now time.Time) {
 	b.swap.Lock()
 	defer b.swap.Unlock()
-	b.frozen, b.lost = time.Time{}, time.Time{}
+	b.frozen, b.lost = route.Frozen(verdicts, now), time.Time{}
 	for _, v := range verdicts {
-		switch {
-		case !v.Until.After(now):
-		case v.Kind == health.OursFault:
-			b.frozen = later(b.frozen, v.Until)
-		case v.Kind == health.RegionFault && v.Region == b.region:
+		if v.Kind == health.RegionFault && v.Region == b.region && v.Until.After(now) {
 			b.lost = later(b.lost, v.Until)
 		}
 	}
@@ -65,34 +51,12 @@ func (s *service) heed(b *Board, verdicts []health.Verdict, now time.Time) {
 }
 
 func (s *service) heedOne(b *Board, r *row, v *health.Verdict, now time.Time) {
-	here := v.Kind == health.ProviderFault || v.Kind == health.PathFault && v.Region == b.region
-	h := &r.heeded
-	if !here || !v.Eject || v.Since.Equal(h.since) || !h.at.IsZero() && now.Sub(h.at) < armEvery || s.last(r, now) {
-		return
-	}
-	h.since, h.at = v.Since, now
-	for k := range r.Measures {
-		r.Measures[k].Arm(now)
-	}
-	if v.Kind != health.PathFault || !h.good.IsZero() && now.Sub(h.good) < goodFor {
-		return
-	}
-	if t, changed := r.Circuit.Step(breaker.Alarmed, breaker.Outside, now, uint64(now.UnixNano())); changed {
+	if t, changed := s.st.Heed(&r.Standing, &r.heeded, v, b.region, now); changed {
 		b.Note(health.Event{
 			At: now, Kind: "breaker", Service: s.name, Provider: r.Provider, Level: "bad",
 			Text: fmt.Sprintf("%s: circuit open, because of its path from here (%s), asks again in %v", r.Provider, v.Why, max(0, r.Circuit.Until().Sub(t.At).Round(time.Second))),
 		})
 	}
-}
-
-// last tells whether no other provider of the service takes calls: then others' evidence does not count.
-func (s *service) last(r *row, now time.Time) bool {
-	for _, o := range s.rows {
-		if o != r && !o.Drained.After(now) && (o.Circuit.State() == breaker.Closed || o.Circuit.State() == breaker.Ramp) {
-			return false
-		}
-	}
-	return true
 }
 
 // Lost tells whether this region's own way out is gone: the leader says so, and what is seen here agrees. Then applications go on in another
@@ -110,7 +74,7 @@ func (b *Board) Lost(now time.Time) bool {
 			switch state := r.Circuit.State(); {
 			case state == breaker.Open || state == breaker.HalfOpen:
 				shut++
-			case !r.heeded.good.IsZero() && now.Sub(r.heeded.good) < wellFor:
+			case !r.heeded.Good().IsZero() && now.Sub(r.heeded.Good()) < wellFor:
 				well++
 			}
 		}

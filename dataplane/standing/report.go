@@ -33,6 +33,7 @@ func (s *service) report(to *health.Report, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended.Service = s.name
+	s.ended.Budget.Spent, s.ended.Budget.Resets = s.st.Past.Spent(s.now, now)
 	to.Services = append(to.Services, s.ended)
 	s.ended = health.ServiceRow{}
 	for _, r := range s.rows {

@@ -111,7 +111,7 @@ func TestTheme(t *testing.T) {
 // TestSameAsJSON reads a page's address as a program does: the same is there.
 func TestSameAsJSON(t *testing.T) {
 	h := open(t)
-	for _, path := range []string{"/", "/routing/payments", "/transactions", "/sessions", "/hints", "/regions", "/regions/eu-west", "/providers", "/providers/main", "/changes", "/changes/1", "/cluster", "/api", "/go?q=main"} {
+	for _, path := range []string{"/", "/routing/payments", "/transactions", "/sessions", "/hints", "/regions", "/regions/eu-west", "/providers", "/providers/main", "/changes", "/changes/1", "/cost", "/cluster", "/api", "/go?q=main"} {
 		a, err := send(http.MethodGet, "http://"+h.dev.Addr()+path, map[string]string{"Accept": "application/json"}, nil)
 		if err != nil || a.status != http.StatusOK || !json.Valid(a.body) || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") {
 			t.Errorf("%s: %v %v", path, a, err)

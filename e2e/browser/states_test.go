@@ -78,7 +78,7 @@ func everyPage(known query.Transaction) []shown {
 		{name: "Routing", path: "/routing/payments"}, {name: "weights reviewed", path: "/routing/payments?" + threeShares.Encode()},
 		{name: "Changes", path: "/changes"}, {name: "a revision", path: "/changes/1"}, {name: "a rollback reviewed", path: "/changes/1?rollback=1"},
 		{name: "Transactions", path: "/transactions"}, {name: "a transaction", path: "/transactions/" + known.ID},
-		{name: "Sessions", path: "/sessions"}, {name: "a session", path: "/sessions/" + known.Session}, {name: "Hints and repair", path: "/hints"},
+		{name: "Sessions", path: "/sessions"}, {name: "a session", path: "/sessions/" + known.Session}, {name: "Hints and repair", path: "/hints"}, {name: "Cost", path: "/cost"},
 		{name: "Cluster", path: "/cluster"}, {name: "a removal reviewed", path: "/cluster?remove=c3"},
 		{name: "API", path: "/api"}, {name: "the palette as a page", path: "/go?q=main"},
 	}
@@ -191,7 +191,7 @@ func TestPagesEmpty(t *testing.T) {
 	b.tolerate("404")
 	pages := []shown{
 		{name: "Overview", path: "/"}, {name: "Regions", path: "/regions"}, {name: "Providers", path: "/providers"}, {name: "Routing", path: "/routing"},
-		{name: "Changes", path: "/changes"}, {name: "Transactions", path: "/transactions"}, {name: "Sessions", path: "/sessions"}, {name: "Hints and repair", path: "/hints"}, {name: "Cluster", path: "/cluster"}, {name: "API", path: "/api"},
+		{name: "Changes", path: "/changes"}, {name: "Transactions", path: "/transactions"}, {name: "Sessions", path: "/sessions"}, {name: "Hints and repair", path: "/hints"}, {name: "Cost", path: "/cost"}, {name: "Cluster", path: "/cluster"}, {name: "API", path: "/api"},
 		{name: "the palette as a page", path: "/go"}, {name: "no such region", path: "/regions/eu-west"}, {name: "no such provider", path: "/providers/main"},
 		{name: "no such revision", path: "/changes/1"},
 	}

@@ -16,7 +16,7 @@ func navGroups() []NavGroup {
 			{"overview", "Overview", "/"}, {"regions", "Regions", "/regions"}, {"providers", "Providers", "/providers"}, {"routing", "Routing", "/routing"}, {"changes", "Changes", "/changes"},
 		}},
 		{"trace", "Trace", []NavPage{{"transactions", "Transactions", "/transactions"}, {"sessions", "Sessions", "/sessions"}, {"hints", "Hints and repair", "/hints"}}},
-		{"run", "Run", []NavPage{{"cluster", "Cluster", "/cluster"}, {"api", "API", "/api"}}},
+		{"run", "Run", []NavPage{{"cost", "Cost", "/cost"}, {"cluster", "Cluster", "/cluster"}, {"api", "API", "/api"}}},
 	}
 }
 

@@ -15,8 +15,9 @@ type Routing struct {
 	Rollout    *Rollout
 	Conflict   *Conflict
 	Try        *Try
-	Base       uint64   // the revision that is shown
-	ByDocument []string // the commands that change it, where the page cannot
+	Steering   *Steering
+	Base       uint64      // the revision that is shown
+	ByDocument *ByDocument // where the page cannot change it
 }
 
 // Tab leads to another service.
@@ -30,6 +31,7 @@ type RegionCard struct {
 	Region   string
 	Rate     string
 	Weighted bool
+	Ordered  bool
 	Rows     []WeightRow
 	Sum      string
 	Error    string
@@ -124,3 +126,9 @@ type Conflict struct {
 
 // ConflictField is a field that two sides changed: what it was, and what each wants.
 type ConflictField struct{ Path, Base, Theirs, Yours, Who string }
+
+// ByDocument is how a service is steered whose page changes nothing: what is changed, and the commands.
+type ByDocument struct {
+	What     string
+	Commands []string
+}
