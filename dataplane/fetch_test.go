@@ -175,7 +175,7 @@ func TestPinnedIsNeverFetched(t *testing.T) {
 // TestWhatTheApplicationWroteStays: a fetch that ends after the application wrote the field does not take that back.
 func TestWhatTheApplicationWroteStays(t *testing.T) {
 	w := newWorld(t, withExport(exportedField))
-	w.fault("main", sandbox.Fault{Kind: sandbox.Slow, Delay: 400 * time.Millisecond, Operation: sandbox.Reads})
+	w.fault("main", sandbox.Fault{Kind: sandbox.Slow, Delay: 2 * time.Second, Operation: sandbox.Reads})
 	w.vaults("v1", "vault-77")
 	eventually(t, "the fetch is under way", func() bool {
 		n := uint64(0)
@@ -188,9 +188,10 @@ func TestWhatTheApplicationWroteStays(t *testing.T) {
 	})
 	w.put("card", "vault-of-mine")
 	eventually(t, "the fetch has ended", func() bool { return w.fetched("overtaken")+w.fetched("fetched")+w.fetched("failed") >= 1 })
-	if w.fetched("overtaken") == 1 {
-		w.says("card", "vault-of-mine")
+	if w.fetched("overtaken") != 1 {
+		t.Errorf("%v fetched, %v failed", w.fetched("fetched"), w.fetched("failed"))
 	}
+	w.says("card", "vault-of-mine")
 }
 
 // TestFetchesAreBounded: what a provider answers is no field where it is too large, is no JSON, or makes nothing by the contract.

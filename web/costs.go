@@ -142,7 +142,7 @@ func costLead(all costs) string {
 	span := "the last " + view.Number(all.Minutes, 0) + " minutes"
 	switch {
 	case all.Currency == "":
-		return "The policy names no fee: write `cost` at a provider, and what calls cost is shown here."
+		return "The policy names no fee: write a cost at a provider, and what calls cost is shown here."
 	case priced == 0:
 		return "No call with a fee that is known in " + span + "."
 	default:

@@ -142,7 +142,7 @@ func coverageTile(f health.Flow) view.Tile {
 		t.Value, t.Unit, t.Note = view.Percent(percent), "%", "of "+plural(int(f.InUse), "session")+" could move"
 	}
 	if f.Calls > 0 {
-		t.Note += "; " + view.Percent(f.Covered) + " % of calls had a second provider"
+		t.Note += " · " + view.Percent(f.Covered) + " % of calls"
 	}
 	return t
 }

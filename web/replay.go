@@ -256,7 +256,7 @@ func (f *whatIf) line(heard bool, most *whatIfProvider) string {
 	} else {
 		b.WriteString(sep + "moves none")
 	}
-	if most != nil {
+	if most != nil && most.Load >= 1 {
 		fmt.Fprintf(&b, "; %s at %s %% of its limit", most.Provider, view.Number(most.Load, 0))
 	}
 	if f.Cut {

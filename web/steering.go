@@ -34,7 +34,7 @@ func steeringOf(doc *policy.Policy, svc *policy.ServiceSpec) *view.Steering {
 func strategySentence(s policy.Strategy) string {
 	switch s {
 	case policy.Weighted:
-		return "New sessions are drawn by the shares below, among the providers that pass the gates; a session stays where it is."
+		return "New sessions are drawn by the shares, among the providers that pass the gates; a session stays where it is."
 	case policy.Priority:
 		return "The first of the order that passes the gates gets every new session; a session stays where it is."
 	case policy.Nearest:

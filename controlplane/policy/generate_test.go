@@ -15,7 +15,7 @@ import (
 
 // policies draws a policy that keeps all rules.
 func policies(t *rapid.T) *Policy {
-	p := &Policy{Regions: topologies(t)}
+	p := &Policy{Regions: topologies(t), Exchange: exchanges(t)}
 	for i := range rapid.IntRange(0, 3).Draw(t, "contracts") {
 		p.Contracts = append(p.Contracts, contracts(t, fmt.Sprintf("own-%d/v1.%d", i, i)))
 	}
@@ -173,8 +173,12 @@ func services(t *rapid.T, p *Policy, n int) ServiceSpec {
 		deadline := spans(t, "deadline", maxDeadline)
 		s.Attempts = Attempts{Max: rapid.IntRange(1, maxAttempts).Draw(t, "max"), PerTry: min(deadline, spans(t, "per try", maxPerTry)), Deadline: deadline}
 	}
+	s.Attempts.Budget = rapid.SampledFrom([]RetryBudget{{}, {0.2, 3}, {Ratio: 1}, {Floor: 0.5}}).Draw(t, "retries")
 	if rapid.Bool().Draw(t, "breaker") {
 		s.Breaker = Breaker{Failures: rapid.IntRange(1, 9).Draw(t, "failures"), Successes: rapid.IntRange(1, 9).Draw(t, "successes"), Reset: spans(t, "reset", maxReset)}
+	}
+	if rapid.Bool().Draw(t, "percent") {
+		s.Breaker.Percent, s.Breaker.Window, s.Breaker.Calls = rapid.Float64Range(0.1, 100).Draw(t, "%"), spans(t, "window", maxWindow), rapid.IntRange(0, 99).Draw(t, "calls")
 	}
 	s.Session = sessionFields(t)
 	if rapid.Bool().Draw(t, "without quorum") {
@@ -186,6 +190,7 @@ func services(t *rapid.T, p *Policy, n int) ServiceSpec {
 		names = append(names, p.Providers[len(p.Providers)-1].Name)
 	}
 	steer(t, p, &s, names)
+	plans(t, p, &s)
 	return s
 }
 
@@ -239,6 +244,7 @@ func providers(t *rapid.T, p *Policy, name string) ProviderSpec {
 	if rapid.Bool().Draw(t, "limits") {
 		s.Limits = Limits{rapid.IntRange(1, maxInFlight).Draw(t, "in flight"), rapid.Float64Range(1e-6, maxRate).Draw(t, "rate")}
 	}
+	asks(t, p, &s)
 	if rapid.Bool().Draw(t, "check") {
 		every := minCheckEvery + spans(t, "every", time.Minute)
 		all := []Check{{Method: "GET", Path: "/a?b=c&d", Every: every}, {Kind: CheckTCP, Every: every}, {Kind: CheckTLS, Every: every, Warn: 30, Bad: rapid.IntRange(0, 30).Draw(t, "bad")}}
@@ -269,11 +275,15 @@ func steer(t *rapid.T, p *Policy, s *ServiceSpec, names []string) {
 			keys[0] = ""
 		}
 	}
-	s.Strategy = rapid.SampledFrom([]Strategy{Weighted, Priority}).Draw(t, "strategy")
+	s.Strategy = rapid.SampledFrom(strategies()).Draw(t, "strategy")
 	for _, key := range keys {
 		order := rapid.Permutation(names).Draw(t, "order")
 		if s.Strategy == Priority {
 			s.Priority = append(s.Priority, RegionPriority{key, order[:rapid.IntRange(1, len(order)).Draw(t, "n")]})
+			continue
+		}
+		if s.Strategy.listed() {
+			s.Providers = append(s.Providers, RegionPriority{key, order[:rapid.IntRange(1, len(order)).Draw(t, "n")]})
 			continue
 		}
 		var w []Weight

@@ -164,4 +164,19 @@ func TestShareOfFailures(t *testing.T) {
 			}
 		}
 	}
+	c := &Circuit{} // a trickle: each tenth call fails, and what is long ago does not add up
+	c.Configure(s)
+	for i := range 600 {
+		now, e := t0.Add(time.Duration(i)*300*time.Millisecond), Success
+		if i%40 == 0 || i < 8 {
+			e = Failure
+		}
+		held, _, _ := c.Enter(now, 0)
+		if tr, changed := c.Step(e, held, now, 0); changed {
+			t.Fatalf("call %d of a trickle: %+v", i, tr)
+		}
+	}
+	if calls, failed := c.window.sum(); calls < 28 || calls > 34 || failed > 1 {
+		t.Errorf("ten seconds of a call each 0.3 s are %d calls, %d failed", calls, failed)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"segue/controlplane/health"
@@ -83,7 +84,7 @@ type check = func(*driver, context.Context)
 func facts() []check {
 	return []check{
 		(*driver).operations, (*driver).statuses, (*driver).told, (*driver).retryAfter, (*driver).rateLimit, (*driver).refund, (*driver).fees,
-		(*driver).keys, (*driver).lookup, (*driver).cancel, (*driver).webhooks, (*driver).idle,
+		(*driver).keys, (*driver).lookup, (*driver).cancel, (*driver).webhooks, (*driver).passages, (*driver).idle,
 	}
 }
 
@@ -224,10 +225,15 @@ func (g *got) String() string {
 
 // send is one send, as an agent's.
 func (d *driver) send(ctx context.Context, to *policy.Candidate, r Request, key string) *got {
+	return d.sendWith(ctx, to, r, key, message.Token{})
+}
+
+func (d *driver) sendWith(ctx context.Context, to *policy.Candidate, r Request, key string, token message.Token) *got {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	g := &got{}
-	q := &message.Request{Method: r.Method, Path: r.Path, Header: r.header(), Body: []byte(r.Body)}
+	q := &message.Request{Method: r.Method, Path: r.Path, Header: r.header(), Body: []byte(r.Body), Token: token}
+	q.Path, q.RawQuery, _ = strings.Cut(r.Path, "?")
 	g.Result = d.client.Send(ctx, &provider.Call{Candidate: to, Service: "driven", Operation: "driven", Request: q, Read: r.Method == "GET", Key: key, PerTry: patience}, g)
 	return g
 }

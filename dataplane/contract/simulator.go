@@ -24,7 +24,7 @@ func Simulate(s Specimen) (*Simulator, error) {
 	sim := &Simulator{}
 	now := func() time.Time { return time.Now().Add(time.Duration(sim.ahead.Load())) }
 	one := func(name string) sandbox.ProviderConfig {
-		return sandbox.ProviderConfig{Name: name, API: s.API, Credential: s.Secret, Latency: sandbox.Latency{Median: -1}}
+		return sandbox.ProviderConfig{Name: name, API: s.API, Credential: s.Secret, Latency: sandbox.Latency{Median: -1}, Tokens: sandbox.TokenRules{Life: tokenLife}}
 	}
 	box, err := sandbox.New(sandbox.Config{Now: now, Providers: []sandbox.ProviderConfig{one("driven"), one("elsewhere")}})
 	if err != nil {
@@ -36,6 +36,9 @@ func Simulate(s Specimen) (*Simulator, error) {
 	sim.box, sim.provider, sim.other = box, box.Provider("driven"), box.Provider("elsewhere")
 	return sim, nil
 }
+
+// tokenLife is that of the tokens which a simulator gives, where its API has any.
+const tokenLife = 10 * time.Minute
 
 // Stop ends it.
 func (s *Simulator) Stop(ctx context.Context) error { return s.box.Stop(ctx) }

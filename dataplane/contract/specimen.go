@@ -67,6 +67,12 @@ type Case struct {
 // Request is the case's request, made from one that would succeed.
 func (c Case) Request(r Request) Request { return c.Change(r) }
 
+// Letting is what has to be known of an API to hold a conversation's tokens against it.
+type Letting struct {
+	Who   func() Request // says whose token it carries; nil: no such call is known
+	Whose string         // where its answer says that
+}
+
 // Recourse is what has to be known of an API to drive its lookup, its cancel and its webhooks.
 type Recourse struct {
 	Anonymous  func(Request) Request // takes the application's own reference out of an effect
@@ -80,6 +86,7 @@ type Recourse struct {
 	HookSecret string
 	Dated      bool // its signature has a time
 	Events     []Event
+	Letting
 }
 
 // Event is one that webhooks tell of, and what it shows of the request.

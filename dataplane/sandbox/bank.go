@@ -45,7 +45,7 @@ func newBank(c ProviderConfig, keep int, now func() time.Time) *bank {
 		b.references = newReferences()
 		b.speaks.routes = append(fencing(), b.speaks.routes...)
 	}
-	if c.Tokens.Life > 0 {
+	if c.Tokens.Life > 0 && c.speaks() == Payments {
 		b.grants = newGrants(c.Tokens)
 		b.speaks.routes = append(granting(), b.speaks.routes...)
 	}
@@ -69,6 +69,7 @@ type call struct {
 	key     string    // Idempotency-Key as received
 	secret  string    // a fingerprint of the API key
 	life    *life
+	token   string // of the conversation, as shown
 	prefers string // of the answer: PayPal's are short unless it is asked for more
 }
 

@@ -70,7 +70,7 @@ func (x *exchange) understand() *answer {
 	}
 	secret := speaks.secret(x.r)
 	x.call = &call{route: rt, path: x.r.URL.Path, names: names, id: names["id"], key: x.r.Header.Get(speaks.keyHeader()),
-		secret: fingerprint(secret), life: x.conn.life, room: x.bank.spend()}
+		secret: fingerprint(secret), life: x.conn.life, room: x.bank.spend(), token: x.r.Header.Get(tokenHeader)}
 	bad := speaks.read(x.call, x.r, body)
 	switch {
 	case err != nil:

@@ -46,6 +46,7 @@ func granting() []*route {
 	return []*route{
 		effect("/v1/session_tokens", OpTokenIssue, issueToken),
 		effect("/v1/session_tokens/refresh", OpTokenRefresh, refreshToken),
+		read("/v1/session_tokens/current", "session_tokens.current", currentToken),
 	}
 }
 
@@ -64,6 +65,15 @@ func (b *bank) demanded(c *call, r *http.Request) *apiError {
 		return &apiError{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "token_expired", Message: "The conversation's token has ended."}
 	}
 	return nil
+}
+
+// currentToken says whose token the call carries.
+func currentToken(b *bank, c *call) (any, *apiError) {
+	g := b.grants.access[c.token]
+	if g == nil || *g.over || !b.now().Before(g.ends) {
+		return nil, &apiError{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "token_expired", Message: "The call shows no token that lives."}
+	}
+	return map[string]any{"object": "session", "conversation": g.conversation}, nil
 }
 
 func issueToken(b *bank, c *call) (any, *apiError) {
