@@ -263,3 +263,34 @@ func BenchmarkJudge(b *testing.B) {
 		w.Judge(t0)
 	}
 }
+
+// TestSumsAreHeldToTheirCounts: no call that failed, no evidence of failing; and no more against it than so many calls can have given.
+func TestSumsAreHeldToTheirCounts(t *testing.T) {
+	nats := func(n float64) [Tests]float64 { return [Tests]float64{n, n, n} }
+	for name, tc := range map[string]struct {
+		own       Increment
+		low, high float64
+	}{
+		"no failure":              {Increment{Nats: nats(50), Calls: 100}, -100, 0},
+		"one failure":             {Increment{Nats: nats(50), Calls: 100, Failed: 1}, -100, 4.4},
+		"more failures than were": {Increment{Nats: nats(1e300), Calls: 2, Failed: math.MaxUint32}, -2, 8.8},
+		"against it":              {Increment{Nats: nats(-1e300), Calls: 3}, -3, 0},
+		"not a number":            {Increment{Nats: nats(math.NaN()), Calls: 3, Failed: 3}, -3, 0},
+	} {
+		for i, got := range evidenceOf(&Traffic{}, &tc.own) {
+			if !(got >= tc.low && got <= tc.high) {
+				t.Errorf("%s: test %d takes %v, not within %v … %v", name, i, got, tc.low, tc.high)
+			}
+		}
+	}
+	var p proof
+	against := 0.0
+	for i := range 100 { // in one second
+		r := Row{Evidence: Increment{Nats: nats(-50), Calls: 1000}}
+		by := p.put(&r, &r.Traffic, &r.Condition, t0.Add(time.Duration(i)*10*time.Millisecond))
+		against += by[0]
+	}
+	if against < -2*perRest {
+		t.Errorf("a hundred reports in a second said %v against an alarm, one may say %v", against, -perRest)
+	}
+}

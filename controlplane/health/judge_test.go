@@ -289,3 +289,29 @@ func TestNothingIsLeftWithoutASpare(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatOneRegionSeesFirst is not blamed on it: the others see the same two seconds later.
+func TestWhatOneRegionSeesFirst(t *testing.T) {
+	for _, tc := range []struct {
+		down []string
+		want string
+	}{{[]string{"main"}, "provider main"}, {[]string{"main", "backup"}, "everything everywhere"}} {
+		s := newScene(t, three...)
+		s.run(40)
+		for _, p := range tc.down {
+			s.down(p, three[0])
+		}
+		s.run(2)
+		for _, p := range tc.down {
+			s.down(p, three[1:]...)
+		}
+		if got := about(s.run(10)); got != tc.want {
+			t.Errorf("%v: %q, want %q", tc.down, got, tc.want)
+		}
+		for _, on := range s.got {
+			if strings.Contains(on, "eu-west") {
+				t.Errorf("%v: on the way %q", tc.down, s.got)
+			}
+		}
+	}
+}

@@ -38,7 +38,7 @@ var brokenRules = []broken{
 	{"who fails from the first call on is as usual", measured, "		p = min(p, leastKnown)\n", "", "TestRefusalsAtTwoCallsASecond"},
 	{"nobody is worse than the floor of the usual", tested, "leastUsual = .005", "leastUsual = .0005", "TestThresholds"},
 	{"lower thresholds", tested, "w.up\n", "w.up * 1.2\n", "TestABrownOutIsSeen|TestTake|TestReplays"},
-	{"a threshold below its promise", tested, "{11.81, 13.40, 13.56}", "{11.81, 13.40, 13.10}", "TestThresholds"},
+	{"a threshold below its promise", tested, "{12.04, 13.62, 13.21}", "{12.04, 13.62, 13.00}", "TestThresholds"},
 	{"an open call counts again when it ends", measured, "		if !counted {\n			m.slowing[i].weigh", "		{\n			m.slowing[i].weigh", "TestOverdueCountsOnce"},
 	{"slow calls that are answered hang", measured, "m.open.counted > 0 && m.open.answered == 0", "m.open.counted > 0", "TestCallsThatStayOpen"},
 	{"the latency window is frozen", sketched, "	s.counts[bucketOf(ns)]++\n", "	if s.total < enough {\n		s.counts[bucketOf(ns)]++\n	}\n", "TestANewUsualIsLearnt"},
@@ -65,7 +65,7 @@ var brokenRules = []broken{
 	{"nine tenths take longer", ramped, "StartShare + float64((1-StartShare)*done)", "StartShare + float64((1-StartShare)*done*done)", "TestNineTenthsAreBackInFiveSeconds"},
 	{"an alarm moves a half-open circuit", circuit, "(c.state == Closed || c.state == Ramp)", "c.state != Open", "TestDetectorsDoNotDecideHalfOpen"},
 	{"a clock that was set back keeps it open", circuit, "	if d > 2*span+time.Second {", "	if false {", "TestAClockThatWasSetBack"},
-	{"the window does not slide", windowed, "	case gone > 0:\n", "	case gone > slots*1000:\n", "TestShareOfFailures"},
+	{"the window does not slide", windowed, "			w.slots[place10(w.last+1+i)] = struct{ calls, failed uint32 }{}\n", "			_ = i\n", "TestShareOfFailures"},
 	{"a share of two calls opens it", circuit, "calls >= s.Calls && ", "", "TestShareOfFailures"},
 }
 

@@ -11,7 +11,7 @@ func open(c *Circuit, now time.Time) time.Duration {
 	return c.Until().Sub(now)
 }
 
-// TestWaitsDouble: 5, 10, 20, 40, 60, 60 s while its probes fail.
+// TestWaitsDouble: 5, 10, 20, 20, 20, 20 s while its probes fail.
 func TestWaitsDouble(t *testing.T) {
 	c := &Circuit{}
 	c.Configure(Settings{Failures: 3, Successes: 5, Lease: time.Second})
@@ -22,7 +22,7 @@ func TestWaitsDouble(t *testing.T) {
 		c.Step(Failure, held, now, uint64(c.settings.wait(c.flaps.again)/5))
 		got = append(got, c.Until().Sub(now))
 	}
-	if want := "[5s 10s 20s 40s 1m0s 1m0s]"; fmt.Sprint(got) != want {
+	if want := "[5s 10s 20s 20s 20s 20s]"; fmt.Sprint(got) != want {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
@@ -163,5 +163,20 @@ func TestShareOfFailures(t *testing.T) {
 				t.Fatalf("shifted by %d: %+v", shift, tr)
 			}
 		}
+	}
+	c := &Circuit{} // a trickle: each tenth call fails, and what is long ago does not add up
+	c.Configure(s)
+	for i := range 600 {
+		now, e := t0.Add(time.Duration(i)*300*time.Millisecond), Success
+		if i%40 == 0 || i < 8 {
+			e = Failure
+		}
+		held, _, _ := c.Enter(now, 0)
+		if tr, changed := c.Step(e, held, now, 0); changed {
+			t.Fatalf("call %d of a trickle: %+v", i, tr)
+		}
+	}
+	if calls, failed := c.window.sum(); calls < 28 || calls > 34 || failed > 1 {
+		t.Errorf("ten seconds of a call each 0.3 s are %d calls, %d failed", calls, failed)
 	}
 }

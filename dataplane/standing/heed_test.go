@@ -242,3 +242,37 @@ func TestVerdictsAreBoundedInTime(t *testing.T) {
 		t.Errorf("the provider answers, and 50 s later its circuit is %v", got)
 	}
 }
+
+// TestAPathIsLeftOnceInHalfAMinute: a leader that finds the same trouble anew each second does not keep a provider out that answers.
+func TestAPathIsLeftOnceInHalfAMinute(t *testing.T) {
+	svc := payments("stripe", "adyen")
+	svc.Breaker.Reset = time.Second
+	b := boardOf(svc)
+	heed := func(now time.Time) breaker.State {
+		b.Heed([]health.Verdict{blame(health.PathFault, "us-east", "stripe", now, now.Add(time.Minute))}, now)
+		return stateOf(b, "stripe")
+	}
+	if heed(t0) != breaker.Open {
+		t.Fatal("not heeded")
+	}
+	now := t0
+	for ; now.Sub(t0) < 20*time.Second; now = now.Add(500 * time.Millisecond) { // its probes succeed
+		b.Tick(now)
+		p, d := choose(t, b, svc, newCall(), now)
+		class := health.OK
+		if d.Winner == 1 {
+			class = health.None
+		}
+		b.Done(p, health.Sample{Class: class, Latency: time.Millisecond}, health.Succeeded, now)
+	}
+	b.Tick(now)
+	if got := stateOf(b, "stripe"); got != breaker.Closed && got != breaker.Ramp {
+		t.Fatalf("20 s later it is %v", got)
+	}
+	if got := heed(t0.Add(28 * time.Second)); got == breaker.Open {
+		t.Error("left again within half a minute")
+	}
+	if got := heed(t0.Add(40 * time.Second)); got != breaker.Open {
+		t.Errorf("after that a new verdict counts again: %v", got)
+	}
+}
