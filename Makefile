@@ -5,7 +5,7 @@ GO ?= go
 BIN := bin/segue
 PKGS := $$($(GO) list ./... | grep -v -e /e2e)
 
-.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants proofs power storm detect simulate
+.PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants proofs power storm detect simulate replay
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -54,6 +54,12 @@ cassandra: build ## the tests on a real Cassandra beyond those of `make test`: t
 
 explore: ## every state of the ledger's larger worlds, by its shipped rules (minutes, gigabytes)
 	SEGUE_EXPLORE=1 $(GO) test -count=1 -timeout 60m -run 'TestExplore' -v ./dataplane/ledger/explore
+
+replay: ## a million recorded decisions, decided again bit for bit: on this processor, and from the same log on arm64 (by qemu, where it is installed: Debian's qemu-user-static)
+	SEGUE_REPLAY=1000000 SEGUE_REPLAY_WRITE=/tmp/segue-decisions $(GO) test -count=1 -timeout 30m -run 'TestReplayOfALog' -v ./dataplane/route
+	GOARCH=arm64 $(GO) test -c -o /tmp/segue-route-arm64.test ./dataplane/route
+	SEGUE_REPLAY=1000000 SEGUE_REPLAY_READ=/tmp/segue-decisions qemu-aarch64-static /tmp/segue-route-arm64.test -test.run 'TestReplayOfALog' -test.v -test.timeout 60m
+	rm -f /tmp/segue-decisions /tmp/segue-route-arm64.test
 
 mutants: ## the ledger's rules broken one by one: each must turn its test red, beside a clean control
 	SEGUE_MUTANTS=1 $(GO) test -count=1 -timeout 90m -run 'TestMutants' -v ./dataplane/ledger/explore

@@ -48,6 +48,17 @@ func (w *world) sessions(prefix string, n int) float64 {
 	return float64(main) / float64(2*n)
 }
 
+// calm ends the test where a circuit has opened by itself: a machine that is late for its own calls in flight shows other shares than the
+// weights.
+func (w *world) calm() {
+	w.t.Helper()
+	for _, row := range w.agent.Report().Rows {
+		if !row.Since.IsZero() {
+			w.t.Skipf("%s: %s since %v: %s", row.Provider, row.Breaker, row.Since, row.Why)
+		}
+	}
+}
+
 func rowOf(t testing.TB, s query.ReplayedService, name string) query.ReplayedProvider {
 	t.Helper()
 	for _, p := range s.Providers {
@@ -65,6 +76,7 @@ func TestReplayTellsWhatComes(t *testing.T) {
 	w := newWorld(t, edited(func(s string) string { doc = weighted(s); return doc }))
 	const n = 300
 	was := w.sessions("then", n)
+	w.calm()
 	same := w.replay(doc, time.Hour)
 	if same.Decisions != 2*n || same.Stand != 2*n || same.Moves != 0 || len(same.Left) != 0 || same.Cut {
 		t.Fatalf("under the policy in force: %+v", same)
@@ -85,6 +97,7 @@ func TestReplayTellsWhatComes(t *testing.T) {
 	u := w.update(2, other)
 	must(t, w.agent.Apply(u))
 	came := w.sessions("now", n)
+	w.calm()
 	noise := 5 * math.Sqrt(2*0.2*0.8/n)
 	t.Logf("main: %.3f before; %.3f predicted, %.3f came; noise %.3f", was, after, came, noise)
 	if math.Abs(came-after) > noise || math.Abs(was-after) < noise {

@@ -41,7 +41,11 @@ func TestCallsGoToWhoIsWorthMost(t *testing.T) {
 	if len(tx.Decisions) == 0 || len(tx.Decisions[0].Candidates) != 2 || !strings.Contains(tx.Decisions[0].Candidates[0].Why, "worth -0.0995 (fee +83.3 bps)") {
 		t.Errorf("%+v", tx.Decisions[0].Candidates)
 	}
-	if got := w.figure("segue_provider_cost_minor_total", "EUR backup "); got != 20 {
+	id, _ := a.json(t)["id"].(string)
+	if a := w.do("GET", "/v1/charges/"+id, ""); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if got := w.figure("segue_provider_cost_minor_total", "EUR backup "); got != 20 { // looking costs nothing
 		t.Errorf("it cost %v cents", got)
 	}
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"math"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ func TestWhatIf(t *testing.T) {
 	const n = 300
 	was := w.share("eu-west", "was", n)
 	w.share("us-east", "was", 60)
+	w.calm()
 
 	doc := w.segue("policy", "get").fine(t).out
 	file := filepath.Join(w.dir, "p.yaml")
@@ -67,6 +69,7 @@ func TestWhatIf(t *testing.T) {
 	}
 	w.segue("policy", "apply", file, "--reason", "e2e").fine(t)
 	came := w.share("eu-west", "came", n)
+	w.calm()
 	noise := 4.5 * math.Sqrt(2*0.25*0.75/n)
 	t.Logf("main: %.3f was, %.3f predicted, %.3f came, noise %.3f, seed %d", was, predicted, came, noise, w.seed)
 	if math.Abs(came-predicted) > noise || math.Abs(was-predicted) < noise {
@@ -78,5 +81,20 @@ func TestWhatIf(t *testing.T) {
 	}
 	if r := w.segue("tx", "try", "payments", "GET", "/nowhere"); r.code == exitFine {
 		t.Errorf("an operation that is not there was tried:\n%s", r.out)
+	}
+}
+
+// calm ends the test where a circuit has opened by itself: a machine that is late for its own calls in flight shows other shares than the
+// weights.
+func (w *world) calm() {
+	w.t.Helper()
+	var seen struct{ Events []struct{ Kind, Text string } }
+	if err := json.Unmarshal(w.api(0, http.MethodGet, "/health", "", "", nil).must(w.t).body, &seen); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range seen.Events {
+		if e.Kind == "breaker" {
+			w.t.Skip(e.Text)
+		}
 	}
 }

@@ -140,7 +140,7 @@ func serviceFacts(p *Policy, s *ServiceSpec) []fact {
 		{"attempts.deadline", span(a.Deadline)},
 		{"breaker.failures", fmt.Sprint(b.Failures)},
 		{"breaker.successes", fmt.Sprint(b.Successes)},
-		{"breaker.reset", cmp.Or(spanText(b.Reset), "5s doubling to 1m")},
+		{"breaker.reset", cmp.Or(spanText(b.Reset), "5s doubling to 20s")},
 		{"without_quorum", string(cmp.Or(s.NoQuorum, RefuseEffects))},
 	} {
 		list = append(list, fact{path: join(path, f[0]), service: s.Name, label: f[0], value: f[1]})

@@ -39,7 +39,7 @@ func TestDiffSaysWhatChanged(t *testing.T) {
 			[]string{"sms / us-east: order acme, 123 → 123, acme", "sms / eu-west: order acme, 123 → 123, acme"}},
 		{"attempts", func(p *Policy) { p.Services[0].Attempts.Max = 3 }, []string{"payments: attempts.max 2 → 3"}},
 		{"a default written out", func(p *Policy) { p.Services[1].Breaker = Breaker{Failures: 5, Successes: 5} }, nil},
-		{"breaker", func(p *Policy) { p.Services[1].Breaker.Reset = time.Minute }, []string{"sms: breaker.reset 5s doubling to 1m → 1m"}},
+		{"breaker", func(p *Policy) { p.Services[1].Breaker.Reset = time.Minute }, []string{"sms: breaker.reset 5s doubling to 20s → 1m"}},
 		{"listen", func(p *Policy) { p.Services[0].Listen = Listen{Port: 9} }, []string{"payments: listen payments.segue.internal:7101 → 9"}},
 		{"operation", func(p *Policy) { p.Services[0].Operations[1].Follows = nil },
 			[]string{"payments: operation refund (2. POST /v1/refunds, effect, key required, follows body.charge) → (2. POST /v1/refunds, effect, key required)"}},

@@ -58,6 +58,16 @@ func (f *Fee) pieces() bool {
 		slices.ContainsFunc(f.Of, func(p Priced) bool { return by(&p.Tariff) })
 }
 
+// Price is what a call is expected to cost at candidate i. A GET or HEAD looks at what is there, and costs nothing.
+func (s *Service) Price(i int, f *Facts) Money {
+	if op := int(f.Op); op >= 0 && op < len(s.Operations) {
+		if m := s.Operations[op].Match; strings.HasPrefix(m, "GET ") || strings.HasPrefix(m, "HEAD ") {
+			return 0
+		}
+	}
+	return s.Candidates[i].Cost.Expected(f.Value, f.Currency, f.Use)
+}
+
 // What is taken for a text of unknown use.
 const (
 	bytesPerToken = 4

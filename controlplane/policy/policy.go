@@ -166,7 +166,7 @@ type Attempts struct {
 }
 
 // Breaker is the plain circuit: open after Failures in a row, half-open after Reset, closed after Successes probes.
-// Defaults: 5, 5; Reset 0 is 5 s, doubling to a minute while it stays ill.
+// Defaults: 5, 5; Reset 0 is 5 s, doubling to 20 s while it stays ill.
 type Breaker struct {
 	Failures, Successes int
 	Reset               time.Duration

@@ -9,7 +9,7 @@ const (
 
 	// FirstWait is how long a circuit without a Reset stays open the first time; each opening of the same trouble doubles it, to LongestWait.
 	FirstWait   = 5 * time.Second
-	LongestWait = time.Minute
+	LongestWait = 20 * time.Second
 
 	// Stable is how long a circuit has to stay closed before one doubling is forgiven. What flaps faster is not forgiven.
 	Stable = time.Minute
@@ -21,7 +21,7 @@ const (
 	StartShare = 0.1
 
 	maxSpan     = 30 * 24 * time.Hour // of every setting: sums of them never overflow
-	maxDoubling = 4                   // 5 s · 2⁴ is over LongestWait; a ramp back is at most 16 times as long as it was set
+	maxDoubling = 4                   // 5 s · 2² is LongestWait; a ramp back is at most 16 times as long as it was set
 )
 
 // Settings are the thresholds people know.

@@ -51,6 +51,5 @@ func (x *Exchange) cost(provider string, o ledger.Outcome) {
 	if counter == nil || at < 0 {
 		return
 	}
-	f := &x.facts
-	counter.Add(float64(x.svc.Candidates[at].Cost.Expected(f.Value, f.Currency, f.Use)) / c.minor)
+	counter.Add(float64(x.svc.Price(int(at), &x.facts)) / c.minor)
 }

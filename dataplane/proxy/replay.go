@@ -185,7 +185,9 @@ func (r *replay) one(m *minute, old, d *route.Decision) {
 	}
 	r.count(was, is, session, stand)
 	r.expect(m, was, is, stand)
-	r.price(m, was, is, &old.Facts, stand)
+	if !m.bridge.Unpriced() {
+		r.price(m, was, is, &old.Facts, stand)
+	}
 }
 
 func name(svc *policy.Service, i int8) string {
@@ -250,9 +252,9 @@ func fee(provider string, f *policy.Facts, in ...*policy.Service) (policy.Money,
 		return 0, true
 	}
 	for _, svc := range in {
-		for _, c := range svc.Candidates {
+		for i, c := range svc.Candidates {
 			if c.Provider == provider {
-				return c.Cost.Expected(f.Value, f.Currency, f.Use), c.Cost.Known
+				return svc.Price(i, f), c.Cost.Known
 			}
 		}
 	}

@@ -14,6 +14,7 @@ var (
 	ErrRetry     = errors.New("a further attempt: whether the call would have needed one is not known")
 	ErrGoneOwner = errors.New("the provider that owns its object is not in the policy any more")
 	ErrUnread    = errors.New("its rules read what was not recorded")
+	ErrUnpriced  = errors.New("what calls are worth, or ask for, was not recorded: the policy then named no such fees")
 )
 
 // Bridge leads from the policy that decisions were made by to another one. Places, operations, regions, operands and words are carried over
@@ -27,6 +28,15 @@ type Bridge struct {
 	words    map[uint16]uint16
 	named    bool // the new rules name a text that the old ones did not
 	unread   bool
+	unpriced bool
+}
+
+// Unpriced tells that what calls cost under the new policy is not known: the old one had no use for what they are worth, or ask for.
+func (b *Bridge) Unpriced() bool { return b.unpriced }
+
+// weighs tells whether the choice depends on what a call is worth, or costs.
+func weighs(svc *policy.Service) bool {
+	return svc.Strategy == policy.Adaptive || svc.HighValue.Above > 0 || len(svc.Rules) > 0
 }
 
 // NewBridge prepares for decisions of was. The regions are those of the two snapshots.
@@ -46,6 +56,7 @@ func NewBridge(was, is *policy.Service, regionsWas, regionsIs []string) *Bridge 
 	for _, r := range regionsWas {
 		b.clients = append(b.clients, int8(slices.Index(regionsIs, r)))
 	}
+	b.unpriced = was.Exchange == nil && is.Exchange != nil || !was.Pays() && is.Pays()
 	b.read()
 	return b
 }
@@ -80,6 +91,10 @@ func (d *Decision) Again(old *Decision, b *Bridge, pinned string) error {
 	if err := b.carry(&f); err != nil {
 		return err
 	}
+	if b.unpriced && weighs(b.is) {
+		return ErrUnpriced
+	}
+	f.Minute = policy.MinuteOf(old.At)
 	if pinned != "" {
 		f.Pinned = place(b.is, pinned)
 	}

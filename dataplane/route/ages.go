@@ -60,9 +60,13 @@ func (a *ages) overdue(at, limit time.Duration) (n int) {
 	return n
 }
 
-// due is whether overdue could tell any.
+// due tells whether overdue would tell any. Generations that are empty, and will stay so, are passed over.
 func (a *ages) due(at, limit time.Duration) bool {
-	return a.tail != a.next && at-a.ring[a.tail%generations].last >= limit
+	for a.next-a.tail > 1 && a.ring[a.tail%generations].open == 0 {
+		a.tail++
+	}
+	g := &a.ring[a.tail%generations]
+	return a.tail != a.next && g.open > 0 && at-g.last >= limit
 }
 
 // older tells how many calls in flight are older than limit now, judged or not: a sentence says so.

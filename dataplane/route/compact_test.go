@@ -150,6 +150,14 @@ func TestAgainUnderAnotherPolicy(t *testing.T) {
 	if again.Winner != 0 || again.Scores[2].Gate != CircuitOpen {
 		t.Fatalf("%d won, stripe's gate is %v: a new provider is first in the order, and stripe is as open as it was", again.Winner, again.Scores[2].Gate)
 	}
+	priced := *is
+	priced.Exchange, priced.Strategy = &policy.Exchange{Base: "EUR"}, policy.Adaptive
+	if err := again.Again(d, NewBridge(w.svc, &priced, nil, nil), ""); !errors.Is(err, ErrUnpriced) {
+		t.Fatalf("nobody knows what the calls were worth, and: %v", err)
+	}
+	if priced.Strategy = policy.Priority; again.Again(d, NewBridge(w.svc, &priced, nil, nil), "") != nil || !NewBridge(w.svc, &priced, nil, nil).Unpriced() {
+		t.Fatal("an order does not depend on what calls are worth")
+	}
 	d.Facts.Owner = 0
 	if err := again.Again(d, NewBridge(w.svc, is, nil, nil), ""); err != nil || again.Facts.Owner != 2 || again.Winner != 2 {
 		t.Fatalf("the owner went from place 0 to %d, won by %d: %v", again.Facts.Owner, again.Winner, err)

@@ -39,11 +39,14 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 		fresh := know(&row.Measures[kind], now)
 		k = &fresh
 	}
+	if s.State != breaker.Closed || s.Cause.Alarm != 0 { // a closed circuit has no cause: the decision before left none
+		s.Cause = Cause{}
+	}
 	s.State, s.Circuit = row.Circuit.State(), row.Circuit.Gate(now, draw)
 	s.Failures, s.InFlight, s.Normal = int32(min(row.Circuit.Failures(), 1<<30)), row.InFlight, int32(row.normal+.5)
 	s.Closed, s.Drained, s.Rate = left(row.closed, now), left(row.Drained, now), 0
 	s.Mean, s.Lower, s.Latency = k.mean, k.lower, k.latency
-	s.Cause, s.Away = Cause{}, false
+	s.Away = false
 	if s.State != breaker.Closed {
 		s.Cause, s.Away = row.cause, row.Circuit.Away()
 	}
@@ -51,7 +54,9 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 		s.salt = salt(row.Provider)
 	}
 	if rate > 0 && !row.tat.IsZero() {
-		s.Rate = row.tat.Sub(now) - burst(rate)
+		if s.Rate = row.tat.Sub(now); s.Rate > 0 {
+			s.Rate -= burst(rate)
+		}
 	}
 }
 
@@ -68,7 +73,7 @@ func (d *Decision) price(svc *policy.Service) {
 	for i := range int(d.N) {
 		s := &d.Seen[i]
 		s.Rule = 0
-		s.Cost = svc.Candidates[i].Cost.Expected(f.Value, f.Currency, f.Use)
+		s.Cost = svc.Price(i, f)
 	}
 	for r := range svc.Rules {
 		if !svc.Rules[r].When(f) {

@@ -119,7 +119,7 @@ func TestWhatAClassMeansToTheCircuit(t *testing.T) {
 		class health.Class
 		open  bool
 	}{
-		{health.Failure, true}, {health.OK, false}, {health.Slow, false}, {health.Limited, false}, {health.None, false}, {99, false},
+		{health.Failure, true}, {health.OK, false}, {health.Slow, true}, {health.Limited, false}, {health.None, false}, {99, false},
 	}
 	for _, tc := range cases {
 		w := one(policy.Limits{})
@@ -190,5 +190,17 @@ func TestNoPermitIsHarmless(t *testing.T) {
 	w.st.End(q, health.Sample{}, w.now, 0)
 	if n := w.st.Rows[0].InFlight; n != 0 {
 		t.Errorf("%d in flight", n)
+	}
+}
+
+// TestTheSameFailureTwiceIsOne: providers that keep their answers give a poisoned key's failure again and again.
+func TestTheSameFailureTwiceIsOne(t *testing.T) {
+	w := one(policy.Limits{})
+	for range 50 {
+		p, _ := w.begin()
+		w.st.End(p, health.Sample{Class: health.Failure, Again: true}, w.now, 0)
+	}
+	if s := w.st.Rows[0].Circuit.State(); s != breaker.Closed || w.st.Rows[0].Circuit.Failures() != 0 {
+		t.Errorf("%v after %d failures", s, w.st.Rows[0].Circuit.Failures())
 	}
 }

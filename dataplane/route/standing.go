@@ -39,7 +39,7 @@ type Standing struct {
 	normal   float64   // calls in flight while the circuit is closed, smoothed
 	tat      time.Time // GCRA: theoretical arrival time of the next call
 	closed   time.Time // Retry-After: nothing before
-	epoch    time.Time // ages count from it
+	epoch    time.Time // ages count from it, without what this process slept
 	ages     [kinds]ages
 	known    [kinds]knowledge
 }
@@ -52,10 +52,10 @@ type knowledge struct {
 }
 
 // stale is how old knowledge may be while calls succeed: where there are thousands a second, one of them changes nothing.
-const stale = 5 * time.Millisecond
+const stale = 25 * time.Millisecond
 
 // minLimit is the shortest age that counts as slow: the clocks and queues of a busy machine are no provider's fault.
-const minLimit = 20 * time.Millisecond
+const minLimit = 150 * time.Millisecond
 
 func know(m *health.Measure, now time.Time) knowledge {
 	k := knowledge{latency: m.Latency(), limit: max(m.Limit(), minLimit), at: now}
@@ -66,7 +66,11 @@ func know(m *health.Measure, now time.Time) knowledge {
 
 // NewStanding returns the row of a provider of which nothing is known yet.
 func NewStanding(provider string) *Standing {
-	return &Standing{Provider: provider, salt: salt(provider)}
+	row := &Standing{Provider: provider, salt: salt(provider)}
+	for k := range kinds {
+		row.known[k] = know(&row.Measures[k], time.Time{})
+	}
+	return row
 }
 
 // Closed is until when the provider asked to be left alone, by a Retry-After; it may be past.
@@ -141,6 +145,27 @@ func (row *Standing) since(now time.Time) time.Duration {
 	return now.Sub(row.epoch)
 }
 
+// Stall takes time out of the row's own: this process did not run, so that no call in flight was late by the provider's fault.
+func (row *Standing) Stall(d time.Duration) {
+	if !row.epoch.IsZero() {
+		row.epoch = row.epoch.Add(d)
+	}
+}
+
+// Due tells whether calls in flight have come to the age at which they count as slow, and were not told yet.
+func (row *Standing) Due(now time.Time) bool {
+	if row.InFlight == 0 {
+		return false
+	}
+	at := row.since(now)
+	for k := range kinds {
+		if row.ages[k].due(at, row.limit(k)) {
+			return true
+		}
+	}
+	return false
+}
+
 func (row *Standing) limit(kind uint8) time.Duration {
 	if l := row.known[kind].limit; l > 0 {
 		return l
@@ -189,7 +214,9 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 // step tells the circuit what a call showed.
 func (row *Standing) step(e breaker.Event, held breaker.Ticket, now time.Time, draw uint64) (breaker.Transition, bool) {
 	t, changed := row.Circuit.Step(e, held, now, draw)
-	row.turned(t, changed, now)
+	if changed {
+		row.turned(t, true, now)
+	}
 	return t, changed
 }
 

@@ -218,7 +218,14 @@ func (g *Group) faulty() bool {
 }
 
 // reasons say why a bar is missed that is known to be.
-func reasons() map[string]string { return map[string]string{} }
+func reasons() map[string]string {
+	return map[string]string{
+		nameBrownout: "What is lost is lost behind the trouble: an open circuit asks again after 5 s, doubling to 60 s, so that the cheapest provider comes back late.",
+		nameOff:      "With two calls a second a region has none for whole seconds, and each needs a few failures of its own: the worst runs are those gaps.",
+		nameRivals: "Who retries blindly elsewhere tells every caller an outcome; where nothing was executed (a black hole, refused connections, most errors) that is right by luck, and costs nothing here. " +
+			"Segue tells a caller that it is not known rather than charge him twice. A breaker that asks again at a fixed time also comes back sooner than one that doubles.",
+	}
+}
 
 func figure(x float64) string {
 	switch {

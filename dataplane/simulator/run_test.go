@@ -49,10 +49,10 @@ func TestEverybodyMeetsTheSameWorld(t *testing.T) {
 // TestSegueExecutesNothingTwice holds the promise of the classes G and F in every story.
 func TestSegueExecutesNothingTwice(t *testing.T) {
 	for _, s := range Scenarios() {
-		for _, player := range []string{Segue, SegueWeighted, Oracle} {
+		for _, player := range []string{Segue, SeguePriority, SegueWeighted, Oracle} {
 			for seed := range uint64(2) {
-				if x := play(t, s.Name, player, 20, seed); x.Duplicates != 0 || x.Calls < x.Wishes {
-					t.Errorf("%s, %s: %d duplicates, %d of %d wishes ended; replay: segue simulate --players %s --scenario %s --rate 20 --seed %d --seeds 1",
+				if x := play(t, s.Name, player, 10, seed); x.Duplicates != 0 || x.Calls < x.Wishes {
+					t.Errorf("%s, %s: %d duplicates, %d of %d wishes ended; replay: segue simulate --players %s --scenario %s --rate 10 --seed %d --seeds 1",
 						s.Name, player, x.Duplicates, x.Calls, x.Wishes, player, s.Name, seed)
 				}
 			}

@@ -29,11 +29,16 @@ type Scenario struct {
 	Target  int     // the provider whose detection and return are measured; all: none
 }
 
-// unit is how long a unit of the scenario takes: a minute, and longer where few calls come.
+// unitOf is how long a unit of the scenario takes: a minute, longer where few calls come, shorter where a third of a minute has as many.
 func unitOf(rate float64) int64 {
+	if rate >= manyCalls {
+		return int64(20 * time.Second)
+	}
 	seconds := math.Min(240, math.Max(60, math.Ceil(120/rate)))
 	return int64(seconds) * int64(time.Second)
 }
+
+const manyCalls = 500
 
 // one is the usual story: two units of peace, some trouble at the first provider, peace. Its length is no whole number of minutes: a breaker
 // that is open for a minute must not come back by luck in the very moment.

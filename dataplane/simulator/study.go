@@ -48,7 +48,7 @@ func Small() []Case {
 	for i := range cases {
 		switch cases[i].Scenario {
 		case "brownout-30", "grey", "black-hole":
-			cases[i].Seeds = 5
+			cases[i].Seeds = 3
 		default:
 		}
 	}

@@ -39,7 +39,11 @@ func TestSmallStudy(t *testing.T) {
 
 // TestBarsCanBeMissed shows that the bars see what they are for: a player that always takes the first provider misses them.
 func TestBarsCanBeMissed(t *testing.T) {
-	jobs := Jobs(Small(), []string{"priority", Oracle}, 1)
+	var cases []Case
+	for _, name := range []string{"brownout-30", "black-hole", "grey", "egress", "retry-storm"} {
+		cases = append(cases, Case{name, 50, 1})
+	}
+	jobs := Jobs(append(cases, Case{"outage", 2, 1}), []string{"priority", Oracle}, 1)
 	var tallies []*Tally
 	for _, j := range jobs {
 		x, err := Play(j, streams(j.Seed))

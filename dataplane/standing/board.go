@@ -115,7 +115,9 @@ func (b *Board) Choose(d *route.Decision, svc *policy.Service, f *policy.Facts, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.standings(svc)
-	b.watch(st.Rows, now)
+	if !b.missed(now) {
+		b.watch(st.Rows, now)
+	}
 	route.Decide(d, svc, st, f, now)
 	if d.Winner < 0 {
 		return route.Permit{}, false
@@ -214,6 +216,9 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	}
 	if t, changed := p.End(s, now, p.Draw()); changed {
 		b.turned(r, t)
+	}
+	if b.missed(now) {
+		return
 	}
 	if t, changed := r.Watch(now); changed {
 		b.turned(r, t)

@@ -281,3 +281,54 @@ func TestABoardWithoutPolicyRefusesNobodyItKnows(t *testing.T) {
 		t.Error("a permit from a service without providers")
 	}
 }
+
+// hang begins calls that nobody answers at providers that were well.
+func hang(t *testing.T, b *Board, svc *policy.Service, at []int8, now time.Time) {
+	t.Helper()
+	for _, i := range at {
+		f := newCall()
+		f.Owner = i
+		for k := range 500 {
+			p, _ := choose(t, b, svc, f, now.Add(time.Duration(k-600)*100*time.Millisecond))
+			b.Done(p, health.Sample{Class: health.OK, Latency: 80 * time.Millisecond}, health.Succeeded, now.Add(time.Duration(k-599)*100*time.Millisecond))
+		}
+		for range 20 {
+			choose(t, b, svc, f, now)
+		}
+	}
+}
+
+// TestAHangShowsByTheTick: nobody asks any more, and no call has ended.
+func TestAHangShowsByTheTick(t *testing.T) {
+	svc := payments("stripe", "adyen", "checkout")
+	b := boardOf(svc)
+	hang(t, b, svc, []int8{0}, t0)
+	for now := t0; now.Before(t0.Add(5 * time.Second)); now = now.Add(TickEvery) {
+		b.Tick(now)
+		if !b.Closed("payments", "stripe") {
+			return
+		}
+	}
+	t.Error("it did not show")
+}
+
+// TestWhoSleepsAccusesNobody: this process was paused, or all providers are late at once; no circuit opens for that.
+func TestWhoSleepsAccusesNobody(t *testing.T) {
+	svc := payments("stripe", "adyen", "checkout")
+	b := boardOf(svc)
+	hang(t, b, svc, []int8{0}, t0)
+	for k := range 40 { // each tick comes seconds too late
+		b.tick(t0.Add(time.Duration(k)*3*time.Second), 3*time.Second)
+	}
+	if !b.Closed("payments", "stripe") {
+		t.Error("it slept, and blamed stripe")
+	}
+	b = boardOf(svc)
+	hang(t, b, svc, []int8{0, 1, 2}, t0)
+	for k := range 100 {
+		b.Tick(t0.Add(time.Duration(k) * TickEvery))
+	}
+	if !b.Closed("payments", "stripe") || !b.Closed("payments", "adyen") {
+		t.Error("all of them hang, and one was blamed")
+	}
+}

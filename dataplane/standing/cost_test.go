@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"cel.dev/cel-go/cel"
+	"github.com/sony/gobreaker/v2"
+
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/dataplane/route"
@@ -76,6 +79,48 @@ func BenchmarkDecision(b *testing.B) {
 		f.Draw = f.Draw*6364136223846793005 + 1442695040888963407
 		if !call(board, d, svc, f, now) {
 			b.Fatal(d.Explain(svc))
+		}
+	}
+}
+
+// BenchmarkGobreaker is what a circuit breaker alone costs, where it is all that one has: one call through sony/gobreaker.
+func BenchmarkGobreaker(b *testing.B) {
+	cb := gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{Name: "stripe"})
+	b.ReportAllocs()
+	for b.Loop() {
+		done, err := cb.Allow()
+		if err != nil {
+			b.Fatal(err)
+		}
+		done(nil)
+	}
+}
+
+// BenchmarkCELGo is what two rules cost where cel-go itself runs them; ours are among what BenchmarkDecision does.
+func BenchmarkCELGo(b *testing.B) {
+	env, err := cel.NewEnv(cel.Variable("region", cel.StringType), cel.Variable("minute", cel.IntType))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var rules []cel.Program
+	for _, text := range []string{`region == "EU" && minute > 60`, `region == "US" && minute > 60`} {
+		tree, issues := env.Compile(text)
+		if issues.Err() != nil {
+			b.Fatal(issues.Err())
+		}
+		p, err := env.Program(tree, cel.EvalOptions(cel.OptOptimize))
+		if err != nil {
+			b.Fatal(err)
+		}
+		rules = append(rules, p)
+	}
+	facts := map[string]any{"region": "EU", "minute": 100}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, p := range rules {
+			if _, _, err := p.Eval(facts); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package standing
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -9,10 +10,33 @@ import (
 const TickEvery = 50 * time.Millisecond
 
 // Tick looks at all rows: how old calls in flight are, ramps that are over.
-func (b *Board) Tick(now time.Time) {
-	for _, s := range *b.services.Load() {
+func (b *Board) Tick(now time.Time) { b.tick(now, 0) }
+
+// tick does, late by so much: while this process did not run, nobody's calls grew older by a provider's fault. Where half of the providers
+// that have calls hang in the same moment it is ours too, more likely than theirs: then ages stand still, and the calls' ends tell.
+func (b *Board) tick(now time.Time, late time.Duration) {
+	services := *b.services.Load()
+	busy, due := 0, 0
+	for _, s := range services {
 		s.mu.Lock()
 		for _, r := range s.rows {
+			r.Stall(late)
+			if r.InFlight > 0 {
+				busy++
+			}
+			if r.Due(now) {
+				due++
+			}
+		}
+		s.mu.Unlock()
+	}
+	ours := due >= 2 && 2*due >= busy
+	for _, s := range services {
+		s.mu.Lock()
+		for _, r := range s.rows {
+			if ours {
+				r.Stall(TickEvery)
+			}
 			if t, changed := r.Tick(now); changed {
 				b.turned(r, t)
 			}
@@ -21,11 +45,21 @@ func (b *Board) Tick(now time.Time) {
 	}
 }
 
+// slack is how late a tick may come without a word: timers are not exact.
+const slack = 5 * time.Millisecond
+
+// missed tells whether a tick should have come by now and did not: this process is behind, and ages are not to be looked at before it.
+func (b *Board) missed(now time.Time) bool {
+	last := b.beat.last.Load()
+	return last != nil && now.Sub(*last) > TickEvery+slack
+}
+
 // beat calls Tick while the agent lives.
 type beat struct {
 	once sync.Once
 	stop chan struct{}
 	done sync.WaitGroup
+	last atomic.Pointer[time.Time] // the last tick; nil: nothing ticks
 }
 
 // Start ticks until Stop, by the agent's clock.
@@ -37,7 +71,12 @@ func (b *Board) Start(now func() time.Time) {
 		for {
 			select {
 			case <-t.C:
-				b.Tick(now())
+				at, late := now(), time.Duration(0)
+				if last := b.beat.last.Load(); last != nil {
+					late = max(0, at.Sub(*last)-TickEvery-slack)
+				}
+				b.tick(at, late)
+				b.beat.last.Store(&at)
 			case <-b.beat.stop:
 				return
 			}
