@@ -27,7 +27,7 @@ func newSecrets(seed uint64) secrets {
 	for _, name := range []string{
 		"cvv", "caller's key", "caller's cookie", "caller's header", "query", "answer", "answer's cookie", "answer's header", "provider's key", "redirect",
 		"broken answer", "session field", "body of a read", "prompt", "upload", "trailer", "refused header", "chat key", "policy",
-		"set item", "pinned field", "vault's name", "hook's secret", "hook's body", "hook's signature",
+		"set item", "pinned field", "vault's name", "session's token", "refresh token", "hook's secret", "hook's body", "hook's signature",
 	} {
 		s[name] = fmt.Sprintf("%c%dn&/+%016x", 'a'+rune(len(s)), len(s), rng.Uint64())
 	}

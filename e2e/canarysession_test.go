@@ -18,6 +18,7 @@ func (w *world) vaulting(policy string) string {
       note: {class: rebuilt}
       cart: {class: rebuilt, kind: set}
       challenge: {class: pinned}
+      login: {class: rebuilt, kind: tokens, map: login}
     strategy: weighted
 `, 1)
 	policy = strings.Replace(policy, "  main: {contract: stripe/v1,", "  main: {contract: leaky/v1, webhook_secret: \"file:"+filepath.Join(w.dir, "secret", "hooks")+"\",", 1)
@@ -26,6 +27,11 @@ func (w *world) vaulting(policy string) string {
     like: stripe/v1
     session:
       vault/cards: {import: {match: POST /v1/vault/cards, put: body.card, form: form, id: id}}
+      login:
+        tokens:
+          put: header.X-Session-Token
+          answer: "{access: .access_token, refresh: .refresh_token}"
+          refresh: {match: POST /v1/session_tokens/refresh, body: "refresh_token={refresh}"}
     webhooks: {by: body.metadata.ours, signature: {scheme: body, header: X-Sign, encoding: hex}, reference: reference, id: id, states: {in: type, succeeded: [paid]}}
 `
 }
@@ -51,6 +57,12 @@ func (w *world) leakSessions(s secrets, header func(string) map[string]string, p
 		fine(put(session, "card", s["card"]))
 	}
 	fine(put("ses-moves", "card?provider=main", s["vault's name"]))
+	token := fmt.Sprintf(`{"access": %q, "refresh": %q, "life": `, s["session's token"], s["refresh token"])
+	fine(put("ses-moves", "login?provider=main", token+"3600}"))
+	fine(put("ses-stays", "login?provider=main", token+"1}")) // has ended: the refresh token is shown, and what comes back holds none
+	put("ses-stays", "login?provider=main", token+`"x"}`)     // no life
+	put("ses-stays", "login", token+"3600}")                  // whose is not said
+	problem("a read of tokens", c.do(ask{method: http.MethodGet, path: "/.segue/v1/sessions/ses-moves/fields/login"}))
 	fine(put("ses-stays", "challenge", s["pinned field"]))
 	put("ses-stays", "cart", s["set item"])                              // no JSON
 	put("ses-stays", "cart", fmt.Sprintf(`{"take": %q}`, s["set item"])) // no such order

@@ -53,8 +53,11 @@ func between(p float64, w weight) float64 {
 // TestThresholds proves what the thresholds promise: with failures at p0, at least so many calls to a false alarm in the mean.
 func TestThresholds(t *testing.T) {
 	step := 8
-	if long() {
+	switch {
+	case long():
 		step = 1
+	case testing.Short():
+		step = usualRows
 	}
 	promised := [Tests]float64{50e6, 50e6, 8e6}
 	for row := 0; row < usualRows; row += step {
