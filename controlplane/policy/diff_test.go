@@ -154,12 +154,12 @@ func redraw(t *rapid.T, p *Policy) *Policy {
 	q.Services, q.Providers, q.Contracts = slices.Clone(p.Services), slices.Clone(p.Providers), slices.Clone(p.Contracts)
 	s := &q.Services[rapid.IntRange(0, len(q.Services)-1).Draw(t, "service")]
 	provider := &q.Providers[rapid.IntRange(0, len(q.Providers)-1).Draw(t, "provider")]
-	switch rapid.IntRange(0, 8).Draw(t, "what") {
+	switch rapid.IntRange(0, 12).Draw(t, "what") {
 	case 0:
 		s.Operations = operationLists(t)
 	case 1:
 		names := s.allProviders()
-		s.Weights, s.Priority = nil, nil
+		s.Weights, s.Priority, s.Providers, s.Balance = nil, nil, nil, Balance{}
 		steer(t, &q, s, names)
 	case 2:
 		s.Attempts, s.Breaker = Attempts{Max: DefaultMax}, Breaker{Failures: DefaultFailures, Successes: 4}
@@ -176,6 +176,14 @@ func redraw(t *rapid.T, p *Policy) *Policy {
 	case 7:
 		q.Regions = slices.Clone(q.Regions)
 		q.Regions[0].Standby = nil
+	case 8:
+		s.Rules = nil
+		plans(t, &q, s)
+	case 9:
+		provider.Cost = nil
+		asks(t, &q, provider)
+	case 10:
+		q.Exchange = exchanges(t)
 	}
 	return &q
 }
@@ -188,9 +196,23 @@ func meaning(t *rapid.T, p *Policy, region string) *Snapshot {
 	}
 	for _, svc := range s.Services {
 		if svc.Strategy == Weighted {
+			names := make([]string, len(svc.Candidates))
+			for i, c := range svc.Candidates {
+				names[i] = c.Provider
+			}
 			slices.SortFunc(svc.Candidates, func(a, b *Candidate) int { return strings.Compare(a.Provider, b.Provider) })
+			for i := range svc.Rules {
+				var only Set
+				for k, c := range svc.Candidates {
+					if svc.Rules[i].Only.Has(slices.Index(names, c.Provider)) {
+						only = only.With(k)
+					}
+				}
+				svc.Rules[i].Only = only
+			}
 		}
 	}
+	answered(s)
 	withoutPrograms(s)
 	return s
 }

@@ -110,7 +110,7 @@ func parseRule(e *cel.Env, text string) (tree *cel.Ast, wrong *mistake) {
 		name, _, _ := strings.Cut(rest, "'")
 		switch guess := didYouMean(name, ruleVariables); name {
 		case "session", "app":
-			what, fix = name+" "+notBuilt+" in rules", guess
+			what, fix = name+" "+notBuilt+" in rules", "leave it out"
 		case operators.Add, operators.Subtract, operators.Multiply, operators.Divide, operators.Modulo, operators.Negate:
 			what = "computes something"
 		default:
