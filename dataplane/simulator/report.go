@@ -216,7 +216,7 @@ func (p *plot) fit() {
 	room := max((p.high-p.low)/10, .01)
 	p.low, p.high = max(0, p.low-room), p.high+room
 	if p.unit == "%" {
-		p.high = 100 + room/4
+		p.high = 100
 	}
 }
 

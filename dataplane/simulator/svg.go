@@ -70,6 +70,9 @@ func (p *plot) svg() string {
 			padLeft, w-padRight, p.y(v), p.y(v), padLeft-5, p.y(v)+4, p.label(v))
 	}
 	for i := range 6 {
+		if !p.wide && i == 4 { // no room beside the last
+			continue
+		}
 		at := p.span * float64(i) / 5
 		x := padLeft + inner*float64(i)/5
 		anchor := "mid"

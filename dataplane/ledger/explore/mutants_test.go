@@ -108,7 +108,7 @@ var mutants = []mutant{
 	{"sessions", "two agents show one refresh token", "dataplane/transfer/token.go", "how, uint64(t.Stamp.Clock), t.Stamp.By)", "how+c.cfg.Run, uint64(t.Stamp.Clock), t.Stamp.By)", "dataplane/", "TestTwoAgentsRefreshOnce"},
 	{"sessions", "a pinned field is fetched", "dataplane/session/plan.go", " && rule.Class != policy.PinnedHere\n", "\n", "dataplane/session/", "TestSource"},
 	{"sessions", "what an operation changed is not fetched", "dataplane/transfer/fetch.go", "if !can || !call.Touches(t.Operation) {", "if can || !can {", "dataplane/", "TestFetchedBeforeTheProviderDies"},
-	{"sessions", "a session moves with an old copy", "dataplane/transfer/fetch.go", "	if !f.Due(who.Provider, call.Life, c.cfg.Now()) {\n", "	if true {\n", "dataplane/", "TestFetchedOnTheWay"},
+	{"sessions", "a session moves with an old copy", "dataplane/transfer/fetch.go", "	if !f.Due(who.Provider, call.Life, c.cfg.Now()) {\n", "	if !f.Due(who.Provider, call.Life, c.cfg.Now()) || true {\n", "dataplane/", "TestFetchedOnTheWay"},
 	{"sessions", "a fetch takes back what an application wrote", "dataplane/transfer/fetch.go", "f.Stamp != a.was && f.Stamp.From() == \"\"", "f.Stamp != a.was && false", "dataplane/", "TestWhatTheApplicationWroteStays"},
 	{"15", "the driver never says that its clock is off", driver + "ask.go", "Skewed: d.Clock() != nil, ", "", driver, "TestClockOffIsNotRedriven"},
 	{"15", "a first byte leaves by a clock that is off", driver + "attempt.go", "	if err := w.Clock(); err != nil {", "	if err := w.Clock(); false {", driver, "TestClockOff$"},
