@@ -71,6 +71,7 @@ func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
 	who := x.winner()
 	x.clock.sent = x.now()
 	x.gate.open(x, who, try >= x.svc.Attempts.Max || x.call.Request.Upgrade != "")
+	x.proxy.cfg.Board.Sent(&x.permit, x.clock.sent)
 	r := x.proxy.cfg.Client.Send(ctx, &provider.Call{
 		Candidate: who, Service: x.svc.Name, Operation: x.op.Name, Request: x.call.Request, Read: true,
 		PerTry: x.perTry(try), RequestID: x.call.RequestID,
@@ -158,6 +159,7 @@ func (g *gate) open(x *Exchange, who *policy.Candidate, final bool) {
 
 // Begin decides whether the answer passes.
 func (g *gate) Begin(status int, h message.Header) error {
+	g.x.proxy.cfg.Board.Answered(&g.x.permit)
 	if !g.final && failing(g.who, status) {
 		g.hold, g.whole = true, false
 		g.kept = message.Answer{Status: status, Header: append(message.Header(nil), h...), Body: g.kept.Body[:0]}
@@ -194,6 +196,7 @@ func (g *gate) Switch(h message.Header) (io.ReadWriteCloser, error) {
 	if !ok {
 		return nil, errNoTunnel
 	}
+	g.x.proxy.cfg.Board.Answered(&g.x.permit)
 	g.passes(statusSwitched, ledger.Succeeded)
 	g.x.ready()
 	return to.Switch(g.x.dress(h))

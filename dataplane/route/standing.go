@@ -91,8 +91,10 @@ type Permit struct {
 	draw   uint64
 	at     time.Time
 	money  money
-	age    uint32 // its generation
+	age    uint32 // its generation, while it waits
 	kind   uint8
+	waits  bool // it was sent, and nothing of an answer came yet
+	judged bool // it was counted as slow while it waited
 }
 
 // Valid tells whether the permit was given.
@@ -124,7 +126,6 @@ func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) Perm
 	if d.Seen[w].State == breaker.Closed {
 		row.normal += float64((float64(row.InFlight) - row.normal) * (1. / 64))
 	}
-	p.age = row.ages[p.kind].begin(row.since(now), row.limit(p.kind))
 	if l := svc.Candidates[w].Limits; l.Rate > 0 {
 		p.token = interval(l.Rate)
 		if row.tat.Before(now) {
@@ -135,6 +136,23 @@ func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) Perm
 	p.money = st.Past.begin(&d.Facts, svc, d.Seen[w].Cost, now)
 	p.money.known = svc.Candidates[w].Cost.Known
 	return p
+}
+
+// Sent begins the age of the permit's call: it goes out now. What came before it, the store's time too, was not the provider's.
+func (p *Permit) Sent(now time.Time) {
+	if p.row == nil || p.waits {
+		return
+	}
+	p.waits = true
+	p.age = p.row.ages[p.kind].begin(p.row.since(now), p.row.limit(p.kind))
+}
+
+// Answered ends it: the first of an answer came. How long the rest takes, a stream's most of all, says nothing of a hang.
+func (p *Permit) Answered() {
+	if p.waits {
+		p.waits = false
+		p.judged = p.row.ages[p.kind].end(p.age) || p.judged
+	}
 }
 
 // since is the row's own time: it does not jump when somebody sets the clock.
@@ -321,7 +339,8 @@ func (p Permit) free() (judged bool) {
 	if p.row.InFlight > 0 {
 		p.row.InFlight--
 	}
-	return p.row.ages[p.kind].end(p.age)
+	p.Answered()
+	return p.judged
 }
 
 // event is what a class means to the plain circuit: answered slowly is answered, and a 429 accuses nobody.

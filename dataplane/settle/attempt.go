@@ -71,6 +71,7 @@ func (w *drive) timer() ledger.Evidence {
 func (w *drive) send(ctx context.Context) {
 	a := w.tx.Current()
 	w.answer.reset()
+	w.cfg.Board.Sent(&w.permit, w.cfg.Now())
 	r := w.cfg.Client.Send(ctx, &provider.Call{
 		Candidate: w.who, Service: w.job.Service.Name, Operation: w.job.Operation, Request: w.job.Request, Key: a.ProviderKey, Reference: a.Reference,
 		PerTry: w.job.Service.Attempts.PerTry, RequestID: w.job.RequestID, Guard: w.guard,

@@ -12,9 +12,10 @@ type collector struct {
 	header    message.Header
 	body      []byte
 	trailer   message.Header
-	over      bool // more than is kept came
-	passed    bool // the outcome is written, and the caller takes the rest
-	whole     bool // the answer ended cleanly
+	over      bool   // more than is kept came
+	passed    bool   // the outcome is written, and the caller takes the rest
+	whole     bool   // the answer ended cleanly
+	begins    func() // an answer's header is there
 	overflows func() (passed bool, err error)
 	to        message.Reply
 }
@@ -27,6 +28,7 @@ func (c *collector) reset() {
 // Begin takes status and header. The header is copied: the provider may use its list again.
 func (c *collector) Begin(status int, h message.Header) error {
 	c.reset()
+	c.begins()
 	c.status, c.header = status, append(message.Header(nil), h...)
 	return nil
 }

@@ -178,6 +178,7 @@ func (d *Driver) Run(ctx context.Context, j *Job) End {
 	if w.caller == nil {
 		w.caller = &background{d: d}
 	}
+	w.answer.begins = func() { d.cfg.Board.Answered(&w.permit) }
 	w.answer.overflows, w.answer.to = func() (bool, error) { return w.pass(ctx) }, w.caller
 	if j.Resume {
 		w.before, w.sends = w.before+1, w.sends+1

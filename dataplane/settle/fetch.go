@@ -42,6 +42,7 @@ func (d *Driver) Fetch(ctx context.Context, f *Fetch) (*message.Answer, ledger.O
 	ctx, cancel := context.WithTimeout(ctx, f.Within)
 	defer cancel()
 	to := &fetched{most: f.Max}
+	d.cfg.Board.Sent(&permit, now)
 	r := d.cfg.Client.Send(ctx, &provider.Call{
 		Candidate: who, Service: f.Service.Name, Operation: f.Operation, Request: f.Request, Read: true, PerTry: f.Within,
 	}, to)

@@ -52,6 +52,7 @@ func (a *agents) choose(s *sim, c *call, f *policy.Facts) int {
 	route.Decide(&g.d, g.svc, &g.st, f, now)
 	if g.d.Winner >= 0 {
 		c.permit = g.st.Begin(&g.d, g.svc, now)
+		c.permit.Sent(now)
 	}
 	a.watch(s, c.region)
 	return int(g.d.Winner)

@@ -225,6 +225,24 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	}
 }
 
+// Sent tells that the permit's call goes out now; Answered, that the first of its answer came. In between it has an age, by which a hang shows.
+func (b *Board) Sent(p *route.Permit, now time.Time) {
+	if r := held(*p); r != nil {
+		r.home.mu.Lock()
+		defer r.home.mu.Unlock()
+		p.Sent(now)
+	}
+}
+
+// Answered is told once or more often, or not at all where no answer came.
+func (b *Board) Answered(p *route.Permit) {
+	if r := held(*p); r != nil {
+		r.home.mu.Lock()
+		defer r.home.mu.Unlock()
+		p.Answered()
+	}
+}
+
 // Release gives a permit back that was not used: the claim was lost to another driver.
 func (b *Board) Release(p route.Permit) {
 	r := held(p)
