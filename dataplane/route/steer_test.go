@@ -423,6 +423,38 @@ func TestSharesHoldOnARamp(t *testing.T) {
 	}
 }
 
+// TestOnlyTheProvidersOwnTimeIsAnAge: calls that wait for the store before they go out, and streams that have begun, are no hang however long
+// that takes.
+func TestOnlyTheProvidersOwnTimeIsAnAge(t *testing.T) {
+	w := newWorld(policy.Priority, 0, 0)
+	row := w.st.Rows[0]
+	for w.now = t0; w.now.Before(t0.Add(time.Minute)); w.now = w.now.Add(50 * time.Millisecond) {
+		p, _ := w.begin()
+		p.Sent(w.now)
+		w.st.End(p, health.Sample{Class: health.OK, Latency: 20 * time.Millisecond}, w.now, 1)
+	}
+	for range 50 {
+		w.begin() // its claim waits
+		p, _ := w.begin()
+		p.Sent(w.now)
+		p.Answered() // it streams
+	}
+	for range 100 {
+		w.now = w.now.Add(50 * time.Millisecond)
+		row.Tick(w.now)
+	}
+	if s := row.Circuit.State(); s != breaker.Closed {
+		t.Errorf("the circuit is %v", s)
+	}
+	p, _ := w.begin()
+	p.Sent(w.now)
+	w.now = w.now.Add(5 * time.Second)
+	row.Tick(w.now)
+	if w.st.End(p, health.Sample{Class: health.OK, Latency: 5 * time.Second}, w.now, 1); !p.waits {
+		t.Error("a call that was sent and not answered has no age")
+	}
+}
+
 // TestAHangShowsBeforeItsTimeOut: 50 calls a second that nobody answers, and a time-out of four seconds.
 func TestAHangShowsBeforeItsTimeOut(t *testing.T) {
 	w := newWorld(policy.Priority, 0, 0)
@@ -445,6 +477,7 @@ func TestAHangShowsBeforeItsTimeOut(t *testing.T) {
 			break
 		}
 		p, _ := w.begin()
+		p.Sent(w.now)
 		c := call{p: p, end: w.now.Add(100 * time.Millisecond)}
 		if !w.now.Before(hangs) {
 			c.end = w.now.Add(time.Hour)

@@ -293,7 +293,8 @@ func hang(t *testing.T, b *Board, svc *policy.Service, at []int8, now time.Time)
 			b.Done(p, health.Sample{Class: health.OK, Latency: 80 * time.Millisecond}, health.Succeeded, now.Add(time.Duration(k-599)*100*time.Millisecond))
 		}
 		for range 20 {
-			choose(t, b, svc, f, now)
+			p, _ := choose(t, b, svc, f, now)
+			b.Sent(&p, now)
 		}
 	}
 }
