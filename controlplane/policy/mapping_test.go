@@ -247,11 +247,20 @@ func TestTheMappingsInTheDocumentsWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := strings.Split(string(page), "```yaml\n")
-	if len(blocks) != 3 {
+	if len(blocks) != 4 {
 		t.Fatalf("%d examples", len(blocks)-1)
 	}
-	first, _, _ := strings.Cut(blocks[1], "```")
-	second, _, _ := strings.Cut(blocks[2], "```")
+	passages, _, _ := strings.Cut(blocks[1], "```") // of what a session has at a provider
+	if _, problems := Parse("p.yaml", []byte(`segue: v1
+services:
+  pay: {speaks: stripe/v1, listen: 7101, strategy: priority, priority: [one]}
+providers:
+  one: {contract: acme/v1, endpoint: "https://one.example", credential: "env:K"}
+`+passages)); problems != nil {
+		t.Errorf("what a session has at a provider: %v", problems)
+	}
+	first, _, _ := strings.Cut(blocks[2], "```")
+	second, _, _ := strings.Cut(blocks[3], "```")
 	m := serviceOf(t, first).Candidates[1].Mapped("complete")
 	made, err := m.Request(context.Background(), askedJSON("/v1/chat/completions", `{"model":"our-tuned-model","messages":[]}`))
 	if err != nil || !strings.Contains(string(made.Body), "claude-haiku") {
