@@ -22,10 +22,11 @@ type leavings struct {
 	wake chan struct{}
 }
 
-// leaving is one of them, and when it is tried next.
+// leaving is one of them, and when it is tried next. The record is the sweeper's alone while it tries; says is what others may read of it.
 type leaving struct {
 	*record
-	at time.Time
+	at   time.Time
+	says string // why it is still there
 }
 
 func (w *leaving) target() target {
@@ -39,7 +40,7 @@ func backOff(tries int) time.Duration {
 
 func (l *leavings) add(r *record) {
 	l.mu.Lock()
-	l.list = append(l.list, &leaving{r, time.Now().Add(backOff(r.Tries))})
+	l.list = append(l.list, &leaving{r, time.Now().Add(backOff(r.Tries)), r.Waits})
 	l.mu.Unlock()
 	l.hurry()
 }
@@ -88,7 +89,7 @@ func (l *leavings) next(now time.Time) time.Duration {
 func (l *leavings) again(w *leaving, now time.Time, after time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w.at = now.Add(after)
+	w.at, w.says = now.Add(after), w.Waits
 }
 
 func (l *leavings) remove(w *leaving) {
@@ -104,7 +105,7 @@ func (l *leavings) of(t target) (waits string, n int) {
 	for _, w := range l.list {
 		if w.target() == t {
 			if n++; n == 1 {
-				waits = w.Waits
+				waits = w.says
 			}
 		}
 	}
