@@ -67,6 +67,9 @@ func replayed(t *testing.T, n int, log []byte) {
 // one processor wrote read by another: SEGUE_REPLAY_WRITE and SEGUE_REPLAY_READ name it.
 func TestReplayOfALog(t *testing.T) {
 	n := 100_000
+	if testing.Short() { // beside the race detector
+		n = 5000
+	}
 	if text := os.Getenv("SEGUE_REPLAY"); text != "" {
 		n, _ = strconv.Atoi(text)
 	}

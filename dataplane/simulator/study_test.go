@@ -12,6 +12,9 @@ func mustHold() []string {
 
 // TestSmallStudy plays the stories that bars speak of, with few seeds. What breaks a promise is told with the command that plays it again.
 func TestSmallStudy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the plain run plays it")
+	}
 	jobs := Jobs(Small(), []string{Segue, "priority-breaker", Oracle}, 1)
 	tallies := make([]*Tally, len(jobs))
 	for i, j := range jobs {
