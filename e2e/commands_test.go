@@ -159,7 +159,7 @@ func (d *tryout) providers() {
 		d.t.Errorf("%+v", seen)
 	}
 	d.segue("drill", "run", "kill-provider", "--provider", "backup", "--for", "60s", "--sandbox").fine(d.t)
-	d.refused(exitError, []string{"provider", "probe", "backup", "--region", "eu-west"}, "1 of 1 checks are bad")
+	d.refused(exitError, []string{"provider", "probe", "backup", "--region", "eu-west"}, "2 of 2 checks are bad")
 	d.refused(exitError, []string{"provider", "probe", "nobody"}, "nobody")
 	d.refused(exitError, []string{"provider", "probe", "main", "--region", "eu-wst"}, "did you mean eu-west?")
 	d.segue("provider", "drain", "main", "--for", "5m", "--region", "ap-south", "--reason", "a test").fine(d.t)

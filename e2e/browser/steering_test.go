@@ -114,7 +114,7 @@ func TestDrainByKeyboard(t *testing.T) {
 	}
 	b.tabTo("Probe now")
 	b.leaves(func() { b.press(kb.Enter) })
-	b.reads("main", `us-east · us-east-1: good`, within)
+	b.reads("main", `us-east · us-east-1 · GET /v1/balance: good`, within)
 }
 
 // TestRollbackByKeyboard takes a change back over the history, and undoes that, without a mouse.
@@ -194,7 +194,7 @@ func TestSteeringWithoutScript(t *testing.T) {
 		b.leaves(func() { b.find("button", "Drain until .*").click() })
 		b.reads("#drains", "Drained in ap-south", within)
 		b.leaves(func() { b.find("button", "Probe now").click() })
-		b.reads("main", "eu-west · eu-west-1: good", within)
+		b.reads("main", "eu-west · eu-west-1 · GET /v1/balance: good", within)
 		b.leaves(func() { b.find("button", "Resume in ap-south").click() })
 		b.reads("main", "The drain has ended", within)
 	})
