@@ -133,7 +133,7 @@ func TestPagesError(t *testing.T) {
 		if text := b.textOf("#alarm"); !strings.Contains(text, "nothing can be changed now. Calls are not touched; agents go on with policy") {
 			b.t.Errorf("it says %q", text)
 		}
-		if loose := tell[string](b, `[...document.querySelectorAll("main form[method=post] button, main input[type=number]")].filter((e) => !e.matches(":disabled, form.faults *, form.running *, form.naive-switch *, form[action$="#try"] *"))
+		if loose := tell[string](b, `[...document.querySelectorAll("main form[method=post] button, main input[type=number]")].filter((e) => !e.matches(":disabled, form.faults *, form.running *, form.naive-switch *, form[action$='#try'] *"))
 			.map((e) => e.outerHTML.slice(0, 120)).join(" | ")`); loose != "" {
 			b.t.Errorf("it can be steered without a leader: %s", loose)
 		}
