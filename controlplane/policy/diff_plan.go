@@ -72,8 +72,8 @@ func (b Breaker) text() string {
 // exchangeFacts are what currencies are worth.
 func exchangeFacts(p *Policy) []fact {
 	var list []fact
-	if len(p.Exchange.Rates) > 0 { // alone it is the currency that the amounts are in: nothing follows from it
-		list = append(list, fact{path: "exchange.base", label: "base currency", value: p.base()})
+	if base := p.base(); base != "" { // also where no rate is given: agents account in it
+		list = append(list, fact{path: "exchange.base", label: "base currency", value: base})
 	}
 	for _, r := range p.Exchange.Rates {
 		list = append(list, fact{path: "exchange.rates." + r.Currency, label: "rate of " + r.Currency, value: percent(r.Rate), unit: " " + p.base()})
