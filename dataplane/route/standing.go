@@ -37,12 +37,17 @@ type Standing struct {
 	cause    Cause     // of the last alarm
 	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
 	normal   float64   // calls in flight while the circuit is closed, smoothed
-	tat      time.Time // GCRA: theoretical arrival time of the next call
-	closed   time.Time // Retry-After: nothing before
+	bucket
 	epoch    time.Time // ages count from it, without what this process slept
 	ages     [kinds]ages
 	known    [kinds]knowledge
 	fees     fees
+}
+
+// bucket is when the next call may come.
+type bucket struct {
+	tat    time.Time // GCRA: its theoretical arrival
+	closed time.Time // Retry-After: nothing before
 }
 
 // knowledge is what a measure says, kept so that a choice does not work it out for each candidate.
