@@ -135,7 +135,12 @@ func overlay(under, over Contract) Contract {
 	if over.Webhooks.say() {
 		under.Webhooks = over.Webhooks
 	}
-	set(&under.Fees, over.Fees)
+	if len(over.Fees) > 0 {
+		under.Fees = over.Fees
+	}
+	if over.Use.Set() {
+		under.Use = over.Use
+	}
 	set(&under.Tests.Header, over.Tests.Header)
 	set(&under.Tests.Field, over.Tests.Field)
 	under.Synthetics = syntheticsOver(under.Synthetics, over.Synthetics)

@@ -94,6 +94,7 @@ func (b *builder) service(s *ServiceSpec) (*Service, error) {
 			c.Weight = weights[i].Percent
 		}
 		c.Offer = Offer{Cost: b.fee(b.policy.Provider(name)), Features: b.policy.Provider(name).Features}
+		c.Tells = c.Contract.Tells(&c.Cost)
 		svc.Candidates = append(svc.Candidates, c)
 		for _, o := range svc.Operations {
 			if o.Pin.Provider == name {

@@ -25,7 +25,8 @@ type Contract struct {
 type Aside struct {
 	Tests      TestMarks   // how Segue's own tests are marked
 	Synthetics []Synthetic // that can be run there
-	Fees       ValueRule   // where an answer says what the call cost; zero: it does not
+	Fees       []ValueRule // where an answer says what the call cost: the first that is there counts; none: it does not
+	Use        UseRule     // where it says how much was used
 	Sources    []Source    // where the vendor says so
 }
 

@@ -63,6 +63,9 @@ func TestSyntaxAndFees(t *testing.T) {
 		"    keys: {max: 31}\n":                                "at least 32 are needed",
 		"    keys: {enforced: false, syntax: uuid}\n":          "cannot be: keys that are not enforced",
 		"    fees: 3\n":                                        "write {amount: body.fee.value",
+		"    use: {in: header.X-In}\n":                         "is no field of an answer's body",
+		"    use: 3\n":                                         "write {in: body.usage.prompt_tokens",
+		"    use: {inn: body.usage.in}\n":                      "did you mean in?",
 		"    fees: {amount: body.fee}\n":                       "needs both amount and currency",
 		"    fees: {amount: header.X-Fee, currency: body.c}\n": "is no field of an answer's body",
 	} {

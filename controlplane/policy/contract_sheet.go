@@ -88,7 +88,7 @@ func (c *Contract) facts() []Stated {
 	list := []Stated{}
 	for _, f := range [][2]string{
 		{"endpoint", c.Endpoint}, {"dialect", string(c.Dialect)}, {"credential", slot}, {"keys", c.Keys.text()}, {"statuses", c.statusLines()},
-		{"retry_after", c.RetryAfter}, {"rate_limit", c.RateLimit.text()}, {"object_id", c.ObjectID}, {"fees", c.feesText()}, {"codes", strings.Join(c.Codes, ", ")}, {"lookup", c.Recourse.Lookup.text()},
+		{"retry_after", c.RetryAfter}, {"rate_limit", c.RateLimit.text()}, {"object_id", c.ObjectID}, {"fees", c.feesText()}, {"use", c.Use.text()}, {"codes", strings.Join(c.Codes, ", ")}, {"lookup", c.Recourse.Lookup.text()},
 		{"cancel", c.Recourse.Cancel.text()}, {"refund", c.Recourse.Refund}, {"settle", spanText(c.Recourse.Settle)}, {"webhooks", c.Webhooks.text()},
 		{"session", passagesText(c.Session)},
 		{"speaks", spokenText(c.Speaks)},

@@ -7,14 +7,14 @@ import (
 
 // factNames are the facts of a contract that a source can be named for, as the document writes them.
 func factNames() []string {
-	return []string{"credential", "keys", "retry_after", "rate_limit", "object_id", "fees", "codes", "statuses", "lookup", "cancel", "refund", "settle", "session", "webhooks", "operations", "speaks", "tests", "synthetics"}
+	return []string{"credential", "keys", "retry_after", "rate_limit", "object_id", "fees", "use", "codes", "statuses", "lookup", "cancel", "refund", "settle", "session", "webhooks", "operations", "speaks", "tests", "synthetics"}
 }
 
 // stated are the facts that a contract says itself, whatever it is like.
 func (c *Contract) stated() []string {
 	said := map[string]bool{
 		"credential": c.Credential != Slot{}, "keys": c.Keys != Keys{}, "retry_after": c.RetryAfter != "",
-		"rate_limit": c.RateLimit != RateHeaders{}, "object_id": c.ObjectID != "", "fees": c.Fees.Set(), "codes": len(c.Codes) > 0, "statuses": len(c.Statuses) > 0,
+		"rate_limit": c.RateLimit != RateHeaders{}, "object_id": c.ObjectID != "", "fees": len(c.Fees) > 0, "use": c.Use.Set(), "codes": len(c.Codes) > 0, "statuses": len(c.Statuses) > 0,
 		"lookup": c.Recourse.Lookup.Match != "", "cancel": c.Recourse.Cancel.Match != "", "refund": c.Recourse.Refund != "",
 		"settle": c.Recourse.Settle != 0, "session": len(c.Session) > 0, "webhooks": c.Webhooks.say(), "operations": len(c.Operations) > 0,
 		"speaks": len(c.Speaks) > 0, "tests": c.Tests != TestMarks{}, "synthetics": len(c.Synthetics) > 0,

@@ -288,6 +288,7 @@ func contractFacts(c *Contract) []fact {
 		{"rate_limit", c.RateLimit.text()},
 		{"object_id", c.ObjectID},
 		{"fees", c.feesText()},
+		{"use", c.Use.text()},
 		{"codes", strings.Join(c.Codes, ", ")},
 		{"statuses", statusesText(c.Statuses)},
 		{"lookup", c.Recourse.Lookup.text()},

@@ -107,7 +107,10 @@ func recourses(t *rapid.T, c *Contract) {
 	if c.Keys.Ignored {
 		c.Keys.Life, c.Keys.InUse = 0, 0
 	}
-	c.Fees = rapid.SampledFrom([]ValueRule{{}, {Amount: Field{"body", "fee.value"}, Currency: Field{"body", "fee.currency"}, Major: true}}).Draw(t, "fees")
+	fee := ValueRule{Amount: Field{"body", "fee.value"}, Currency: Field{"body", "fee.currency"}, Major: true}
+	c.Fees = rapid.SampledFrom([][]ValueRule{nil, {fee}, {fee, {Amount: Field{"body", "cost"}, Currency: Field{"body", "unit"}}}}).Draw(t, "fees")
+	used := []Field{{"body", "usage.in"}}
+	c.Use = rapid.SampledFrom([]UseRule{{}, {In: used, Out: []Field{{"body", "usage.out"}, {"body", "message.usage.out"}}}, {Segments: used}}).Draw(t, "use")
 	c.RateLimit = rapid.SampledFrom([]RateHeaders{{}, {"X-L", "X-Rem", "X-Res"}, {Remaining: "x-left"}}).Draw(t, "rate limit")
 	of := rapid.SampledFrom([][]string{nil, {"charge"}, {"intent", "refund"}})
 	text := func(label string, values ...string) string {

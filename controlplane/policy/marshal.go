@@ -305,7 +305,7 @@ func writeContract(w writer, c *Contract) {
 	} else {
 		w.texts("codes", c.Codes)
 	}
-	writeFees(w, c.Fees)
+	writeFees(w, c.Fees, c.Use)
 	writeStatuses(w, c.Statuses)
 	writeRecourse(w, &c.Recourse)
 	writeWebhooks(w, &c.Webhooks)

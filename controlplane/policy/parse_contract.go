@@ -33,6 +33,7 @@ func (r *reader) contract(name string, v value) Contract {
 			"settle":      func(v value) { c.Recourse.Settle = r.duration(v) },
 			"webhooks":    func(v value) { c.Webhooks = r.webhooks(v) },
 			"fees":        func(v value) { c.Fees = r.fees(v) },
+			"use":         func(v value) { c.Use = r.use(v) },
 			"operations":  func(v value) { c.Operations = r.operations(v) },
 			"session":     func(v value) { c.Session = r.passages(v) },
 			"speaks":      func(v value) { c.Speaks = r.speaks(v) },

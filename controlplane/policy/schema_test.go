@@ -138,6 +138,8 @@ var objects = map[string]string{
 	"contracts.c.statuses[0]":                "contracts: {c: {statuses: [{%s}]}}",
 	"contracts.c.rate_limit":                 "contracts: {c: {rate_limit: {%s}}}",
 	"contracts.c.fees":                       "contracts: {c: {fees: {%s}}}",
+	"contracts.c.fees[0]":                    "contracts: {c: {fees: [{%s}]}}",
+	"contracts.c.use":                        "contracts: {c: {use: {%s}}}",
 	"contracts.c.lookup":                     "contracts: {c: {lookup: {%s}}}",
 	"contracts.c.cancel":                     "contracts: {c: {cancel: {%s}}}",
 	"contracts.c.cancel.answers[0]":          "contracts: {c: {cancel: {answers: [{%s}]}}}",

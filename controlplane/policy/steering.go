@@ -59,6 +59,7 @@ type RetryBudget struct{ Ratio, Floor float64 }
 type Offer struct {
 	Cost     Fee
 	Features []string
+	Tells    bool // its answers are read for what they state of fees and use
 }
 
 // Use is how much of a provider's work a call asks for, as its body says: what is paid by the token or the segment. Zero: not known.

@@ -73,9 +73,7 @@ func (c *checker) texts(path string, own *Contract) {
 	if own.Keys.Enforced && own.Keys.Ignored {
 		c.problem(path+".keys.enforced", "write true or false", "is both enforced and not")
 	}
-	if own.Fees.Set() {
-		c.feesIn(path+".fees", own.Fees)
-	}
+	c.tellsIn(path, own)
 	c.keyNumbers(path+".keys", own.Keys)
 	c.keyFacts(path+".keys", own.Keys)
 	c.rateHeaders(path+".rate_limit", own.RateLimit)

@@ -194,21 +194,28 @@ func (d *driver) refund(ctx context.Context) {
 	d.say("refund", name, g.told() == policy.OutcomeSucceeded && g.field(d.Specimen.Refunded) == made, "%s of %s", g, made)
 }
 
-// fees checks that an answer tells what its call cost, where the contract says that it stands.
+// fees checks that an answer tells what its call cost, or used, where the contract says that it stands.
 func (d *driver) fees(ctx context.Context) {
-	const check = "an answer tells what it cost"
-	rule := d.contract.Fees
+	d.states(ctx, "fees", "an answer tells what it cost", len(d.contract.Fees) > 0, d.Specimen.Priced, func(st *policy.Statement) bool { return st.Fee.Amount > 0 })
+	d.states(ctx, "use", "an answer tells what was used", d.contract.Use.Set(), d.Specimen.Effect, func(st *policy.Statement) bool { return st.Use != policy.Use{} })
+}
+
+func (d *driver) states(ctx context.Context, fact, check string, stated bool, ask func(string) Request, there func(*policy.Statement) bool) {
 	switch {
-	case !rule.Set():
+	case !stated:
 		return
-	case d.Specimen.Priced == nil:
-		d.leave("fees", check, "nobody knows of an answer of this API that does")
+	case ask == nil:
+		d.leave(fact, check, "nobody knows of an answer of this API that does")
 		return
 	}
+	alone := *d.contract
+	if fact == "use" {
+		alone.Fees = nil
+	}
 	d.n++
-	g := d.send(ctx, d.right, d.Specimen.Priced(fmt.Sprintf("%s-%d", d.run, d.n)), d.key())
-	v, err := policy.ParseValue(g.field(rule.Amount.Name), g.field(rule.Currency.Name), rule.Major)
-	d.say("fees", check, err == nil && v.Minor > 0, "%s, %s%s", g, v, because(err))
+	g := d.send(ctx, d.right, ask(fmt.Sprintf("%s-%d", d.run, d.n)), d.key())
+	st := alone.Statement(g.header.Get("Content-Type"), g.body)
+	d.say(fact, check, there(&st), "%s, %s %+v", g, st.Fee, st.Use)
 }
 
 // idle are the facts that no request shows.

@@ -34,6 +34,11 @@ func payments() Specimen {
 			{"a key in use, by its code alone", 400, `{"error":{"type":"invalid_request_error","code":"idempotency_key_in_use"}}`, policy.ClassOK, policy.OutcomeUnknown},
 		},
 		Refund: func(made string) Request { return form("", "", "charge", made) }, Refunded: "charge",
+		Priced: func(n string) Request {
+			r := charge(n)
+			r.Body += "&expand[]=balance_transaction"
+			return r
+		},
 		Recourse: Recourse{Letting: Letting{Who: func() Request { return get("/v1/session_tokens/current") }, Whose: "conversation"}},
 	}
 }

@@ -35,6 +35,7 @@ type delivery struct {
 	start  time.Time
 	result Result
 	heard  *policy.Heard // mapped calls: as the application made it
+	told   *teller       // nil: nobody asks what the answer states
 }
 
 // deliver passes resp on. Its body may still be cut: until it ended by its framing, the outcome is unknown.
@@ -65,6 +66,9 @@ func (d *delivery) deliver(resp *http.Response) Result {
 	b := stream{from: resp, prefix: prefix, ended: ended || resp.Body == http.NoBody}
 	b.room, _ = d.client.buffers.Get().(*[bufferSize]byte)
 	defer d.giveBack(&b)
+	if outcome == ledger.Succeeded && d.call.Candidate.Tells && costs(d.call.Request) {
+		d.listen(resp)
+	}
 	if d.call.Mapping != nil {
 		return d.translate(resp, &b, class, outcome)
 	}
@@ -290,6 +294,7 @@ func (b *stream) clean() bool { return b.err == io.EOF && !endless(b.from) }
 // pass streams the body. Each read is written before the next: events pass one by one, and memory is one buffer. The clock of silence
 // stands still while the taker takes.
 func (d *delivery) pass(b *stream) error {
+	d.told.take(b.prefix)
 	if len(b.prefix) > 0 {
 		if err := d.to.Write(b.prefix); err != nil {
 			return errors.Join(errNotWanted, err)
@@ -304,6 +309,7 @@ func (d *delivery) pass(b *stream) error {
 	for ; ; b.read() {
 		if b.n > 0 {
 			d.flight.timer.Stop()
+			d.told.take(b.room[:b.n])
 			if err := d.to.Write(b.room[:b.n]); err != nil {
 				return errors.Join(errNotWanted, err)
 			}

@@ -37,10 +37,11 @@ type Result struct {
 	Outcome ledger.Outcome
 	Kind    ledger.EvidenceKind
 	Sample  health.Sample
-	Error   string // RFC 9209 token: connection_refused, dns_error, tls_protocol_error, http_response_timeout, http_response_incomplete …; "" if answered
-	Status  int    // 0: no answer
-	Theirs  string // mapped: the provider's own id of what was made
-	Begun   bool   // reply.Begin was called: bytes may have reached the caller
+	Error   string           // RFC 9209 token: connection_refused, dns_error, tls_protocol_error, http_response_timeout, http_response_incomplete …; "" if answered
+	Status  int              // 0: no answer
+	Stated  policy.Statement // what the answer states of fee and use, where it does
+	Theirs  string           // mapped: the provider's own id of what was made
+	Begun   bool             // reply.Begin was called: bytes may have reached the caller
 	Elapsed time.Duration
 	Err     error // for the log; never shown to callers
 }

@@ -108,6 +108,7 @@ func (d *delivery) translate(resp *http.Response, b *stream, class health.Class,
 	if err != nil {
 		return d.untold(err)
 	}
+	d.told.take(told.Body)
 	told.Body = plain(told.Body, resp.Header.Get("Content-Encoding"))
 	if told.Succeeded {
 		d.result.Theirs, _ = policy.BodyField(told.Type, told.Body, d.call.Candidate.Contract.ObjectID)

@@ -36,6 +36,7 @@ func (d *delivery) translateEvents(told *policy.Told, b *stream, class health.Cl
 		b.read()
 		if b.n > 0 {
 			d.flight.timer.Stop()
+			d.told.take(b.room[:b.n])
 			taken := t.take(b.room[:b.n])
 			d.flight.timer.Reset(d.flight.idle)
 			if taken != nil {

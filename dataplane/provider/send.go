@@ -77,7 +77,9 @@ func (c *Client) send(ctx context.Context, call *Call, to message.Reply, start t
 		return f.failed(err)
 	}
 	defer resp.Body.Close()
-	return d.deliver(resp)
+	r := d.deliver(resp)
+	d.stated(&r)
+	return r
 }
 
 // roundTrip sends the request. A warm connection that died before it took a byte is no reason to fail: the next one is tried.

@@ -78,6 +78,7 @@ func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
 		Mapping: who.Mapped(x.op.Name), Object: x.talk.theirs, Session: x.talk.key.ID, Carry: x.carries(),
 	}, &x.gate)
 	now := x.now()
+	r.Sample.Stated, r.Sample.Told = x.svc.Stated(int(x.decision.Winner), &x.facts, &r.Stated)
 	x.proxy.cfg.Board.Done(x.permit, r.Sample, health.Outcome(r.Outcome), now)
 	x.permit = route.Permit{}
 	if x.gate.passed {

@@ -38,10 +38,10 @@ type Standing struct {
 	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
 	normal   float64   // calls in flight while the circuit is closed, smoothed
 	bucket
-	epoch    time.Time // ages count from it, without what this process slept
-	ages     [kinds]ages
-	known    [kinds]knowledge
-	fees     fees
+	epoch time.Time // ages count from it, without what this process slept
+	ages  [kinds]ages
+	known [kinds]knowledge
+	fees  fees
 }
 
 // bucket is when the next call may come.

@@ -69,8 +69,9 @@ type call struct {
 	key     string    // Idempotency-Key as received
 	secret  string    // a fingerprint of the API key
 	life    *life
-	token   string // of the conversation, as shown
-	prefers string // of the answer: PayPal's are short unless it is asked for more
+	token   string  // of the conversation, as shown
+	dearer  float64 // the fee is so many times the usual one; 0: once
+	prefers string  // of the answer: PayPal's are short unless it is asked for more
 }
 
 // account is the one that the path names.

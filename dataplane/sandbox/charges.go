@@ -1,11 +1,15 @@
 package sandbox
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // charge is a payment in one step, or the money side of an intent.
 type charge struct {
 	id, currency, intent, card, description string
 	amount, captured, refunded, created     int64
+	fee                                     int64 // taken at the capture
 	isCaptured, failed                      bool
 	metadata                                map[string]string
 }
@@ -24,6 +28,34 @@ func (c *charge) render() map[string]any {
 		"metadata": c.metadata, "paid": !c.failed, "payment_intent": orNull(c.intent), "payment_method": orNull(c.card),
 		"refunded": c.refunded > 0 && c.refunded == c.captured, "status": c.status(),
 	}
+}
+
+// settle takes the fee of what was captured: 2.9 % and 30 of the smallest unit, or what a fault makes of that.
+func (c *charge) settle(by *call) { c.fee = by.fee(c.captured*29/1000 + 30) }
+
+// fee is what a call takes that usually takes so much.
+func (c *call) fee(usual int64) int64 {
+	if c.dearer == 0 {
+		return usual
+	}
+	return int64(math.Round(float64(usual) * c.dearer))
+}
+
+// told is the charge as the call wants it: with its balance transaction where that is to be expanded, with its id otherwise.
+func (c *charge) told(by *call) map[string]any {
+	out := c.render()
+	id := "txn" + strings.TrimPrefix(c.id, "ch")
+	switch {
+	case !c.isCaptured:
+		out["balance_transaction"] = nil
+	case by.form.Get("expand[]") == "balance_transaction" || by.form.Get("expand[0]") == "balance_transaction":
+		out["balance_transaction"] = map[string]any{
+			"id": id, "object": "balance_transaction", "amount": c.captured, "currency": c.currency, "fee": c.fee, "net": c.captured - c.fee,
+		}
+	default:
+		out["balance_transaction"] = id
+	}
+	return out
 }
 
 func orNull(s string) any {
@@ -63,9 +95,10 @@ func createCharge(b *bank, c *call) (any, *apiError) {
 	}
 	if c.form.flag("capture", true) {
 		ch.isCaptured, ch.captured = true, amount
+		ch.settle(c)
 	}
 	b.record(c, ch.id, amount, currency, ch.metadata, ch.status())
-	return ch.render(), nil
+	return ch.told(c), nil
 }
 
 func cardOf(f form) (string, *apiError) {
@@ -99,7 +132,7 @@ func getCharge(b *bank, c *call) (any, *apiError) {
 	if bad != nil {
 		return nil, bad
 	}
-	return ch.render(), nil
+	return ch.told(c), nil
 }
 
 func updateCharge(b *bank, c *call) (any, *apiError) {
@@ -112,7 +145,7 @@ func updateCharge(b *bank, c *call) (any, *apiError) {
 		ch.description = d
 	}
 	b.record(c, ch.id, ch.amount, ch.currency, ch.metadata, ch.status())
-	return ch.render(), nil
+	return ch.told(c), nil
 }
 
 func merged(old, more map[string]string) map[string]string {
@@ -139,8 +172,9 @@ func captureCharge(b *bank, c *call) (any, *apiError) {
 		return nil, bad
 	}
 	ch.isCaptured, ch.captured = true, amount
+	ch.settle(c)
 	b.record(c, ch.id, amount, ch.currency, merged(ch.metadata, c.form.metadata()), ch.status())
-	return ch.render(), nil
+	return ch.told(c), nil
 }
 
 // upTo reads an optional amount that may not be over most.

@@ -38,6 +38,9 @@ func (x *exchange) run() {
 	early := x.understand()
 	defer x.bank.release(x.call)
 	x.fault = x.faults.strike(x.call.effect, x.conn.requests.Add(1) > 1, x.now())
+	if x.fault.Kind == Fees {
+		x.call.dearer = x.fault.Factor
+	}
 	x.Books().receive(x.r.Method, x.call.pattern, x.fault.Kind)
 
 	switch {

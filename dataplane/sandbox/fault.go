@@ -23,6 +23,7 @@ const (
 	Lose       Kind = "lose"        // executes, then ends the connection without a byte of the answer
 	CutBody    Kind = "cut_body"    // executes, promises the whole body, ends midway in it
 	CutHeaders Kind = "cut_headers" // executes, ends midway in the header block
+	Fees       Kind = "fees"        // nothing fails; the call costs Factor times the usual fee, and the answer states that
 )
 
 // Scope says which operations a fault meets.
@@ -57,7 +58,7 @@ type Fault struct {
 	Executed   bool          `json:"executed,omitempty"`    // Reset, Status, Hang: the work is done before the failure
 	Code       int           `json:"code,omitempty"`        // Status; 500 if none is given
 	RetryAfter time.Duration `json:"retry_after,omitempty"` // Limit; 1 s if none is given
-	Factor     float64       `json:"factor,omitempty"`      // Slow
+	Factor     float64       `json:"factor,omitempty"`      // Slow, Fees
 	Delay      time.Duration `json:"delay,omitempty"`       // Slow
 	End        Ending        `json:"end,omitempty"`         // Lose, CutBody, CutHeaders; Close if none is given
 	Connection Warmth        `json:"connection,omitempty"`  // any if none is given
@@ -135,7 +136,7 @@ func (f Fault) check() error {
 			errs = append(errs, fmt.Errorf("fault %q: %s", f.Kind, what))
 		}
 	}
-	bad(!slices.Contains([]Kind{Refuse, Flap, Reset, Status, Limit, Hang, Slow, Lose, CutBody, CutHeaders}, f.Kind), "no such kind")
+	bad(!slices.Contains([]Kind{Refuse, Flap, Reset, Status, Limit, Hang, Slow, Lose, CutBody, CutHeaders, Fees}, f.Kind), "no such kind")
 	bad(!slices.Contains([]Scope{"", All, Effects, Reads}, f.Operation), "operation is all, effects or reads")
 	bad(!slices.Contains([]Warmth{"", AnyConnection, Warm, Cold}, f.Connection), "connection is any, warm or cold")
 	bad(!slices.Contains([]Ending{"", Close, Abort}, f.End), "end is close or reset")
@@ -143,6 +144,7 @@ func (f Fault) check() error {
 	bad(f.Count < 0 || f.For < 0 || f.Delay < 0 || f.RetryAfter < 0, "counts and times are not negative")
 	bad(f.Kind == Status && f.Code != 0 && (f.Code < 200 || f.Code > 599), "code is between 200 and 599")
 	bad(f.Kind == Slow && f.Factor <= 0 && f.Delay == 0, "needs a factor or a delay")
+	bad(f.Kind == Fees && f.Factor <= 0, "needs a factor")
 	bad(f.Kind != Slow && f.Factor < 0 || !(f.Factor <= maxFactor), "factor is between 0 and 1000")
 	bad(f.Kind == Flap && (f.Up < minTurn || f.Down < minTurn), "needs up and down, 1 ms or more each")
 	bad(f.portFault() && (f.Share != 0 || f.Count != 0 || f.narrow()), "closes the port, so it takes no share, count, operation or connection")

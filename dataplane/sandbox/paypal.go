@@ -119,7 +119,7 @@ func (b *bank) paidAtOnce(c *call, order *payment, apart bool) (any, *apiError) 
 		list, made.status = "authorizations", "CREATED"
 	}
 	booked, one := "succeeded", made.paypal()
-	one["seller_receivable_breakdown"] = map[string]any{"gross_amount": made.decimal(), "paypal_fee": (&payment{amount: made.amount/50 + 1, currency: made.currency}).decimal()}
+	one["seller_receivable_breakdown"] = map[string]any{"gross_amount": made.decimal(), "paypal_fee": (&payment{amount: c.fee(made.amount/50 + 1), currency: made.currency}).decimal()}
 	if strings.HasPrefix(c.doc.get("payment_source.card.name"), "CCREJECT-") {
 		made.status, booked = map[bool]string{true: "DENIED", false: "DECLINED"}[apart], StatusDeclined
 		one["status"], one["processor_response"] = made.status, map[string]any{"response_code": "5120"}

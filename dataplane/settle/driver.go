@@ -261,6 +261,7 @@ func (w *drive) abandon() {
 // done gives the permit back with what the send showed.
 func (w *drive) done(r provider.Result) {
 	r.Sample.Again = w.tx.Current().Sends > 1 && r.Status != 0
+	r.Sample.Stated, r.Sample.Told = w.job.Service.Stated(w.index(), &w.facts, &r.Stated)
 	w.cfg.Board.Done(w.permit, r.Sample, health.Outcome(r.Outcome), w.cfg.Now())
 	w.permit = route.Permit{}
 }

@@ -57,6 +57,7 @@ func deeds() map[string]deed {
 		"slow":         atProvider(sandbox.Fault{Kind: sandbox.Slow, Factor: 6, Delay: 500 * time.Millisecond}),
 		"unavailable":  atProvider(sandbox.Fault{Kind: sandbox.Status, Code: 503}),
 		"reset":        atProvider(sandbox.Fault{Kind: sandbox.Reset}),
+		"fees":         atProvider(sandbox.Fault{Kind: sandbox.Fees, Factor: 1.3}),
 		"limit":        atProvider(sandbox.Fault{Kind: sandbox.Limit}),
 		"flap":         atProvider(sandbox.Fault{Kind: sandbox.Flap, Up: 3 * time.Second, Down: 3 * time.Second}),
 		"kill-leader":  killLeader,
