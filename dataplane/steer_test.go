@@ -11,13 +11,18 @@ import (
 
 // steered is payments with main at 30 cents a call and backup at 20, and the lines of its service.
 func steered(lines string) option {
+	return steeredAt(lines, map[string]string{"main": "fixed: 0.30 EUR", "backup": "fixed: 0.20 EUR"})
+}
+
+// steeredAt is the same with other costs.
+func steeredAt(lines string, costs map[string]string) option {
 	return edited(func(doc string) string {
 		at := strings.Index(doc, "    strategy: priority")
 		end := strings.Index(doc, "    attempts:")
 		doc = doc[:at] + lines + doc[end:]
 		doc = strings.Replace(doc, "failures: 1000", "failures: 100", 1)
-		for name, cost := range map[string]string{"main": "0.30 EUR", "backup": "0.20 EUR"} {
-			doc = strings.Replace(doc, "  "+name+": {", "  "+name+": {cost: {fixed: "+cost+"}, features: ["+name+"-only], ", 1)
+		for name, cost := range costs {
+			doc = strings.Replace(doc, "  "+name+": {", "  "+name+": {cost: {"+cost+"}, features: ["+name+"-only], ", 1)
 		}
 		return doc
 	})

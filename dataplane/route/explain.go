@@ -25,11 +25,19 @@ func (d *Decision) Explain(svc *policy.Service) []string {
 		}
 	}
 	for i := range d.N {
-		if line := d.Seen[i].Fees.words(d.name(svc, i)); line != "" && d.Seen[i].Cost > 0 {
+		if line := d.dearer(i, svc); line != "" {
 			lines = append(lines, line)
 		}
 	}
 	return lines
+}
+
+// dearer tells what was learned of i's fees, for a call that costs something there.
+func (d *Decision) dearer(i int8, svc *policy.Service) string {
+	if d.Seen[i].Cost <= 0 {
+		return ""
+	}
+	return d.Seen[i].Fees.words(d.name(svc, i))
 }
 
 // Why is the decision in one line of printable ASCII without quotes and backslashes, fit for a string of RFC 9651: why the winner won,
@@ -53,6 +61,9 @@ func (d *Decision) Reasons(svc *policy.Service) []string {
 			lines[i] = d.won(svc)
 		} else {
 			lines[i] = d.lost(i, svc)
+		}
+		if fees := d.dearer(i, svc); fees != "" {
+			lines[i] += "; " + fees
 		}
 	}
 	return lines
