@@ -87,7 +87,8 @@ type Seen struct {
 	Closed   time.Duration `json:",omitzero"` // until Retry-After has passed
 	Drained  time.Duration `json:",omitzero"` // until the drain ends
 	Showed
-	Cost  policy.Money `json:",omitzero"` // of this call there
+	Cost  policy.Money `json:",omitzero"` // of this call there, by what was learned of its fees
+	Fees  Learned      `json:",omitzero"`
 	Cause Cause        `json:",omitzero"` // why it is not closed
 	salt  uint64
 }

@@ -25,6 +25,11 @@ func (d *Decision) Explain(svc *policy.Service) []string {
 			lines = append(lines, d.name(svc, i)+": "+d.lost(i, svc))
 		}
 	}
+	for i := range d.N {
+		if line := d.Seen[i].Fees.words(d.name(svc, i)); line != "" && d.Seen[i].Cost > 0 {
+			lines = append(lines, line)
+		}
+	}
 	return lines
 }
 
