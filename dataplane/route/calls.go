@@ -78,9 +78,10 @@ func (c *Calls) Spent(svc *policy.Service, now time.Time) (policy.Money, time.Ti
 // money is what a permit took from the service's budget.
 type money struct {
 	from  *Calls
-	cost  policy.Money
-	in    uint32 // the serial of the stretch that it was taken from
-	known bool
+	cost  policy.Money // what it took
+	said  policy.Money // what the policy says that the call costs
+	in    uint32       // the serial of the stretch that it was taken from
+	known bool         // it says it
 }
 
 // begin counts a call that is made. What look saw in the same section holds: the stretch is the present one.
