@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/dataplane/breaker"
 )
@@ -121,6 +122,9 @@ func (d *Decision) won(svc *policy.Service) string {
 	case LastResort:
 		if s.Gate == Drained {
 			return "last resort for a read: every provider was gated, and it is only drained"
+		}
+		if d.Seen[d.Winner].Cause.Alarm == health.Slowing {
+			return "last resort: nobody else passed, and it answers, though " + d.cause(d.Winner)
 		}
 		return "last resort for a read: every provider was gated, it had " + d.cause(d.Winner)
 	case NoReason:

@@ -254,7 +254,7 @@ func (row *Standing) step(e breaker.Event, held breaker.Ticket, now time.Time, d
 func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 	switch {
 	case !changed:
-	case t.To == breaker.Open && t.Reason == breaker.InARow:
+	case t.To == breaker.Open && (t.Reason == breaker.InARow || t.Reason == breaker.ProbeFailed && row.cause.Alarm == health.Slowing):
 		row.cause = Cause{}
 	case t.To == breaker.Open && t.Reason == breaker.Percent:
 		row.cause = Cause{Alarm: health.Failing, Evidence: health.Evidence{Failed: uint32(t.Failures), Calls: uint32(t.Calls)}}
@@ -282,6 +282,9 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 	if changed && (t.Reason == breaker.Detected || t.Reason == breaker.TooSlow) {
 		c.Evidence.At = time.Time{} // the circuit knows since when
 		row.cause = c
+	}
+	if !changed && c.Alarm != health.Slowing && row.cause.Alarm == health.Slowing && row.Circuit.State() != breaker.Closed {
+		row.cause = c // it was left because it is slow, and now it fails too: nobody's last resort any more, see slowest
 	}
 	return t, changed
 }
