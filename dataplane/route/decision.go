@@ -58,7 +58,7 @@ const (
 	ByPriority        // first in the order that passed
 	ByFallback        // none with a weight passed
 	ByProbe           // the one probe of a half-open circuit
-	LastResort        // every one was gated; reads only
+	LastResort        // every one was gated: reads, and effects where one is only slow
 	ByNearness        // nobody who passed is nearer to the user
 	ByValue           // the best by money
 	BySpread          // the draw, among those that are as good

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/dataplane/breaker"
 )
@@ -87,20 +89,31 @@ func (d *Decision) name(svc *policy.Service, i int8) string {
 	return svc.Candidates[i].Provider
 }
 
-// gatedNames are the sentences of those that a gate kept away; surprising leaves out what any call shows (weights of 0, other owners).
+// gatedNames are the sentences of those that a gate kept away, those in a row that have the same one together; surprising leaves out what
+// any call shows (weights of 0, other owners).
 func (d *Decision) gatedNames(svc *policy.Service, surprising bool) string {
-	line := ""
+	line, names, say := "", "", ""
 	for i := range d.N {
 		g := d.Scores[i].Gate
 		if i == d.Winner || g == Passed || surprising && (g == NotOwner || g == NoWeight) {
 			continue
 		}
-		if line != "" {
-			line += ", "
+		one := d.lost(i, svc)
+		switch {
+		case names == "":
+			names = d.name(svc, i)
+		case one == say:
+			names += " and " + d.name(svc, i)
+		default:
+			line += names + ": " + say + ", "
+			names = d.name(svc, i)
 		}
-		line += d.name(svc, i) + ": " + d.lost(i, svc)
+		say = one
 	}
-	return line
+	if names == "" {
+		return ""
+	}
+	return line + names + ": " + say
 }
 
 func (d *Decision) won(svc *policy.Service) string {
@@ -132,6 +145,9 @@ func (d *Decision) won(svc *policy.Service) string {
 	case LastResort:
 		if s.Gate == Drained {
 			return "last resort for a read: every provider was gated, and it is only drained"
+		}
+		if d.Seen[d.Winner].Cause.Alarm == health.Slowing {
+			return "last resort: nobody else passed, and it answers, though " + d.cause(d.Winner)
 		}
 		return "last resort for a read: every provider was gated, it had " + d.cause(d.Winner)
 	case NoReason:
@@ -240,6 +256,15 @@ func fits(line string) bool {
 // MaxWhy bounds the line of a header.
 const MaxWhy = 240
 
+// cut ends a line that is too long behind a whole word, and shows that it went on.
+func cut(line string) string {
+	line = line[:MaxWhy-len(" ...")]
+	if i := strings.LastIndexByte(line, ' '); i > MaxWhy/2 {
+		line = line[:i]
+	}
+	return strings.TrimRight(line, ",:; ") + " ..."
+}
+
 // ascii makes line fit for a string of RFC 9651. Nearly every line is so already.
 func ascii(line string) string {
 	if fits(line) {
@@ -249,7 +274,7 @@ func ascii(line string) string {
 	for _, r := range line {
 		switch {
 		case len(b) == MaxWhy:
-			return string(b)
+			return cut(string(b))
 		case r == '"' || r == '\\':
 			b = append(b, '\'')
 		case r < ' ' || r > '~':
