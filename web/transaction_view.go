@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"segue/controlplane/query"
@@ -138,7 +139,7 @@ func (w *Web) transactionPage(c echo.Context, why query.Why, partial string) vie
 	}
 	for _, m := range why.Timeline {
 		level := levelOf(m.Level)
-		page.Timeline = append(page.Timeline, view.Moment{After: after(m.After), Level: level, Icon: momentIcon(level), Word: m.Word, Text: m.Text})
+		page.Timeline = append(page.Timeline, view.Moment{After: after(m.After), Level: level, Icon: momentIcon(level, m.Word), Word: m.Word, Text: m.Text})
 	}
 	for i, d := range why.Decisions {
 		page.Decisions = append(page.Decisions, decision(d, i, len(why.Decisions)))
@@ -206,11 +207,15 @@ func score(rank float64) string {
 	return fmt.Sprintf("%.3f", rank)
 }
 
-func momentIcon(l view.Level) string {
+// momentIcon keeps the question mark for what nobody knows.
+func momentIcon(l view.Level, word string) string {
 	switch l {
 	case view.OK:
 		return "ok"
 	case view.Warn:
+		if !strings.Contains(word, "unknown") {
+			return "warn"
+		}
 		return "unknown"
 	case view.Bad:
 		return "bad"
