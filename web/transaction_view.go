@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -189,8 +190,12 @@ func decision(d query.Decision, i, of int) view.Decision {
 	if out.Winner == "" {
 		out.Winner = "nobody"
 	}
+	weighted := slices.ContainsFunc(d.Candidates, func(c query.Candidate) bool { return c.Weight > 0 })
 	for _, c := range d.Candidates {
-		row := view.Candidate{Provider: c.Provider, Gate: c.Gate, Weight: plain(c.Weight) + " %", Score: score(c.Rank), Why: c.Why, Chosen: c.Chosen, Level: view.Warn, Icon: "off"}
+		row := view.Candidate{Provider: c.Provider, Gate: c.Gate, Weight: "–", Score: score(c.Rank), Why: c.Why, Chosen: c.Chosen, Level: view.Warn, Icon: "off"}
+		if weighted {
+			row.Weight = plain(c.Weight) + " %"
+		}
 		if c.Gate == "passed" {
 			row.Level, row.Icon = view.OK, "ok"
 		}
