@@ -38,10 +38,10 @@ type Standing struct {
 	normal   float64   // calls in flight while the circuit is closed, smoothed
 	bucket
 	blame
-	epoch    time.Time // ages count from it, without what this process slept
-	ages     [kinds]ages
-	known    [kinds]knowledge
-	fees     fees
+	epoch time.Time // ages count from it, without what this process slept
+	ages  [kinds]ages
+	known [kinds]knowledge
+	fees  fees
 }
 
 // blame is what the last alarm was for.
