@@ -35,9 +35,7 @@ func (st *Standings) Heed(row *Standing, h *Heeded, v *health.Verdict, region st
 		return breaker.Transition{}, false
 	}
 	h.since, h.at = v.Since, now
-	for k := range row.Measures {
-		row.Measures[k].Arm(now)
-	}
+	row.Failing.Arm(row.Measures[:], now)
 	if v.Kind != health.PathFault || !h.good.IsZero() && now.Sub(h.good) < goodFor {
 		return breaker.Transition{}, false
 	}

@@ -30,6 +30,7 @@ type Standing struct {
 	Provider string
 	Circuit  breaker.Circuit
 	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
+	Failing  health.Bank           // whether it fails, by all of them
 	InFlight int32
 	Drained  time.Time // an order keeps new calls away until then
 	Frozen   time.Time // until then detectors turn nothing: the trouble is ours
@@ -209,12 +210,12 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 			row.closed = until
 		}
 	}
-	if s.Again && s.Class == health.Failure { // the same evidence once more
+	if s.Again && s.Class != health.Limited { // whatever it shows, the first send showed it
 		s.Class = health.None
 	}
 	s.Overdue = s.Overdue || judged
 	m := &row.Measures[p.kind]
-	alarm := m.Observe(s, now)
+	alarm := m.Observe(&row.Failing, s, now)
 	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || now.Sub(k.at) >= stale {
 		*k = know(m, now)
 	}
@@ -226,7 +227,7 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 	if changed || alarm == health.NoAlarm {
 		return t, changed
 	}
-	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence()}, now, draw)
+	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence(&row.Failing)}, now, draw)
 }
 
 // step tells the circuit what a call showed.
@@ -249,9 +250,10 @@ func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 	case t.From == breaker.HalfOpen && (t.To == breaker.Ramp || t.To == breaker.Closed):
 		for k := range row.Measures {
 			row.Measures[k].Clear(now)
-			if t.To == breaker.Ramp {
-				row.Measures[k].Arm(now)
-			}
+		}
+		row.Failing.Clear()
+		if t.To == breaker.Ramp {
+			row.Failing.Arm(row.Measures[:], now)
 		}
 	}
 }
@@ -295,7 +297,7 @@ func (row *Standing) Watch(now time.Time) (breaker.Transition, bool) {
 		}
 		m := &row.Measures[k]
 		if alarm := m.Overdue(n, now); alarm != health.NoAlarm {
-			c := Cause{Alarm: alarm, Evidence: m.Evidence(), Late: int32(row.ages[k].older(at, limit)), Limit: limit}
+			c := Cause{Alarm: alarm, Evidence: m.Evidence(&row.Failing), Late: int32(row.ages[k].older(at, limit)), Limit: limit}
 			if t, changed := row.alarmed(c, now, mix(row.salt^uint64(at))); changed {
 				return t, changed
 			}
