@@ -38,11 +38,17 @@ type Standing struct {
 	cause    Cause     // of the last alarm
 	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
 	normal   float64   // calls in flight while the circuit is closed, smoothed
-	tat      time.Time // GCRA: theoretical arrival time of the next call
-	closed   time.Time // Retry-After: nothing before
+	bucket
 	epoch    time.Time // ages count from it, without what this process slept
 	ages     [kinds]ages
 	known    [kinds]knowledge
+	fees     fees
+}
+
+// bucket is when the next call may come.
+type bucket struct {
+	tat    time.Time // GCRA: its theoretical arrival
+	closed time.Time // Retry-After: nothing before
 }
 
 // knowledge is what a measure says, kept so that a choice does not work it out for each candidate.
@@ -99,44 +105,63 @@ type Permit struct {
 }
 
 // Valid tells whether the permit was given.
-func (p Permit) Valid() bool { return p.row != nil }
+func (p *Permit) Valid() bool { return p.row != nil }
 
 // Row is the standing that the permit was given from; nil: none was given.
-func (p Permit) Row() *Standing { return p.row }
+func (p *Permit) Row() *Standing { return p.row }
 
 // At is when the permit was given.
-func (p Permit) At() time.Time { return p.at }
+func (p *Permit) At() time.Time { return p.at }
 
 // Draw is the draw of the call that holds the permit.
-func (p Permit) Draw() uint64 { return p.draw }
+func (p *Permit) Draw() uint64 { return p.draw }
 
-// Cost is what the call was expected to cost at the provider; false: nobody said what its calls cost.
-func (p Permit) Cost() (policy.Money, bool) { return p.money.cost, p.money.known }
+// Cost is what the call costs at the provider by the policy; false: it does not say.
+func (p *Permit) Cost() (policy.Money, bool) { return p.money.said, p.money.known }
 
 // Begin takes what the decision's winner costs: a slot, a token of the rate, the probe's lease if it goes there as the probe, and what it
 // costs of the service's budgets. It belongs to the same critical section as Decide. Without a winner there is no permit.
-func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) Permit {
+func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) (p Permit) {
+	p.Begin(st, d, svc, now)
+	return p
+}
+
+// Begin does the same where the permit is to be: a copy of one costs as much as a gate.
+func (p *Permit) Begin(st *Standings, d *Decision, svc *policy.Service, now time.Time) {
 	w := int(d.Winner)
 	if w < 0 || w >= len(st.Rows) || w >= len(svc.Candidates) {
-		return Permit{}
+		*p = Permit{}
+		return
 	}
-	row := st.Rows[w]
-	p := Permit{row: row, draw: d.Facts.Draw, at: now, kind: kindOf(d.Facts.Read)}
-	p.ticket, _, _ = row.Circuit.Enter(now, d.Facts.Draw)
+	row, c := st.Rows[w], svc.Candidates[w]
+	p.row, p.draw, p.at, p.kind = row, d.Facts.Draw, now, kindOf(d.Facts.Read)
+	p.age, p.waits, p.judged = 0, false, false
+	closed := false
+	if p.ticket, closed = row.Circuit.Pass(); !closed {
+		p.ticket, _, _ = row.Circuit.Enter(now, p.draw)
+	}
 	row.InFlight++
 	if d.Seen[w].State == breaker.Closed {
 		row.normal += float64((float64(row.InFlight) - row.normal) * (1. / 64))
 	}
-	if l := svc.Candidates[w].Limits; l.Rate > 0 {
-		p.token = interval(l.Rate)
-		if row.tat.Before(now) {
-			row.tat = now
-		}
-		row.tat = row.tat.Add(p.token)
+	p.token = 0
+	if c.Limits.Rate > 0 {
+		p.token = interval(c.Limits.Rate)
+		row.take(p.token, now)
 	}
-	p.money = st.Past.begin(&d.Facts, svc, d.Seen[w].Cost, now)
-	p.money.known = svc.Candidates[w].Cost.Known
-	return p
+	p.money = money{cost: d.Seen[w].Cost, said: d.Seen[w].Cost, known: c.Cost.Known}
+	if d.Seen[w].Fees.Ratio != 0 {
+		p.money.said = svc.Price(w, &d.Facts)
+	}
+	st.Past.begin(&p.money, &d.Facts, svc, now)
+}
+
+// take takes a token of the rate.
+func (row *Standing) take(token time.Duration, now time.Time) {
+	if row.tat.Before(now) {
+		row.tat = now
+	}
+	row.tat = row.tat.Add(token)
 }
 
 // Sent begins the age of the permit's call: it goes out now. What came before it, the store's time too, was not the provider's.
@@ -198,17 +223,17 @@ func (st *Standings) End(p Permit, s health.Sample, now time.Time, draw uint64) 
 }
 
 // End does the same where the Standings that gave the permit are not at hand: they may have been swapped since.
-func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transition, bool) {
+func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transition, bool) {
 	row := p.row
 	if row == nil {
 		return breaker.Transition{}, false
 	}
 	judged := p.free()
+	if s.Told {
+		p.money.settle(row.fees.told(p.money.said, s.Stated))
+	}
 	if s.RetryAfter > 0 && s.Class != health.OK {
-		until := now.Add(min(s.RetryAfter, MaxRetryAfter))
-		if until.After(row.closed) {
-			row.closed = until
-		}
+		row.closed = later(row.closed, now.Add(min(s.RetryAfter, MaxRetryAfter)))
 	}
 	if s.Again && s.Class != health.Limited { // whatever it shows, the first send showed it
 		s.Class = health.None
@@ -220,7 +245,16 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 		*k = know(m, now)
 	}
 	e := event(s.Class)
-	if e == breaker.Success && row.Circuit.State() == breaker.HalfOpen && m.Slow(s.Latency) {
+	if e == breaker.Success && alarm == health.NoAlarm && row.Circuit.Succeed(p.ticket, now) { // most calls
+		return breaker.Transition{}, false
+	}
+	return row.ended(p, e, alarm, s.Latency, now, draw)
+}
+
+// ended tells the circuit what a call showed, where it may turn by it.
+func (row *Standing) ended(p *Permit, e breaker.Event, alarm health.Alarm, latency time.Duration, now time.Time, draw uint64) (breaker.Transition, bool) {
+	m := &row.Measures[p.kind]
+	if e == breaker.Success && row.Circuit.State() == breaker.HalfOpen && m.Slow(latency) {
 		e = breaker.Slowed
 	}
 	t, changed := row.step(e, p.ticket, now, draw)
@@ -228,6 +262,13 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 		return t, changed
 	}
 	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence(&row.Failing)}, now, draw)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // step tells the circuit what a call showed.
@@ -243,7 +284,7 @@ func (row *Standing) step(e breaker.Event, held breaker.Ticket, now time.Time, d
 func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 	switch {
 	case !changed:
-	case t.To == breaker.Open && t.Reason == breaker.InARow:
+	case t.To == breaker.Open && (t.Reason == breaker.InARow || t.Reason == breaker.ProbeFailed && row.cause.Alarm == health.Slowing):
 		row.cause = Cause{}
 	case t.To == breaker.Open && t.Reason == breaker.Percent:
 		row.cause = Cause{Alarm: health.Failing, Evidence: health.Evidence{Failed: uint32(t.Failures), Calls: uint32(t.Calls)}}
@@ -273,6 +314,9 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 		c.Evidence.At = time.Time{} // the circuit knows since when
 		row.cause = c
 	}
+	if !changed && c.Alarm != health.Slowing && row.cause.Alarm == health.Slowing && row.Circuit.State() != breaker.Closed {
+		row.cause = c // it was left because it is slow, and now it fails too: nobody's last resort any more, see slowest
+	}
 	return t, changed
 }
 
@@ -282,9 +326,16 @@ func (row *Standing) Cause() Cause { return row.cause }
 // Watch looks at the calls in flight: those that came to the age at which they count as slow are told to the measure, and a ramp that is
 // over ends. It is called before each choice, and by a tick where nobody chooses.
 func (row *Standing) Watch(now time.Time) (breaker.Transition, bool) {
-	if row.InFlight == 0 && row.Circuit.State() != breaker.Ramp {
+	if row.Still() {
 		return breaker.Transition{}, false
 	}
+	return row.watch(now)
+}
+
+// Still tells whether there is nothing to watch.
+func (row *Standing) Still() bool { return row.InFlight == 0 && row.Circuit.State() != breaker.Ramp }
+
+func (row *Standing) watch(now time.Time) (breaker.Transition, bool) {
 	at := row.since(now)
 	for k := range kinds {
 		limit := row.limit(k)
@@ -323,7 +374,7 @@ func (row *Standing) Tick(now time.Time) (breaker.Transition, bool) {
 func (st *Standings) Release(p Permit) { p.Release() }
 
 // Release does the same where the Standings are not at hand.
-func (p Permit) Release() {
+func (p *Permit) Release() {
 	if p.row == nil {
 		return
 	}
@@ -334,10 +385,10 @@ func (p Permit) Release() {
 }
 
 // Charge puts right what the service's budget was charged: what the call cost after all.
-func (p Permit) Charge(cost policy.Money) { p.money.settle(cost) }
+func (p *Permit) Charge(cost policy.Money) { p.money.settle(cost) }
 
 // free gives the slot back. judged: the call was counted as slow while it was open.
-func (p Permit) free() (judged bool) {
+func (p *Permit) free() (judged bool) {
 	if p.row.InFlight > 0 {
 		p.row.InFlight--
 	}
