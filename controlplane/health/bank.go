@@ -72,7 +72,7 @@ func (b *Bank) Arm(of []Measure, now time.Time) {
 		w, s, rise := &weights[most.row][i], &b.tests[i].s, .5
 		if i == Tests-1 { // where nearly all fails, the next call or two tell: if they fail too. One that succeeds takes that back
 			up := shares[most.row][i].up
-			rise = max(rise, 1-float64(math.Ceil(.25/up)*up))
+			rise = max(rise, 1+1e-9-float64(math.Ceil(.25/up)*up))
 		}
 		*s = min(*s+rise, max(*s, 1-1/w.h)) // on top of what was seen here; one more failure is always needed
 	}

@@ -18,6 +18,8 @@ const (
 type proof struct {
 	s       [banks]float64 // evidence that it fails, 0 … alarmAt
 	steps   [spanStep + 1]struct{ calls, failed uint32 }
+	inARow  uint32    // calls that failed since one did not, as it said last
+	asked   time.Time // when calls were last told of
 	last    int64     // number of the newest step
 	fed     time.Time // when it was last added to
 	good    time.Time // when a call was last told of that did not fail
@@ -54,6 +56,11 @@ func (p *proof) put(r *Row, t *Traffic, c *Condition, at time.Time) [banks]float
 	if told > t.Failed {
 		p.good = at
 	}
+	if told > 0 {
+		p.asked = at
+	}
+	_, failed := p.counts(at)
+	p.inARow = uint32(min(uint64(r.Evidence.InARow), failed))
 	p.check(c)
 	words := oneWord
 	if !p.fed.IsZero() {
@@ -172,4 +179,5 @@ func (i *Increment) Add(o Increment) {
 	add(&i.Calls, o.Calls)
 	add(&i.Failed, o.Failed)
 	add(&i.Slow, o.Slow)
+	i.InARow = max(i.InARow, o.InARow)
 }

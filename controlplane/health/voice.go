@@ -14,9 +14,11 @@ type voice struct {
 	drained       bool     // an order keeps calls away
 	calls, failed uint64   // in the span
 	evidence      [banks]float64
-	alarmed       bool // it says that the provider fails
-	fine          bool // it says that the provider is well
-	lately        bool // a call or an active check has shown so in the last seconds
+	alarmed       bool   // it says that the provider fails
+	fine          bool   // it says that the provider is well
+	succeeds      bool   // an agent's last call, not long ago, did not fail
+	inARow        uint32 // calls of all its agents that failed since
+	lately        bool   // a call or an active check has shown so in the last seconds
 }
 
 // Enough evidence.
@@ -79,6 +81,8 @@ func (v *voice) speak(p *pool, now time.Time) {
 		if calls > 0 {
 			active = append(active, one)
 		}
+		v.inARow += one.inARow
+		v.succeeds = v.succeeds || one.inARow == 0 && !one.asked.IsZero() && now.Sub(one.asked) <= lately
 		well = well || now.Sub(one.good) <= span && !one.good.IsZero()
 		v.lately = v.lately || now.Sub(one.good) <= lately || one.checks > 0 && now.Sub(one.checked) <= lately
 		switch fresh := now.Sub(one.checked) <= span; {

@@ -25,12 +25,17 @@ func kindOf(read bool) uint8 {
 	return effects
 }
 
+// Detectors are what calls are measured by: each kind for what is usual and how long it takes, all of them for failures.
+type Detectors struct {
+	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
+	Failing  health.Bank
+}
+
 // Standing is what is known of one provider of a service, in this region.
 type Standing struct {
 	Provider string
 	Circuit  breaker.Circuit
-	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
-	Failing  health.Bank           // whether it fails, by all of them
+	Detectors
 	InFlight int32
 	Drained  time.Time // an order keeps new calls away until then
 	Frozen   time.Time // until then detectors turn nothing: the trouble is ours
@@ -39,10 +44,10 @@ type Standing struct {
 	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
 	normal   float64   // calls in flight while the circuit is closed, smoothed
 	bucket
-	epoch    time.Time // ages count from it, without what this process slept
-	ages     [kinds]ages
-	known    [kinds]knowledge
-	fees     fees
+	epoch time.Time // ages count from it, without what this process slept
+	ages  [kinds]ages
+	known [kinds]knowledge
+	fees  fees
 }
 
 // bucket is when the next call may come.
