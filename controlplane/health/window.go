@@ -21,7 +21,7 @@ type Window struct {
 	told    uint64                             // events that were heard so far
 	start   time.Time
 	panels  map[cellKey][]*proof // what agents showed of a provider, by region; sorted by agent
-	pools   map[cellKey]*pool // of a provider: by region, and with region "" of all
+	pools   map[cellKey]*pool    // of a provider: by region, and with region "" of all
 	limits  map[string]policy.Limits
 	court   court
 }
