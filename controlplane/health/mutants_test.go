@@ -19,6 +19,7 @@ const (
 	measured = "controlplane/health/measure.go"
 	banked   = "controlplane/health/bank.go"
 	tested   = "controlplane/health/cusum.go"
+	judging  = "controlplane/health/judge.go"
 	sketched = "controlplane/health/sketch.go"
 	faded    = "controlplane/health/discount.go"
 	circuit  = "dataplane/breaker/circuit.go"
@@ -43,6 +44,9 @@ var brokenRules = []broken{
 	{"kinds of calls that share a test make it hasty", tested, "mixed = 1.015", "mixed = .97", "TestKindsTogether"},
 	{"a good call ends no row of failures", banked, "		b.inARow = 0\n	}\n	first", "	}\n	first", "TestInARow"},
 	{"what is not known yet rises", banked, "		first = Tests - 1\n", "", "TestNobodyIsAccusedWrongly|TestReplays"},
+	{"one region says that nothing succeeds anywhere", judging, "partOfAll = 3", "partOfAll = 300", "TestNobodyAloneSays"},
+	{"who sees successes is not asked", judging, "		if v.succeeds {\n", "		if false {\n", "TestNothingSucceedsAnywhere"},
+	{"that nothing succeeds is said again and again", judging, "h.All = v.All && !h.some", "h.All = v.All", "TestNothingSucceedsAnywhere"},
 	{"an open call counts again when it ends", measured, "		if !counted {\n			m.slowing[i].weigh", "		{\n			m.slowing[i].weigh", "TestOverdueCountsOnce"},
 	{"slow calls that are answered hang", measured, "m.open.counted > 0 && m.open.answered == 0", "m.open.counted > 0", "TestCallsThatStayOpen"},
 	{"the latency window is frozen", sketched, "	s.counts[bucketOf(ns)]++\n", "	if s.total < enough {\n		s.counts[bucketOf(ns)]++\n	}\n", "TestANewUsualIsLearnt"},
