@@ -46,9 +46,9 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 	s.Failures, s.InFlight, s.Normal = int32(min(row.Circuit.Failures(), 1<<30)), row.InFlight, int32(row.normal+.5)
 	s.Closed, s.Drained, s.Rate = left(row.closed, now), left(row.Drained, now), 0
 	s.Mean, s.Lower, s.Latency = k.mean, k.lower, k.latency
-	s.Away = false
+	s.Away, s.Partly = false, false
 	if s.State != breaker.Closed {
-		s.Cause, s.Away = row.cause, row.Circuit.Away()
+		s.Cause, s.Away, s.Partly = row.cause, row.Circuit.Away(), row.partly(kind)
 	}
 	if s.salt = row.salt; s.salt == 0 {
 		s.salt = salt(row.Provider)
@@ -193,6 +193,9 @@ func (d *Decision) pick(svc *policy.Service, passed policy.Set) {
 		return
 	case pinned && svc.Strategy != policy.Adaptive:
 		d.Winner, d.Reason = pin, ByPin
+		if d.spills(pin) {
+			d.Reason = BySpill
+		}
 		return
 	}
 	best := d.highest(passed)
@@ -213,6 +216,8 @@ func (d *Decision) pick(svc *policy.Service, passed policy.Set) {
 		d.Winner, d.Reason = best, ByPriority
 	}
 	switch {
+	case d.spills(d.Winner):
+		d.Reason = BySpill
 	case d.Scores[d.Winner].Gate == Ramping:
 		d.Reason = ByRamp
 	case d.Seen[d.Winner].Circuit.Probe && d.Reason != ByPin:

@@ -63,6 +63,7 @@ const (
 	ByValue           // the best by money
 	BySpread          // the draw, among those that are as good
 	ByRamp            // nobody else passed: it takes the call before its share would
+	BySpill           // nobody else can take the call, and part of what goes there succeeds
 )
 
 // Cause is what opened a circuit, as numbers: sentences are made when somebody reads. The zero Cause: failures in a row, if any.
@@ -78,6 +79,7 @@ type Cause struct {
 type Seen struct {
 	State    breaker.State
 	Away     bool `json:",omitzero"` // on a ramp: it leads away
+	Partly   bool `json:",omitzero"` // it is being left gradually, and part of what goes there succeeds
 	Rule     int8 `json:",omitzero"` // 1 + the index of the rule that keeps the call away; 0: none
 	Circuit  breaker.Gate
 	Failures int32         `json:",omitzero"` // in a row

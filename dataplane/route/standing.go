@@ -42,6 +42,7 @@ type Standing struct {
 	epoch    time.Time // ages count from it, without what this process slept
 	ages     [kinds]ages
 	known    [kinds]knowledge
+	trials   [kinds]trial
 }
 
 // knowledge is what a measure says, kept so that a choice does not work it out for each candidate.
@@ -123,6 +124,9 @@ func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) Perm
 	p := Permit{row: row, draw: d.Facts.Draw, at: now, kind: kindOf(d.Facts.Read)}
 	p.ticket, _, _ = row.Circuit.Enter(now, d.Facts.Draw)
 	row.InFlight++
+	if d.Reason == BySpill {
+		row.trials[p.kind].asked = min(row.trials[p.kind].asked+1, hopeless)
+	}
 	if d.Seen[w].State == breaker.Closed {
 		row.normal += float64((float64(row.InFlight) - row.normal) * (1. / 64))
 	}
@@ -213,6 +217,7 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 		s.Class = health.None
 	}
 	s.Overdue = s.Overdue || judged
+	row.shows(&p, s.Class)
 	m := &row.Measures[p.kind]
 	alarm := m.Observe(s, now)
 	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || now.Sub(k.at) >= stale {
@@ -240,6 +245,9 @@ func (row *Standing) step(e breaker.Event, held breaker.Ticket, now time.Time, d
 
 // turned keeps what goes with a turn. Who comes back begins anew, and is looked at closely: half of what an alarm takes is there already.
 func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
+	if changed && t.From == breaker.Closed {
+		row.tried(t, &row.cause)
+	}
 	switch {
 	case !changed:
 	case t.To == breaker.Open && t.Reason == breaker.InARow:
@@ -262,15 +270,18 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 		return breaker.Transition{}, false
 	}
 	e := breaker.Alarmed
-	if c.Alarm == health.Slowing {
+	switch {
+	case c.Alarm == health.Slowing:
 		e = breaker.Slowed
+	case faltering(&c):
+		e = breaker.Faltered
 	}
 	t, changed := row.Circuit.Step(e, breaker.Outside, now, draw)
-	row.turned(t, changed, now)
 	if changed && (t.Reason == breaker.Detected || t.Reason == breaker.TooSlow) {
 		c.Evidence.At = time.Time{} // the circuit knows since when
 		row.cause = c
 	}
+	row.turned(t, changed, now)
 	return t, changed
 }
 
