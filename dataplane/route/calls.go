@@ -77,8 +77,9 @@ func (c *Calls) Spent(svc *policy.Service, now time.Time) (policy.Money, time.Ti
 type money struct {
 	from  *Calls
 	in    time.Time // the stretch that it was taken from
-	cost  policy.Money
-	known bool
+	cost  policy.Money // that
+	said  policy.Money // what the policy says that the call costs
+	known bool         // it does
 }
 
 // begin counts a call that is made.

@@ -192,11 +192,11 @@ func TestWhatRefusesAllGetsNothing(t *testing.T) {
 // TestTheShareMovesAsOthersHaveRoom: with room for all it moves at once; where it is not known, with time; where there is none, not at all.
 func TestTheShareMovesAsOthersHaveRoom(t *testing.T) {
 	for _, tc := range []struct {
-		name           string
-		limit          int
-		inFlight, of   int32 // at the fallback, and on an ordinary day
-		share          float64
-		says, and      string
+		name         string
+		limit        int
+		inFlight, of int32 // at the fallback, and on an ordinary day
+		share        float64
+		says, and    string
 	}{
 		{"a limit with room", 500, 40, 0, 0, "being left, slow: 9 of the last 12 over 300 ms, its usual p95: others have room for its calls", ""},
 		{"a limit that is reached", 30, 30, 0, 1, "adyen: at capacity, 30 in flight of 30", "nobody else can take it; part of what goes there succeeds"},
