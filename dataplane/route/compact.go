@@ -214,8 +214,8 @@ func (r *compact) seen(s *Seen) {
 	flags := r.byte()
 	*s = Seen{
 		State: breaker.State(r.byte()), Rule: int8(r.byte()), Failures: int32(r.varint()), InFlight: int32(r.varint()), Normal: int32(r.varint()),
-		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()), Away: flags&seenAway != 0,
-		Partly: flags&seenPartly != 0,
+		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()),
+		Leaving: Leaving{Away: flags&seenAway != 0, Partly: flags&seenPartly != 0},
 	}
 	s.Mean, s.Lower = r.float(), r.float()
 	s.Circuit.Pass, s.Circuit.Probe, s.Circuit.Share = flags&seenPass != 0, flags&seenProbe != 0, 1

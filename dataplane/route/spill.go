@@ -21,6 +21,12 @@ type trial struct {
 	shown     bool  // one that was sent since the trouble began has succeeded
 }
 
+// trouble is what is known of the last one.
+type trouble struct {
+	cause  Cause // the alarm that it was seen by
+	trials [kinds]trial
+}
+
 // note counts a call that was made since.
 func (t *trial) note(good bool) {
 	if good {

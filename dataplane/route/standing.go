@@ -34,15 +34,14 @@ type Standing struct {
 	Drained  time.Time // an order keeps new calls away until then
 	Frozen   time.Time // until then detectors turn nothing: the trouble is ours
 	Home     any       // whoever keeps the row finds its lock by it again; the choice does not look at it
-	cause    Cause     // of the last alarm
-	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
-	normal   float64   // calls in flight while the circuit is closed, smoothed
+	trouble
+	salt   uint64  // of the provider's name: with the draw, its place in the rendezvous
+	normal float64 // calls in flight while the circuit is closed, smoothed
 	bucket
-	epoch    time.Time // ages count from it, without what this process slept
-	ages     [kinds]ages
-	known    [kinds]knowledge
-	trials   [kinds]trial
-	fees     fees
+	epoch time.Time // ages count from it, without what this process slept
+	ages  [kinds]ages
+	known [kinds]knowledge
+	fees  fees
 }
 
 // bucket is when the next call may come.
