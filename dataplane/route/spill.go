@@ -23,7 +23,7 @@ type trial struct {
 
 // trouble is what is known of the last one.
 type trouble struct {
-	cause  Cause // the alarm that it was seen by
+	blame
 	trials [kinds]trial
 }
 
@@ -75,7 +75,7 @@ func (row *Standing) tried(t breaker.Transition, c *Cause) {
 
 // shows counts a call that ended while the provider is being left. What was sent before the trouble began says nothing, unless it hung.
 func (row *Standing) shows(p *Permit, c health.Class) {
-	if row.Circuit.State() == breaker.Closed || p.at.Before(row.Circuit.Since()) && row.cause.Alarm != health.Hanging {
+	if row.Circuit.State() == breaker.Closed || p.at.Before(row.Circuit.Since()) && row.cause.Late == 0 && row.cause.Alarm != health.Hanging {
 		return
 	}
 	switch c {
