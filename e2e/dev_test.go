@@ -23,7 +23,7 @@ const pageMoves = 5 * time.Second
 
 // TestDevPageMoves starts the built binary as a newcomer does, and waits for figures on its page that change.
 func TestDevPageMoves(t *testing.T) {
-	binary(t) // built before the clock runs
+	binary(t)     // built before the clock runs
 	for range 5 { // the machine may be busy with something else
 		if moved := pageStarts(t); moved <= pageMoves {
 			return
