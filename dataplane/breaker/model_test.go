@@ -11,14 +11,14 @@ import (
 // turns are all that there are. From Ramp to Ramp: it was back, though nobody had told it yet, and is left because it is slow.
 var turns = map[[2]State][]Reason{
 	{Closed, Open}:     {InARow, Percent, Detected, TooSlow},
-	{Closed, Ramp}:     {TooSlow},
+	{Closed, Ramp}:     {TooSlow, Detected},
 	{Open, HalfOpen}:   {TimeOver},
 	{HalfOpen, Open}:   {ProbeFailed, TooSlow},
 	{HalfOpen, Ramp}:   {ProbesGood},
 	{HalfOpen, Closed}: {ProbesGood},
 	{Ramp, Closed}:     {RampOver},
 	{Ramp, Open}:       {InARow, Percent, Detected, TooSlow},
-	{Ramp, Ramp}:       {TooSlow},
+	{Ramp, Ramp}:       {TooSlow, Detected},
 	{Ramp, HalfOpen}:   {TimeOver},
 }
 
@@ -75,10 +75,10 @@ func (w *walk) tell(t *rapid.T, tr Transition, changed bool) {
 	}
 	w.turned[way]++
 	w.state = tr.To
-	if tr.To == Open && !(w.leaving && tr.Reason == TooSlow) { // the end of a ramp away is as it was drawn at its begin
+	if tr.To == Open && !(w.leaving && !w.now.Before(w.opened)) { // the end of a ramp away is as it was drawn at its begin
 		w.opened = w.now
 	}
-	if w.leaving = tr.To == Ramp && tr.Reason == TooSlow; w.leaving {
+	if w.leaving = tr.To == Ramp && w.c.Away(); w.leaving {
 		w.opened = w.now.Add(w.s.Away)
 	}
 }
@@ -152,7 +152,7 @@ func (w *walk) detect(t *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(t, "rarely") != 0 {
 		return
 	}
-	e := rapid.SampledFrom([]Event{Alarmed, Slowed}).Draw(t, "alarm")
+	e := rapid.SampledFrom([]Event{Alarmed, Slowed, Faltered}).Draw(t, "alarm")
 	if rapid.Bool().Draw(t, "a report is made before") {
 		w.settle(t)
 	}
@@ -161,7 +161,7 @@ func (w *walk) detect(t *rapid.T) {
 	w.tell(t, tr, changed)
 	switch {
 	case over:
-	case was == Open || was == HalfOpen || was == Ramp && before.ramp.away && e == Slowed:
+	case was == Open || was == HalfOpen || was == Ramp && before.ramp.away && e != Alarmed:
 		if w.c != before {
 			t.Fatalf("an alarm moved %v", was)
 		}

@@ -56,6 +56,7 @@ func (st *Standings) Heed(row *Standing, h *Heeded, v *health.Verdict, region st
 	if v.Kind != health.PathFault || !h.good.IsZero() && now.Sub(h.good) < goodFor {
 		return breaker.Transition{}, false
 	}
+	row.trials = [kinds]trial{} // nothing is known of it here
 	return row.Circuit.Step(breaker.Alarmed, breaker.Outside, now, uint64(now.UnixNano()))
 }
 

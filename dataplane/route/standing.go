@@ -40,10 +40,10 @@ type Standing struct {
 	Drained  time.Time // an order keeps new calls away until then
 	Frozen   time.Time // until then detectors turn nothing: the trouble is ours
 	Home     any       // whoever keeps the row finds its lock by it again; the choice does not look at it
-	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
-	normal   float64   // calls in flight while the circuit is closed, smoothed
+	trouble
+	salt   uint64  // of the provider's name: with the draw, its place in the rendezvous
+	normal float64 // calls in flight while the circuit is closed, smoothed
 	bucket
-	blame
 	epoch time.Time // ages count from it, without what this process slept
 	ages  [kinds]ages
 	known [kinds]knowledge
@@ -163,6 +163,9 @@ func (p *Permit) Begin(st *Standings, d *Decision, svc *policy.Service, now time
 		p.ticket, _, _ = row.Circuit.Enter(now, p.draw)
 	}
 	row.InFlight++
+	if d.Reason == BySpill {
+		row.trials[p.kind].asked = min(row.trials[p.kind].asked+1, hopeless)
+	}
 	if d.Seen[w].State == breaker.Closed {
 		row.normal += float64((float64(row.InFlight) - row.normal) * (1. / 64))
 	}
@@ -260,6 +263,7 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	if s.Again && s.Class != health.Limited { // whatever it shows, the first send showed it
 		s.Class = health.None
 	}
+	row.shows(p, s.Class)
 	if s.Overdue = s.Overdue || judged; judged && (s.Class == health.OK || s.Class == health.Slow) {
 		row.late()
 	}
@@ -306,6 +310,9 @@ func (row *Standing) step(e breaker.Event, held breaker.Ticket, now time.Time, d
 
 // turned keeps what goes with a turn. Who comes back begins anew, and is looked at closely: half of what an alarm takes is there already.
 func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
+	if changed && t.From == breaker.Closed {
+		row.tried(t, &row.cause)
+	}
 	switch {
 	case !changed:
 	case t.To == breaker.Open && (t.Reason == breaker.InARow || t.Reason == breaker.ProbeFailed && row.cause.Alarm == health.Slowing):
@@ -329,11 +336,13 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 		return breaker.Transition{}, false
 	}
 	e := breaker.Alarmed
-	if c.Alarm == health.Slowing {
+	switch {
+	case c.Alarm == health.Slowing:
 		e = breaker.Slowed
+	case faltering(&c):
+		e = breaker.Faltered
 	}
 	t, changed := row.Circuit.Step(e, breaker.Outside, now, draw)
-	row.turned(t, changed, now)
 	if changed && (t.Reason == breaker.Detected || t.Reason == breaker.TooSlow) {
 		c.Evidence.At = time.Time{} // the circuit knows since when
 		row.blame = blame{cause: c}
@@ -341,6 +350,7 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 	if !changed && c.Alarm != health.Slowing && row.cause.Alarm == health.Slowing && row.Circuit.State() != breaker.Closed {
 		row.blame = blame{cause: c} // it was left because it is slow, and now it fails too: nobody's last resort any more, see slowest
 	}
+	row.turned(t, changed, now)
 	return t, changed
 }
 

@@ -71,6 +71,8 @@ func (r *row) evidence(now time.Time) string {
 	}
 	why := cause.Text(c.Failures())
 	switch {
+	case r.Partly() && !(c.State() == breaker.Ramp && !c.Away()):
+		why = "being left as far as the others can take its calls: " + why
 	case c.State() == breaker.Open && !c.Until().After(now):
 		why += ", the next call asks again"
 	case c.Away():
