@@ -21,6 +21,7 @@ type metrics struct {
 	revision      *prometheus.GaugeVec
 	feedAge       *prometheus.GaugeVec
 	coverage      *prometheus.GaugeVec
+	fees          *prometheus.GaugeVec
 	probes        *probeMetrics
 }
 
@@ -37,9 +38,10 @@ func newMetrics(to *prometheus.Registry, region string) (*metrics, error) {
 		weight:        gauge("segue_weight_ratio", "Share of new sessions: as configured, and as it was in the last second.", "service", "region", "provider", "kind"),
 		revision:      gauge("segue_policy_revision", "Revision of the policy in force.", "region"),
 		feedAge:       gauge("segue_feed_age_seconds", "Time since a control node was heard.", "region"),
+		fees:          gauge("segue_provider_fees_ratio", "What answers state of fees, learned, over what the policy says of the same calls.", "provider", "region"),
 		coverage:      gauge("segue_failover_coverage_ratio", "Share of the sessions in use that could go on at another provider now.", "service", "region"),
 	}
-	for _, g := range []**prometheus.GaugeVec{&m.unknown, &m.unknownOldest, &m.unknownValue, &m.breaker, &m.weight, &m.revision, &m.feedAge, &m.coverage} {
+	for _, g := range []**prometheus.GaugeVec{&m.unknown, &m.unknownOldest, &m.unknownValue, &m.breaker, &m.weight, &m.revision, &m.feedAge, &m.coverage, &m.fees} {
 		if err := register(to, g); err != nil {
 			return nil, err
 		}
@@ -102,6 +104,7 @@ func (m *metrics) show(r *health.Report, age time.Duration) {
 	m.probes.show(r.Rows, m.region)
 	m.breaker.Reset()
 	m.weight.Reset()
+	m.fees.Reset()
 	sessions := map[string]uint32{}
 	for i := range r.Rows {
 		sessions[r.Rows[i].Service] += r.Rows[i].Sessions
@@ -109,6 +112,9 @@ func (m *metrics) show(r *health.Report, age time.Duration) {
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		m.breaker.WithLabelValues(row.Provider, m.region, row.Breaker).Set(1)
+		if row.Fees > 0 {
+			m.fees.WithLabelValues(row.Provider, m.region).Set(float64(row.Fees))
+		}
 		m.weight.WithLabelValues(row.Service, m.region, row.Provider, "configured").Set(row.Weight / 100)
 		if all := sessions[row.Service]; all > 0 {
 			m.weight.WithLabelValues(row.Service, m.region, row.Provider, "effective").Set(float64(row.Sessions) / float64(all))

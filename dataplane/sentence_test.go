@@ -83,7 +83,7 @@ func TestGaugesFollowTheReport(t *testing.T) {
 	}
 	at := time.Unix(1000, 0)
 	m.show(&health.Report{Revision: 4, At: at, Services: []health.ServiceRow{{Service: "p", UnknownOpen: 2, OldestUnknown: at.Add(-90 * time.Second)}}, Rows: []health.Row{
-		{Service: "p", Provider: "a", Traffic: health.Traffic{Sessions: 3}, Condition: health.Condition{Breaker: "open", Weight: 70, Lanes: []health.Lane{
+		{Service: "p", Provider: "a", Traffic: health.Traffic{Sessions: 3}, Condition: health.Condition{Breaker: "open", Weight: 70, Fees: 1.5, Lanes: []health.Lane{
 			{Kind: health.Active, Name: "tcp", Level: health.Bad, MS: 1500}, {Kind: health.Synthetic, Name: "void", Level: health.Good, MS: 20, Left: 2}, {Kind: health.Active, Name: "tls"},
 		}}},
 		{Service: "p", Provider: "b", Traffic: health.Traffic{Sessions: 1}, Condition: health.Condition{Breaker: "closed", Weight: 30}},
@@ -101,7 +101,7 @@ func TestGaugesFollowTheReport(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]float64{
-		"segue_unknown_transactions p": 2, "segue_unknown_oldest_seconds p": 90, "segue_policy_revision here": 4, "segue_feed_age_seconds here": 2,
+		"segue_unknown_transactions p": 2, "segue_unknown_oldest_seconds p": 90, "segue_policy_revision here": 4, "segue_feed_age_seconds here": 2, "segue_provider_fees_ratio a here": 1.5,
 		"segue_breaker_state a here open": 1, "segue_probe_state tcp active a here bad": 1, "segue_probe_seconds tcp active a here": 1.5, "segue_probe_state void synthetic a here good": 1, "segue_probe_leftovers a here": 2,
 		"segue_weight_ratio configured a here p": 0.7, "segue_weight_ratio effective a here p": 0.75,
 	} {

@@ -27,10 +27,13 @@ type costRow struct {
 	Service  string   `json:"service"`
 	Provider string   `json:"provider"`
 	Region   string   `json:"region"`
-	Calls    uint64   `json:"calls"`                  // attempts
-	Priced   uint64   `json:"priced"`                 // of them, carried out, with a fee that is known
-	Cost     float64  `json:"cost"`                   // theirs
-	Thousand *float64 `json:"per_thousand,omitempty"` // for a thousand of them
+	Calls    uint64   `json:"calls"`                         // attempts
+	Priced   uint64   `json:"priced"`                        // of them, carried out, with a fee that is known
+	Cost     float64  `json:"cost"`                          // theirs
+	Thousand *float64 `json:"per_thousand,omitempty"`        // for a thousand of them
+	Told     uint64   `json:"told"`                          // of them, those whose answers stated what they cost, or used
+	Stated   *float64 `json:"stated_per_thousand,omitempty"` // for a thousand of these, by their answers
+	Ratio    *float64 `json:"stated_ratio,omitempty"`        // that, as a multiple of what the policy says of the same calls
 }
 
 // costBudget is a service's spend budget in a region, at the agent that spent most of it: each agent has its own.
@@ -68,6 +71,14 @@ func costsOf(s scene) costs {
 		if n.Priced > 0 {
 			each := row.Cost / float64(n.Priced) * 1000
 			row.Thousand = &each
+		}
+		if n.Told > 0 {
+			each := money(n.Stated) / float64(n.Told) * 1000
+			row.Told, row.Stated = n.Told, &each
+		}
+		if n.Told > 0 && n.Meant > 0 {
+			ratio := float64(n.Stated) / float64(n.Meant)
+			row.Ratio = &ratio
 		}
 		all.Rows = append(all.Rows, row)
 	}
@@ -131,6 +142,7 @@ func serviceCosts(s scene, rows []costRow, currency string) view.CostService {
 		switch p := s.State.Current().Policy.Provider(r.Provider); {
 		case r.Priced > 0:
 			row.Cost, row.Thousand = view.Number(r.Cost, 2), view.Number(*r.Thousand, 2)
+			row.Stated, row.Level = stated(r)
 		case p == nil || len(p.Cost) == 0:
 			row.Note = "no fee in the policy"
 		case r.Calls == 0:
@@ -183,4 +195,25 @@ func costLead(all costs) string {
 		return fmt.Sprintf("%s %s in %s, %s for a thousand calls; %s of %s attempts were carried out and have a fee.", view.Number(cost, 2), all.Currency, span,
 			view.Number(1000*cost/float64(priced), 2), view.Count(priced), view.Count(calls))
 	}
+}
+
+// drift is how far the fees that answers state may be from the policy's before a row is marked.
+const drift = 0.1
+
+// stated is what answers say of a row's cost, in words: for a thousand, and as a multiple of what the policy says.
+func stated(r *costRow) (string, view.Level) {
+	switch {
+	case r.Stated == nil:
+		return "", view.OK
+	case r.Ratio == nil:
+		return view.Number(*r.Stated, 2), view.OK
+	}
+	text := view.Number(*r.Stated, 2) + ", × " + view.Number(*r.Ratio, 2)
+	if r.Told < r.Priced {
+		text += " (" + view.Count(r.Told) + " told)"
+	}
+	if *r.Ratio > 1+drift || *r.Ratio < 1-drift {
+		return text, view.Warn
+	}
+	return text, view.OK
 }

@@ -31,7 +31,7 @@ func TestCostPage(t *testing.T) {
 		for i := range p.view.World.Cells {
 			c := &p.view.World.Cells[i]
 			if c.Provider == "main" && c.Region == "us-east" {
-				c.Spending = health.Spending{Calls: 5000, Priced: 4000, Cost: 1200 * policy.Unit}
+				c.Spending = health.Spending{Calls: 5000, Priced: 4000, Cost: 1200 * policy.Unit, Told: 1000, Meant: 300 * policy.Unit, Stated: 393 * policy.Unit}
 			}
 		}
 		p.view.World.Budgets = []health.BudgetSeen{{Region: "us-east", Service: "payouts", Budget: health.Budget{Spent: 170 * policy.Unit, Resets: s.now.Add(9 * time.Hour)}}}
@@ -48,11 +48,14 @@ func TestCostPage(t *testing.T) {
 	if all.Currency != "EUR" || main.Calls != 5000 || main.Cost != 1200 || main.Thousand == nil || *main.Thousand != 300 {
 		t.Errorf("%s %+v", all.Currency, main)
 	}
+	if main.Told != 1000 || main.Stated == nil || *main.Stated != 393 || main.Ratio == nil || *main.Ratio != 1.31 {
+		t.Errorf("what answers state: %+v", main)
+	}
 	if len(all.Budgets) != 1 || all.Budgets[0].Limit != 200 || *all.Budgets[0].Left != 30 || all.Budgets[0].Then != "refuse" {
 		t.Errorf("%+v", all.Budgets)
 	}
 	page := s.get("/cost", 200)
-	for _, text := range []string{"1,200.00 EUR in the last", "300.00 for a thousand calls", "170.00 EUR", "30.00 EUR", "200 EUR/day", "is-warn", "calls are refused", `data-label="per 1,000"`, "1,200.00 EUR, 300.00 EUR for 1,000 calls"} {
+	for _, text := range []string{"1,200.00 EUR in the last", "300.00 for a thousand calls", "393.00, × 1.31 (1,000 told)", "170.00 EUR", "30.00 EUR", "200 EUR/day", "is-warn", "calls are refused", `data-label="per 1,000"`, "1,200.00 EUR, 300.00 EUR for 1,000 calls"} {
 		if !strings.Contains(page, text) {
 			t.Errorf("the page does not say %q", text)
 		}

@@ -87,6 +87,9 @@ func boundedCondition(c Condition, at time.Time) Condition {
 		c.Weight = 0
 	}
 	c.Weight = math.Min(c.Weight, 100)
+	if !(c.Fees >= 0 && c.Fees <= maxFees) {
+		c.Fees = 0
+	}
 	switch c.Breaker {
 	case "closed", "open", "half-open", "ramp":
 	default:

@@ -99,6 +99,7 @@ type Condition struct {
 	CheckWhy string
 	CheckAt  time.Time // when the latest active check ended; zero: never
 	Lanes    []Lane    `json:",omitempty"` // each check of its own; at most MaxLanes
+	Fees     float32   `json:",omitempty"` // by answers, its fees are so many times what the policy says; 0: too few have told
 }
 
 // ServiceRow is one service in the agent's region, as callers saw it.

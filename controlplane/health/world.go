@@ -156,6 +156,7 @@ const (
 	MaxWorldEvents = 500
 	maxName        = 100                  // bytes of a name
 	maxText        = 300                  // bytes of a sentence
+	maxFees        = 4                    // times what the policy says: what agents learn of fees is no more
 	maxPerReport   = 1 << 20              // of one count: a second's report of one agent holds no more
 	maxAhead       = 366 * 24 * time.Hour // how far ahead an end can lie
 )

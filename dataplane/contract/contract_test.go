@@ -112,8 +112,12 @@ func mutants(of policy.Contract) []mutant {
 	add(of.RateLimit.Reset != "", "rate_limit.reset", func(c *policy.Contract) { c.RateLimit.Reset = "X-Reset" })
 	add(of.Recourse.Refund != "", "refund", func(c *policy.Contract) { c.Recourse.Refund = "charge-capture" })
 	told := len(of.Fees) > 0 && specimen.Priced != nil
-	add(told, "fees", func(c *policy.Contract) { c.Fees = []policy.ValueRule{{Amount: c.Fees[0].Currency, Currency: c.Fees[0].Currency}} })
-	add(told, "fees.currency", func(c *policy.Contract) { c.Fees = []policy.ValueRule{{Amount: c.Fees[0].Amount, Currency: c.Fees[0].Amount}} })
+	add(told, "fees", func(c *policy.Contract) {
+		c.Fees = []policy.ValueRule{{Amount: c.Fees[0].Currency, Currency: c.Fees[0].Currency}}
+	})
+	add(told, "fees.currency", func(c *policy.Contract) {
+		c.Fees = []policy.ValueRule{{Amount: c.Fees[0].Amount, Currency: c.Fees[0].Amount}}
+	})
 	absent := []policy.Field{{In: "body", Name: "absent"}}
 	add(len(of.Use.In) > 0, "use.in", func(c *policy.Contract) { c.Use.In = absent })
 	add(len(of.Use.Out) > 0, "use.out", func(c *policy.Contract) { c.Use.Out = absent })

@@ -47,7 +47,7 @@ func (s *service) report(to *health.Report, now time.Time) {
 func (r *row) condition(now time.Time) health.Condition {
 	c := health.Condition{
 		InFlight: r.InFlight, Breaker: r.Circuit.State().String(), Since: r.Circuit.Since(), Why: r.evidence(now),
-		Weight: r.weight,
+		Weight: r.weight, Fees: r.Fees().Ratio,
 	}
 	r.tellLanes(&c)
 	if r.Drained.After(now) {

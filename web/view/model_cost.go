@@ -17,7 +17,11 @@ type CostService struct {
 }
 
 // CostRow is one provider of a service in a region.
-type CostRow struct{ Provider, Region, Calls, Cost, Thousand, Note string }
+type CostRow struct {
+	Provider, Region, Calls, Cost, Thousand, Note string
+	Stated                                        string // by answers; "": none told
+	Level                                         Level  // of that
+}
 
 // BudgetRow is a service's spend budget in a region, at its busiest agent.
 type BudgetRow struct {
