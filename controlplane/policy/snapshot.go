@@ -40,7 +40,7 @@ type Candidate struct {
 	Further    []string // others of its endpoints, the nearer first
 	Credential Credential
 	Hook
-	Limits     Limits
+	Limits Limits
 	Probes
 	Weight float64 // percent; strategy weighted
 	Offer
