@@ -37,7 +37,7 @@ type Sample struct {
 	Latency    time.Duration // to the first byte of the answer, or to the failure
 	RetryAfter time.Duration // what the provider asked for with a 429; 0: nothing
 	Overdue    bool          // it was counted as slow while it was open
-	Again      bool          // the failing answer of a request that was sent again: providers that keep their answers give the first one once more
+	Again      bool          // the answer of a request that was sent again: providers that keep their answers give the first one once more, and it is no evidence
 	Told       bool          // the answer stated what the call cost, or used
 	Stated     policy.Money  // that, in the base currency
 }

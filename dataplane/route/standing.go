@@ -25,11 +25,17 @@ func kindOf(read bool) uint8 {
 	return effects
 }
 
+// Detectors are what calls are measured by: each kind for what is usual and how long it takes, all of them for failures.
+type Detectors struct {
+	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
+	Failing  health.Bank
+}
+
 // Standing is what is known of one provider of a service, in this region.
 type Standing struct {
 	Provider string
 	Circuit  breaker.Circuit
-	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
+	Detectors
 	InFlight int32
 	Drained  time.Time // an order keeps new calls away until then
 	Frozen   time.Time // until then detectors turn nothing: the trouble is ours
@@ -254,7 +260,7 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	if s.RetryAfter > 0 && s.Class != health.OK {
 		row.closed = later(row.closed, now.Add(min(s.RetryAfter, MaxRetryAfter)))
 	}
-	if s.Again && s.Class == health.Failure { // the same evidence once more
+	if s.Again && s.Class != health.Limited { // whatever it shows, the first send showed it
 		s.Class = health.None
 	}
 	row.shows(p, s.Class)
@@ -262,7 +268,7 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 		row.late()
 	}
 	m := &row.Measures[p.kind]
-	alarm := m.Observe(s, now)
+	alarm := m.Observe(&row.Failing, s, now)
 	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || now.Sub(k.at) >= stale {
 		*k = know(m, now)
 	}
@@ -283,7 +289,7 @@ func (row *Standing) ended(p *Permit, e breaker.Event, alarm health.Alarm, laten
 	if changed || alarm == health.NoAlarm {
 		return t, changed
 	}
-	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence()}, now, draw)
+	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence(&row.Failing)}, now, draw)
 }
 
 func later(a, b time.Time) time.Time {
@@ -316,9 +322,10 @@ func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 	case t.From == breaker.HalfOpen && (t.To == breaker.Ramp || t.To == breaker.Closed):
 		for k := range row.Measures {
 			row.Measures[k].Clear(now)
-			if t.To == breaker.Ramp {
-				row.Measures[k].Arm(now)
-			}
+		}
+		row.Failing.Clear()
+		if t.To == breaker.Ramp {
+			row.Failing.Arm(row.Measures[:], now)
 		}
 	}
 }
@@ -375,7 +382,7 @@ func (row *Standing) watch(now time.Time) (breaker.Transition, bool) {
 		}
 		m := &row.Measures[k]
 		if alarm := m.Overdue(n, now); alarm != health.NoAlarm {
-			c := Cause{Alarm: alarm, Evidence: m.Evidence(), Late: int32(row.ages[k].older(at, limit)), Limit: limit}
+			c := Cause{Alarm: alarm, Evidence: m.Evidence(&row.Failing), Late: int32(row.ages[k].older(at, limit)), Limit: limit}
 			if t, changed := row.alarmed(c, now, mix(row.salt^uint64(at))); changed {
 				return t, changed
 			}
