@@ -50,11 +50,14 @@ type openCalls struct {
 }
 
 // Observe takes one call that ended. An OK or Slow one was answered, be it with a decline; Limited accuses nobody; None says nothing.
-func (m *Measure) Observe(s Sample, now time.Time) Alarm {
-	t, latency := now.UnixNano(), int64(max(s.Latency, 0))
+func (m *Measure) Observe(s Sample, now time.Time) Alarm { return m.Note(&s, now) }
+
+// Note is Observe where a copy of the sample would count.
+func (m *Measure) Note(s *Sample, now time.Time) Alarm {
 	if s.Class != OK && s.Class != Slow && s.Class != Failure {
 		return NoAlarm
 	}
+	t, latency := now.UnixNano(), int64(max(s.Latency, 0))
 	failed, said := s.Class == Failure, NoAlarm
 	m.fast.fade(t, fastStep)
 	m.fast.count(failed)
