@@ -33,15 +33,32 @@ type Standing struct {
 	normal   float64 // calls in flight while the circuit is closed, smoothed
 	salt     uint64  // of the provider's name: with the draw, its place in the rendezvous
 	bucket
-	known    [kinds]knowledge
-	fees     fees
-	Circuit  breaker.Circuit
-	Home     any                   // whoever keeps the row finds its lock by it again; the choice does not look at it
-	Frozen   time.Time             // until then detectors turn nothing: the trouble is ours
-	cause    Cause                 // of the last alarm
+	known   [kinds]knowledge
+	fees    fees
+	Circuit breaker.Circuit
+	Home    any       // whoever keeps the row finds its lock by it again; the choice does not look at it
+	Frozen  time.Time // until then detectors turn nothing: the trouble is ours
+	blame
 	epoch    time.Time             // ages count from it, without what this process slept
 	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
 	ages     [kinds]ages
+}
+
+// blame is what the last alarm was for.
+type blame struct {
+	cause Cause
+	came  int32 // of the calls that were late when it was told, those that have been answered since
+}
+
+// late takes an answer to a call that had been told as late. When all are answered it was no hang: the provider is slow, and stays the
+// last resort of effects.
+func (b *blame) late() {
+	if b.cause.Late == 0 || b.cause.Alarm != health.Hanging {
+		return
+	}
+	if b.came++; b.came >= b.cause.Late {
+		b.cause.Alarm = health.Slowing
+	}
 }
 
 // bucket is when the next call may come.
@@ -237,7 +254,9 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	if s.Again && s.Class == health.Failure { // the same evidence once more
 		s.Class = health.None
 	}
-	s.Overdue = s.Overdue || judged
+	if s.Overdue = s.Overdue || judged; judged && (s.Class == health.OK || s.Class == health.Slow) {
+		row.late()
+	}
 	m := &row.Measures[p.kind]
 	alarm := m.Note(&s, now)
 	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || !now.Before(k.until) {
@@ -310,10 +329,10 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 	row.turned(t, changed, now)
 	if changed && (t.Reason == breaker.Detected || t.Reason == breaker.TooSlow) {
 		c.Evidence.At = time.Time{} // the circuit knows since when
-		row.cause = c
+		row.blame = blame{cause: c}
 	}
 	if !changed && c.Alarm != health.Slowing && row.cause.Alarm == health.Slowing && row.Circuit.State() != breaker.Closed {
-		row.cause = c // it was left because it is slow, and now it fails too: nobody's last resort any more, see slowest
+		row.blame = blame{cause: c} // it was left because it is slow, and now it fails too: nobody's last resort any more, see slowest
 	}
 	return t, changed
 }
