@@ -39,7 +39,7 @@ type Sample struct {
 	Class      Class
 	Told       bool // the answer stated what the call cost, or used
 	Overdue    bool // it was counted as slow while it was open
-	Again      bool // the failing answer of a request that was sent again: providers that keep their answers give the first one once more
+	Again      bool // the answer of a request that was sent again: providers that keep their answers give the first one once more, and it is no evidence
 }
 
 // CallEnd is how one call ended for its caller.

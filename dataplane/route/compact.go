@@ -163,13 +163,14 @@ const (
 	seenAway
 	seenShare
 	seenCause
+	seenPartly
 	seenFees
 )
 
 func appendSeen(b []byte, s *Seen) []byte {
 	flags := bit(s.Circuit.Pass, seenPass) | bit(s.Circuit.Probe, seenProbe) | bit(s.Away, seenAway) |
 		bit(s.Circuit.Wait != 0 || s.Rate != 0 || s.Closed != 0 || s.Drained != 0, seenWaits) |
-		bit(s.Circuit.Share != 1, seenShare) | bit(s.Cause != Cause{}, seenCause) | bit(s.Fees != Learned{}, seenFees)
+		bit(s.Circuit.Share != 1, seenShare) | bit(s.Cause != Cause{}, seenCause) | bit(s.Partly, seenPartly) | bit(s.Fees != Learned{}, seenFees)
 	b = append(b, flags, byte(s.State), byte(s.Rule))
 	for _, n := range [...]int64{int64(s.Failures), int64(s.InFlight), int64(s.Normal), int64(s.Latency), int64(s.Cost)} {
 		b = binary.AppendVarint(b, n)
@@ -213,7 +214,8 @@ func (r *compact) seen(s *Seen) {
 	flags := r.byte()
 	*s = Seen{
 		State: breaker.State(r.byte()), Rule: int8(r.byte()), Failures: int32(r.varint()), InFlight: int32(r.varint()), Normal: int32(r.varint()),
-		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()), Away: flags&seenAway != 0,
+		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()),
+		Leaving: Leaving{Away: flags&seenAway != 0, Partly: flags&seenPartly != 0},
 	}
 	s.Mean, s.Lower = r.float(), r.float()
 	s.Circuit.Pass, s.Circuit.Probe, s.Circuit.Share = flags&seenPass != 0, flags&seenProbe != 0, 1
