@@ -37,6 +37,7 @@ type Sample struct {
 	Latency    time.Duration // to the first byte of the answer, or to the failure
 	RetryAfter time.Duration // what the provider asked for with a 429; 0: nothing
 	Overdue    bool          // it was counted as slow while it was open
+	Unsent     bool          // a failure of which it is proven that nothing was sent
 	Again      bool          // the failing answer of a request that was sent again: providers that keep their answers give the first one once more
 }
 

@@ -161,12 +161,13 @@ const (
 	seenProbe
 	seenWaits // a wait, a rate, a Retry-After or a drain follows
 	seenAway
+	seenUnsent
 	seenShare
 	seenCause
 )
 
 func appendSeen(b []byte, s *Seen) []byte {
-	flags := bit(s.Circuit.Pass, seenPass) | bit(s.Circuit.Probe, seenProbe) | bit(s.Away, seenAway) |
+	flags := bit(s.Circuit.Pass, seenPass) | bit(s.Circuit.Probe, seenProbe) | bit(s.Away, seenAway) | bit(s.Unsent, seenUnsent) |
 		bit(s.Circuit.Wait != 0 || s.Rate != 0 || s.Closed != 0 || s.Drained != 0, seenWaits) |
 		bit(s.Circuit.Share != 1, seenShare) | bit(s.Cause != Cause{}, seenCause)
 	b = append(b, flags, byte(s.State), byte(s.Rule))
@@ -209,7 +210,7 @@ func (r *compact) seen(s *Seen) {
 	flags := r.byte()
 	*s = Seen{
 		State: breaker.State(r.byte()), Rule: int8(r.byte()), Failures: int32(r.varint()), InFlight: int32(r.varint()), Normal: int32(r.varint()),
-		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()), Away: flags&seenAway != 0,
+		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()), Away: flags&seenAway != 0, Unsent: flags&seenUnsent != 0,
 	}
 	s.Mean, s.Lower = r.float(), r.float()
 	s.Circuit.Pass, s.Circuit.Probe, s.Circuit.Share = flags&seenPass != 0, flags&seenProbe != 0, 1

@@ -3,6 +3,7 @@ package route
 import (
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/dataplane/breaker"
 )
@@ -46,9 +47,10 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 	s.Failures, s.InFlight, s.Normal = int32(min(row.Circuit.Failures(), 1<<30)), row.InFlight, int32(row.normal+.5)
 	s.Closed, s.Drained, s.Rate = left(row.closed, now), left(row.Drained, now), 0
 	s.Mean, s.Lower, s.Latency = k.mean, k.lower, k.latency
-	s.Away = false
+	s.Away, s.Unsent = false, false
 	if s.State != breaker.Closed {
 		s.Cause, s.Away = row.cause, row.Circuit.Away()
+		s.Unsent = row.Circuit.Refused() && row.cause.Alarm != health.Hanging
 	}
 	if s.salt = row.salt; s.salt == 0 {
 		s.salt = salt(row.Provider)

@@ -58,7 +58,7 @@ const (
 	ByPriority        // first in the order that passed
 	ByFallback        // none with a weight passed
 	ByProbe           // the one probe of a half-open circuit
-	LastResort        // every one was gated; reads only
+	LastResort        // every one was gated: reads, and effects where nothing is sent at all
 	ByNearness        // nobody who passed is nearer to the user
 	ByValue           // the best by money
 	BySpread          // the draw, among those that are as good
@@ -78,6 +78,7 @@ type Cause struct {
 type Seen struct {
 	State    breaker.State
 	Away     bool `json:",omitzero"` // on a ramp: it leads away
+	Unsent   bool `json:",omitzero"` // of each of its failures in a row it is proven that nothing was sent
 	Rule     int8 `json:",omitzero"` // 1 + the index of the rule that keeps the call away; 0: none
 	Circuit  breaker.Gate
 	Failures int32         `json:",omitzero"` // in a row

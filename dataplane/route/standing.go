@@ -209,7 +209,11 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 			row.closed = until
 		}
 	}
-	if s.Again && s.Class == health.Failure { // the same evidence once more
+	e := event(&s)
+	if s.Class == health.Failure && s.Again { // the same evidence once more
+		s.Class, e = health.None, breaker.Abandoned
+	}
+	if e == breaker.Refused && p.ticket == breaker.Outside && row.shut() { // that nobody gets through is known
 		s.Class = health.None
 	}
 	s.Overdue = s.Overdue || judged
@@ -218,7 +222,6 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || now.Sub(k.at) >= stale {
 		*k = know(m, now)
 	}
-	e := event(s.Class)
 	if e == breaker.Success && row.Circuit.State() == breaker.HalfOpen && m.Slow(s.Latency) {
 		e = breaker.Slowed
 	}
@@ -227,6 +230,10 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 		return t, changed
 	}
 	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence()}, now, draw)
+}
+
+func (row *Standing) shut() bool {
+	return row.Circuit.State() == breaker.Open || row.Circuit.State() == breaker.HalfOpen
 }
 
 // step tells the circuit what a call showed.
@@ -343,9 +350,15 @@ func (p Permit) free() (judged bool) {
 	return p.judged
 }
 
+// moment is how long a connection may take to be refused, so that to try there costs a caller next to nothing.
+const moment = 500 * time.Millisecond
+
 // event is what a class means to the plain circuit: answered slowly is answered, and a 429 accuses nobody.
-func event(c health.Class) breaker.Event {
-	switch c {
+func event(s *health.Sample) breaker.Event {
+	if s.Class == health.Failure && s.Unsent && s.Latency <= moment {
+		return breaker.Refused
+	}
+	switch s.Class {
 	case health.OK, health.Slow:
 		return breaker.Success
 	case health.Failure:

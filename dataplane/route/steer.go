@@ -285,15 +285,19 @@ func (d *Decision) spread(svc *policy.Service, passed policy.Set, least float64)
 
 // lastResort never gates the last provider of a read. The least bad is the one with the fewest failures in a row whose circuit is
 // shut; if there is none, one that is drained. It takes a fifth of what it carries on an ordinary day. Capacity, rate and time hold all the
-// same. Effects are refused: a failing provider would leave them unknown.
+// same. Effects are refused, for a failing provider would leave them unknown; but where nobody is reached, a try is proven unsent, and takes
+// an effect there in the moment in which somebody is reached again.
 func (d *Decision) lastResort(svc *policy.Service) {
-	if !d.Facts.Read || d.Facts.Owner >= 0 || d.shed() {
+	if d.Facts.Owner >= 0 || d.shed() {
 		return
 	}
 	for _, drained := range [...]bool{false, true} {
 		for i := range d.N {
 			s := &d.Scores[i]
 			if drained && s.Gate != Drained || !drained && s.Gate != CircuitOpen && s.Gate != CircuitProbing {
+				continue
+			}
+			if !d.Facts.Read && (drained || !d.Seen[i].Unsent) {
 				continue
 			}
 			if !drained && int(s.InFlight) >= max(1, int(d.normal(int(i), svc))/fewer) {

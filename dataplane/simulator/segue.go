@@ -61,6 +61,7 @@ func (a *agents) choose(s *sim, c *call, f *policy.Facts) int {
 // done gives the permit back with what the send showed.
 func (a *agents) done(s *sim, c *call, x health.Sample, o health.Outcome) {
 	g := &a.list[c.region]
+	x.Unsent = o == health.NotSent
 	g.rows[c.at].Attempt(x, o)
 	if x.Class == health.OK || x.Class == health.Slow {
 		g.heeded[c.at].Answered(at(s.now))
