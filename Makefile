@@ -3,7 +3,6 @@
 SHELL := /bin/bash
 GO ?= go
 BIN := bin/segue
-PKGS := $$($(GO) list ./... | grep -v -e /e2e)
 
 .PHONY: help run build test check bench gen fresh unit race lint e2e sdk browser tools explore mutants proofs power storm detect simulate replay
 
@@ -20,16 +19,21 @@ build: ## the one binary, in bin/
 	@$(GO) build -o $(BIN) ./cmd/segue
 
 test: browser tools lint fresh ## every test: unit, race, layout, end to end, the real browser, the real SDKs
-	$(GO) test -timeout 10m $(PKGS)
-	$(GO) test -race -short -timeout 15m $(PKGS)
-	$(GO) test -count=1 -p 1 -timeout 20m ./e2e/...
+	$(GO) test -timeout 10m $$(./.ci/rooms plain)
+	$(MAKE) race
+	$(GO) test -count=1 -p 2 -timeout 20m ./e2e/...
 	./deploy/cassandra/cluster fetch
 	SEGUE_CASSANDRA=1 $(GO) test -count=1 -timeout 20m -skip TestThree ./dataplane/cassandra/...
 	$(MAKE) sdk
 
 check: lint ## while you work: vet, lint, layout, unit, race
 	$(GO) test -run 'TestLayout|TestDocumentation|TestStyle|TestDocs' ./e2e
-	$(GO) test -short -race -timeout 5m $(PKGS)
+	$(GO) test -short -timeout 5m $$(./.ci/rooms plain)
+	$(MAKE) race
+
+race: # what has something to race, beside the race detector: .ci/rooms says what that is
+	$(GO) test -race -short -timeout 15m $$(./.ci/rooms race)
+	$(GO) test -race -run "$$(./.ci/rooms those)" $$(./.ci/rooms some)
 
 lint:
 	$(GO) vet ./...

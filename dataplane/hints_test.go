@@ -208,10 +208,7 @@ func TestOwnStoreKeepsNoHints(t *testing.T) {
 
 // TestAgentGoneForGood: an agent that acknowledged events and is gone with its disk has lost none of them: its mirror replays them.
 func TestAgentGoneForGood(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: the mirror waits for fifteen seconds")
-	}
-	t.Parallel()
+	t.Parallel() // the mirror waits for fifteen seconds
 	s := share(t)
 	b, awayB := s.agent("b-1", "")
 	defer halt(t, b)

@@ -154,15 +154,22 @@ func (w *world) openSandbox() {
 	})
 }
 
-// takePorts finds a block of free ports below those that the system gives to outgoing connections.
+// takePorts takes a block of free ports below those that the system gives to outgoing connections. The world listens at the block's last
+// port while it lives: no other world, in whichever process, takes the block before everything listens.
 func (w *world) takePorts() {
 	w.t.Helper()
 	const block = 32
 	for range 100 {
-		base := 12000 + block*rand.IntN(600)
-		if !free(base, block) {
+		base := 12000 + block*rand.IntN(320)
+		sign, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+block-1))
+		if err != nil {
 			continue
 		}
+		if !free(base, block-1) {
+			_ = sign.Close()
+			continue
+		}
+		w.t.Cleanup(func() { _ = sign.Close() })
 		at := func(n int) string { return fmt.Sprintf("127.0.0.1:%d", base+n) }
 		for i := range w.plan.nodes {
 			w.ports.api = append(w.ports.api, at(i))

@@ -105,31 +105,65 @@ func budgetsOf(s scene, doc *policy.Policy, svc *policy.ServiceSpec) []costBudge
 
 func costView(f view.Frame, s scene, all costs) view.Cost {
 	v := view.Cost{Frame: f, Currency: all.Currency, Lead: costLead(all), Known: all.Currency != ""}
-	for i := range all.Rows {
-		r := &all.Rows[i]
-		row := view.CostRow{Service: r.Service, Provider: r.Provider, Region: r.Region, Calls: view.Count(r.Calls), Cost: "–", Thousand: "–", Note: "no fee in the policy"}
-		if r.Priced > 0 {
-			row.Cost, row.Note = view.Number(r.Cost, 2), ""
-			row.Thousand = view.Number(*r.Thousand, 2)
-		} else if p := s.State.Current().Policy.Provider(r.Provider); p != nil && len(p.Cost) > 0 {
-			row.Note = "no call"
+	for rows := all.Rows; len(rows) > 0; {
+		n := 1
+		for n < len(rows) && rows[n].Service == rows[0].Service {
+			n++
 		}
-		v.Rows = append(v.Rows, row)
+		v.Services = append(v.Services, serviceCosts(s, rows[:n], all.Currency))
+		rows = rows[n:]
 	}
-	for _, b := range all.Budgets {
-		row := view.BudgetRow{Service: b.Service, Region: b.Region, Limit: b.Text, Then: b.Then, Spent: view.Number(b.Spent, 2), Left: view.Number(*b.Left, 2), Level: view.OK}
-		switch {
-		case *b.Left <= 0:
-			row.Level = view.Bad
-		case b.Spent > 0.8*b.Limit:
-			row.Level = view.Warn
-		}
-		if !b.Resets.IsZero() {
-			row.Resets = f.Prefs.Full(b.Resets)
-		}
-		v.Budgets = append(v.Budgets, row)
+	for i := range all.Budgets {
+		v.Budgets = append(v.Budgets, budgetRow(&all.Budgets[i], f.Prefs))
 	}
 	return v
+}
+
+// serviceCosts are the rows of one service.
+func serviceCosts(s scene, rows []costRow, currency string) view.CostService {
+	out := view.CostService{Name: rows[0].Service}
+	var cost float64
+	var priced uint64
+	for i := range rows {
+		r := &rows[i]
+		cost, priced = cost+r.Cost, priced+r.Priced
+		row := view.CostRow{Provider: r.Provider, Region: r.Region, Calls: view.Count(r.Calls)}
+		switch p := s.State.Current().Policy.Provider(r.Provider); {
+		case r.Priced > 0:
+			row.Cost, row.Thousand = view.Number(r.Cost, 2), view.Number(*r.Thousand, 2)
+		case p == nil || len(p.Cost) == 0:
+			row.Note = "no fee in the policy"
+		case r.Calls == 0:
+			row.Note = "no call"
+		default:
+			row.Note = "nothing was carried out that costs"
+		}
+		out.Rows = append(out.Rows, row)
+	}
+	if out.Sum = "no call that costs"; priced > 0 {
+		out.Sum = fmt.Sprintf("%s %s, %s %s for 1,000 calls", view.Number(cost, 2), currency, view.Number(1000*cost/float64(priced), 2), currency)
+	}
+	return out
+}
+
+func budgetRow(b *costBudget, p view.Prefs) view.BudgetRow {
+	row := view.BudgetRow{
+		Service: b.Service, Region: b.Region, Limit: b.Text, Then: "calls are refused", Spent: view.Number(b.Spent, 2), Left: view.Number(*b.Left, 2), Level: view.OK,
+		Resets: "–",
+	}
+	if b.Then == string(policy.SpendCheapest) {
+		row.Then = "only the cheapest is used"
+	}
+	switch {
+	case *b.Left <= 0:
+		row.Level = view.Bad
+	case b.Spent > 0.8*b.Limit:
+		row.Level = view.Warn
+	}
+	if !b.Resets.IsZero() {
+		row.Resets = p.Full(b.Resets)
+	}
+	return row
 }
 
 // costLead is the page in one sentence.

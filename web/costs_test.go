@@ -52,7 +52,7 @@ func TestCostPage(t *testing.T) {
 		t.Errorf("%+v", all.Budgets)
 	}
 	page := s.get("/cost", 200)
-	for _, text := range []string{"1,200.00 EUR in the last", "300.00 for a thousand calls", "170.00 EUR", "30.00 EUR", "200 EUR/day", "is-warn"} {
+	for _, text := range []string{"1,200.00 EUR in the last", "300.00 for a thousand calls", "170.00 EUR", "30.00 EUR", "200 EUR/day", "is-warn", "calls are refused", `data-label="per 1,000"`, "1,200.00 EUR, 300.00 EUR for 1,000 calls"} {
 		if !strings.Contains(page, text) {
 			t.Errorf("the page does not say %q", text)
 		}

@@ -2,8 +2,10 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"net/url"
 	"slices"
+	"time"
 
 	"segue/controlplane/health"
 	"segue/controlplane/state"
@@ -19,11 +21,57 @@ func happened(s scene) []view.Happening {
 	for _, e := range s.State.Audit[max(0, len(s.State.Audit)-maxHappened):] {
 		list = append(list, audited(e))
 	}
-	for _, e := range s.View.World.Events[:min(maxHappened, len(s.View.World.Events))] {
-		list = append(list, event(e))
-	}
+	list = append(list, gathered(s.View.World.Events)...)
 	slices.SortStableFunc(list, func(a, b view.Happening) int { return -cmp.Compare(a.At.UnixNano(), b.At.UnixNano()) })
 	return list[:min(len(list), maxHappened)]
+}
+
+// together is how far apart events of one kind may be to be told in one line.
+const together = time.Minute
+
+// gathered are the agents' events, newest first. Where many calls of a service came to the same, one line says how many: what else
+// happened must not scroll away.
+func gathered(events []health.Event) []view.Happening {
+	type run struct {
+		line, calls int
+		oldest      time.Time
+	}
+	type key struct{ kind, region, service string }
+	runs := map[key]*run{}
+	var list []view.Happening
+	for _, e := range events {
+		k := key{e.Kind, e.Region, e.Service}
+		if r := runs[k]; r != nil && e.Transaction != "" && r.oldest.Sub(e.At) < together {
+			r.calls, r.oldest = r.calls+1, e.At
+			h := &list[r.line]
+			h.Text, h.Link, h.Word = e.Region+" · "+manyCalls(e, r.calls), listOf(e), "which"
+			continue
+		}
+		if len(list) == maxHappened {
+			break
+		}
+		if list = append(list, event(e)); e.Transaction != "" {
+			runs[k] = &run{len(list) - 1, 1, e.At}
+		}
+	}
+	return list
+}
+
+// manyCalls is what became of several calls.
+func manyCalls(e health.Event, n int) string {
+	if e.Kind == "unknown" {
+		return fmt.Sprintf("%s: the outcomes of %d calls were not known", e.Service, n)
+	}
+	return fmt.Sprintf("%s: %d calls went on to another provider", e.Service, n)
+}
+
+// listOf leads to the transactions that such an event is about.
+func listOf(e health.Event) string {
+	q := url.Values{"service": {e.Service}}
+	if e.Kind == "unknown" {
+		q.Set("state", "held")
+	}
+	return "/transactions?" + q.Encode()
 }
 
 // audited is a change that somebody made.

@@ -73,7 +73,7 @@ func laneWord(l *health.Lane, now time.Time) view.Lane {
 // askedRows are the checks of one provider, by region.
 func askedRows(s scene, name string) []view.AskedRow {
 	var rows []view.AskedRow
-	for _, c := range cellsAt(s.View.World, name) {
+	for _, c := range s.inOrder(cellsAt(s.View.World, name)) {
 		for i := range c.Lanes {
 			l := &c.Lanes[i]
 			row := view.AskedRow{Name: l.Name, Kind: l.Kind, Region: c.Region, Service: c.Service, Lane: laneWord(l, s.Now), Last: "–", Next: "–", Took: "–"}

@@ -97,7 +97,7 @@ func flowTiles(f health.Flow, s scene, note string) []view.Tile {
 			Spark: history(f, 0.5, "added latency in milliseconds", func(p health.Point) float64 { return p.AddedP99 })},
 		unknownTile(f, s.Now),
 		coverageTile(f),
-		gainsTile(f),
+		gainsTile(f, s.State.Current().Policy.Base()),
 	}
 }
 
@@ -136,23 +136,29 @@ func unknownTile(f health.Flow, now time.Time) view.Tile {
 // coverageTile is what failover can really save: the share of the sessions in use that have a second provider now.
 func coverageTile(f health.Flow) view.Tile {
 	level, _, percent := shareOf(int(f.InUse), int(f.Could))
-	t := view.Tile{Name: "Coverage", Value: "–", Note: "no session is in use", Level: level,
+	t := view.Tile{Name: "Coverage of sessions", Value: "–", Note: "no session is in use", Level: level,
 		Spark: history(f, 5, "sessions that could go on elsewhere, in percent", func(p health.Point) float64 { return p.Coverage })}
 	if f.InUse > 0 {
-		t.Value, t.Unit, t.Note = view.Percent(percent), "%", "of "+plural(int(f.InUse), "session")+" could move"
-	}
-	if f.Calls > 0 {
-		t.Note += " · " + view.Percent(f.Covered) + " % of calls"
+		t.Value, t.Unit, t.Note = view.Percent(percent), "%", "of "+view.Count(f.InUse)+" sessions in use could go on elsewhere"
 	}
 	return t
 }
 
-// gainsTile is what second providers were good for.
-func gainsTile(f health.Flow) view.Tile {
-	t := view.Tile{Name: "Saved by failover", Value: view.Count(f.Gains.Saved), Note: "calls, 15 min", Level: view.Off, Spark: view.Spark{Label: "no history is kept of saved calls"}}
-	if f.Gains.Elsewhere > 0 {
-		t.Note += "; " + plural(int(f.Gains.Elsewhere), "decline") + " accepted elsewhere"
+// gainsTile is what second providers were good for: the calls that they saved and what these were worth, how many calls had a second one
+// when the first was chosen, and the declines that another did not share.
+func gainsTile(f health.Flow, currency string) view.Tile {
+	t := view.Tile{Name: "Saved by failover", Value: view.Count(f.Gains.Saved), Unit: "calls", Level: view.Off, Spark: view.Spark{Label: "no history is kept of saved calls"}}
+	notes := []string{"in 15 min"}
+	if f.Gains.Worth > 0 && currency != "" {
+		notes[0] += ", worth " + view.Number(money(f.Gains.Worth), 0) + " " + currency
 	}
+	if f.Calls > 0 {
+		notes = append(notes, view.Percent(f.Covered)+" % of calls had a second provider")
+	}
+	if f.Gains.Elsewhere > 0 {
+		notes = append(notes, plural(int(f.Gains.Elsewhere), "false decline")+": accepted elsewhere")
+	}
+	t.Note = strings.Join(notes, " · ")
 	return t
 }
 
@@ -174,7 +180,7 @@ func matrix(s scene, p view.Prefs) view.Matrix {
 	}
 	for i := range doc.Services {
 		svc := &doc.Services[i]
-		rows := view.ServiceRows{Name: svc.Name}
+		rows := view.ServiceRows{Name: svc.Name, Strategy: svc.Strategy.String()}
 		for _, provider := range providersOf(svc, doc.Regions.Names()) {
 			row := view.ProviderRow{Name: provider}
 			for _, region := range doc.Regions.Names() {
@@ -240,6 +246,9 @@ func cell(svc *policy.ServiceSpec, region, provider string, cells map[cellKey]he
 	}
 	c, known := cells[cellKey{region, svc.Name, provider}]
 	out := view.Cell{Region: region, Share: view.Percent(configured), Effective: health.None64, Success: "–", P99: "–"}
+	if !shares(svc.Strategy) {
+		out.Share = ""
+	}
 	if known {
 		out.Effective, out.P99 = c.Share, view.Millis(c.P99)
 		if c.Success >= 0 {
@@ -287,6 +296,9 @@ func configuredShare(svc *policy.ServiceSpec, region, provider string) (share fl
 	}
 	return 0, 0, false
 }
+
+// shares tells whether the policy itself says who gets how much; the others decide call by call.
+func shares(s policy.Strategy) bool { return s == policy.Weighted || s == policy.Priority }
 
 func roleNote(strategy policy.Strategy, share float64, place int) string {
 	switch {

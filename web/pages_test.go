@@ -90,7 +90,7 @@ func TestHeadlineNamesTheWorstFirst(t *testing.T) {
 		p.view.World.Total.After = 93.5
 	})
 	s.web.look()
-	wants(t, s.get("/", 200), `<span class="is-bad">93.5 %</span>`, "of calls are served.", `<span class="is-bad">main</span>`, "Backup is half-open in us-east, after it opened at 14:01:31.", "2 of 5 probes good")
+	wants(t, s.get("/", 200), `<span class="is-bad">93.5 %</span>`, "of calls are served.", `<span class="is-bad">main</span>`, "backup is half-open in us-east, after it opened at 14:01:31.", "2 of 5 probes good")
 	s.plane.set(func(p *plane) {
 		for i := range p.view.World.Cells {
 			if c := &p.view.World.Cells[i]; c.Breaker == "half-open" {
@@ -99,7 +99,7 @@ func TestHeadlineNamesTheWorstFirst(t *testing.T) {
 		}
 	})
 	s.web.look()
-	wants(t, s.get("/", 200), "Backup is on a ramp in us-east, in trouble since 14:01:31.", "its probes succeeded", "in trouble since 14:01:31")
+	wants(t, s.get("/", 200), "backup is on a ramp in us-east, in trouble since 14:01:31.", "its probes succeeded", "in trouble since 14:01:31")
 }
 
 func TestBooksThatCannotBeRead(t *testing.T) {

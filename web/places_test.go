@@ -20,7 +20,7 @@ import (
 func TestRegions(t *testing.T) {
 	s := newSite(t, options{})
 	wants(t, s.get("/regions", 200), "All 3 regions serve with policy 1.", "eu-west → ap-south", "payments, payouts", "1 heard", `href="/regions/us-east"`, "segue status", "1 in force")
-	wants(t, s.get("/regions/eu-west", 200), "eu-west:", "Main is open in eu-west since 14:02:24.", "open since 14:02:24", "3 failures in a row", "127.0.0.1:7101",
+	wants(t, s.get("/regions/eu-west", 200), "eu-west:", "main is open in eu-west since 14:02:24.", "open since 14:02:24", "3 failures in a row", "127.0.0.1:7101",
 		"It takes the callers of us-east", "eu-west-1", `href="/providers/main"`, "2. in order")
 	s.get("/regions/moon", 404)
 	s.plane.set(func(p *plane) {

@@ -265,10 +265,19 @@ func providerLanes(s scene, name string, p view.Prefs) []view.LaneRow {
 	return rows
 }
 
+// inOrder are cells by region as the policy lists them, and as every other table has them.
+func (s scene) inOrder(cells []health.Cell) []health.Cell {
+	names := s.State.Current().Policy.Regions.Names()
+	slices.SortStableFunc(cells, func(a, b health.Cell) int {
+		return cmp.Compare(slices.Index(names, a.Region), slices.Index(names, b.Region))
+	})
+	return cells
+}
+
 // trends are what each region saw: lines, and the same by the minute.
 func trends(s scene, name string, p view.Prefs) []view.Trend {
 	var list []view.Trend
-	for _, c := range cellsAt(s.View.World, name) {
+	for _, c := range s.inOrder(cellsAt(s.View.World, name)) {
 		where := name + " from " + c.Region
 		t := view.Trend{Region: c.Region, Service: c.Service, P99Now: view.Millis(c.P99), ErrorsNow: "–", Level: view.Off}
 		errors := make([]float64, len(c.Good))
@@ -361,6 +370,18 @@ func promised(list []policy.Promise) (classes []view.Pair, sentence string) {
 	return classes, strings.Join(sentences, " ")
 }
 
+// replayText is what becomes of an answer under a key.
+func replayText(s policy.Stored) string {
+	switch s {
+	case policy.StoredAll:
+		return "every answer, errors too"
+	case policy.Stored2xx:
+		return "successes only"
+	default:
+		return "no answer"
+	}
+}
+
 // contractFacts are what the contract says, and what can be promised by it.
 func contractFacts(doc *policy.Policy, spec *policy.ProviderSpec) (facts []view.Pair, promise string) {
 	c, err := doc.Contract(spec.Contract)
@@ -370,12 +391,12 @@ func contractFacts(doc *policy.Policy, spec *policy.ProviderSpec) (facts []view.
 	classes, promise := promised(promises(doc, spec))
 	facts = append(facts, classes...)
 	if c.Keys.Enforced {
-		facts = append(facts, view.Pair{Name: "key", Value: c.Keys.Header}, view.Pair{Name: "remembered for", Value: view.Span(c.Keys.Life)})
+		facts = append(facts, view.Pair{Name: "idempotency key in", Value: c.Keys.Header}, view.Pair{Name: "key remembered for", Value: view.Span(c.Keys.Life)})
 	}
 	if c.Keys.Enforced && c.Keys.Replay != "" {
-		facts = append(facts, view.Pair{Name: "stored under a key", Value: string(c.Keys.Replay)})
+		facts = append(facts, view.Pair{Name: "stored under a key", Value: replayText(c.Keys.Replay)})
 	}
-	for _, f := range []view.Pair{{Name: "errors are told as", Value: string(c.Dialect)}, {Name: "an object’s id", Value: c.ObjectID}, {Name: "come back after", Value: c.RetryAfter}} {
+	for _, f := range []view.Pair{{Name: "form of its errors", Value: string(c.Dialect)}, {Name: "field of an object’s id", Value: c.ObjectID}, {Name: "header that asks to wait", Value: c.RetryAfter}} {
 		if f.Value != "" {
 			facts = append(facts, f)
 		}

@@ -308,6 +308,8 @@ func laneRow(s scene, svc *policy.ServiceSpec, region, provider string, p view.P
 	row := view.LaneRow{Service: svc.Name, Level: st.Level, Share: view.Percent(configured) + " %", Rate: "–", P99: "–"}
 	if svc.Strategy == policy.Priority {
 		row.Share = fmt.Sprintf("%d. in order", place)
+	} else if !shares(svc.Strategy) {
+		row.Share = svc.Strategy.String()
 	}
 	row.Circuit, row.Passive = circuitLane(c, known, p), passiveLane(c, known)
 	row.Check, row.Synthetic = askedLane(c, known, health.Active, s.Now), askedLane(c, known, health.Synthetic, s.Now)

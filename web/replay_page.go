@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -62,36 +63,59 @@ func (w *Web) whatIfOf(c echo.Context, s scene, svc *policy.ServiceSpec, d *draf
 
 // shownWhatIf is what a page shows of one service's replay.
 func shownWhatIf(f *whatIf, service string) view.WhatIf {
-	v := view.WhatIf{Text: sentenceOf(f.Text), Heard: f.Decisions > 0, Silent: f.Silent}
+	v := view.WhatIf{Text: sentenceOf(f.Text), Heard: f.Decisions > 0, Silent: f.Silent, Left: leftOut(f, service)}
 	for i := range f.Services {
-		s := &f.Services[i]
-		if s.Service != service || s.Moves+s.Served+s.Refused == 0 {
-			continue
-		}
-		r := view.WhatIfRegion{Region: s.Region, Note: "of " + view.Count(s.Stand) + " calls"}
-		if s.Served > 0 {
-			r.Note += ", " + view.Count(s.Served) + " more served"
-		}
-		if s.Refused > 0 {
-			r.Note += ", " + view.Count(s.Refused) + " more refused"
-		}
-		for k := range s.Providers {
-			p := &s.Providers[k]
-			row := view.WhatIfRow{
-				Provider: p.Provider, Before: view.Percent(p.Before), After: view.Percent(p.After),
-				SessionsBefore: view.Percent(p.SessionsBefore), SessionsAfter: view.Percent(p.SessionsAfter), Load: "no limit",
-			}
-			if p.sum.RateLimit > 0 || p.sum.FlightLimit > 0 {
-				row.Load = view.Number(p.Load, 0) + " %"
-			}
-			r.Rows = append(r.Rows, row)
-		}
-		v.Regions = append(v.Regions, r)
-	}
-	for _, l := range f.Left {
-		if l.Service == service {
-			v.Left = append(v.Left, fmt.Sprintf("%s in %s: %s", view.Count(l.Stand), l.Region, l.Why))
+		if s := &f.Services[i]; s.Service == service && s.Moves+s.Served+s.Refused > 0 {
+			v.Regions = append(v.Regions, whatIfRegion(s))
 		}
 	}
 	return v
+}
+
+func whatIfRegion(s *whatIfService) view.WhatIfRegion {
+	r := view.WhatIfRegion{Region: s.Region, Note: "of " + view.Count(s.Stand) + " calls"}
+	if s.Served > 0 {
+		r.Note += ", " + view.Count(s.Served) + " more served"
+	}
+	if s.Refused > 0 {
+		r.Note += ", " + view.Count(s.Refused) + " more refused"
+	}
+	for k := range s.Providers {
+		p := &s.Providers[k]
+		row := view.WhatIfRow{
+			Provider: p.Provider, Before: view.Number(p.Before, 1), After: view.Number(p.After, 1),
+			SessionsBefore: view.Number(p.SessionsBefore, 1), SessionsAfter: view.Number(p.SessionsAfter, 1), Load: "no limit",
+		}
+		if p.sum.RateLimit > 0 || p.sum.FlightLimit > 0 {
+			row.Load = view.Number(p.Load, 0) + " %"
+		}
+		r.Rows = append(r.Rows, row)
+	}
+	return r
+}
+
+// leftOut is what of a service could not be made again: a line for each reason, over all regions.
+func leftOut(f *whatIf, service string) []string {
+	type cause struct {
+		why     string
+		calls   uint64
+		regions []string
+	}
+	var causes []cause
+	for _, l := range f.Left {
+		if l.Service != service {
+			continue
+		}
+		i := slices.IndexFunc(causes, func(c cause) bool { return c.why == l.Why })
+		if i < 0 {
+			i, causes = len(causes), append(causes, cause{why: l.Why})
+		}
+		causes[i].calls += l.Stand
+		causes[i].regions = append(causes[i].regions, l.Region)
+	}
+	var lines []string
+	for _, c := range causes {
+		lines = append(lines, fmt.Sprintf("%s in %s: %s", view.Count(c.calls), enumerate(c.regions), c.why))
+	}
+	return lines
 }

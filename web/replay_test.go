@@ -111,7 +111,7 @@ func TestReviewReplays(t *testing.T) {
 	}
 	part := s.get("/routing/payments/what-if?"+change, 200)
 	whole := s.get("/routing/payments?replay=1h&"+change, 200)
-	for _, text := range []string{"Replayed 2,000 decisions", "70 → 40", "30 → 60", "62 %", "no limit", "24 in us-east: a further attempt", "eu-west-1: no answer in time"} {
+	for _, text := range []string{"Replayed 2,000 decisions", "70.0 → 40.0", "30.0 → 60.0", "62 %", "no limit", "24 in us-east: a further attempt", "eu-west-1: no answer in time"} {
 		for where, html := range map[string]string{"part": part, "page": whole} {
 			if !strings.Contains(html, text) {
 				t.Errorf("the %s does not say %q", where, text)

@@ -108,8 +108,8 @@ func TestSessionPage(t *testing.T) {
 
 func TestCoverageTile(t *testing.T) {
 	s := newSite(t, options{})
-	wants(t, s.get("/", 200), "Coverage", "no session is in use")
+	wants(t, s.get("/", 200), "Coverage of sessions", "no session is in use")
 	s.plane.set(func(p *plane) { p.view.World.Total.InUse, p.view.World.Total.Could = 200, 187 })
 	s.web.look()
-	wants(t, s.get("/", 200), `<p class="figure is-warn">93.5<small>%</small></p>`, "of 200 sessions could move")
+	wants(t, s.get("/", 200), `<p class="figure is-warn">93.5<small>%</small></p>`, "of 200 sessions in use could go on elsewhere")
 }

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,14 +95,16 @@ func served(f health.Flow) view.Headline {
 type illness struct {
 	provider, text, why string
 	level               view.Level
+	failed              uint64 // attempts of the last minute
 }
 
-// illnesses lists the worst first.
+// illnesses lists the worst first: of those that stand the same, the one that failed most.
 func illnesses(s scene, p view.Prefs) []illness {
 	var bad, warn []illness
 	type key struct{ provider, word string }
 	at := map[key][]string{}
 	first := map[key]stand{}
+	failed := map[key]uint64{}
 	began := map[key]time.Time{} // the earliest: trouble does not begin anew in each region
 	var order []key
 	for _, c := range s.View.World.Cells {
@@ -113,13 +117,14 @@ func illnesses(s scene, p view.Prefs) []illness {
 			order, first[k] = append(order, k), st
 		}
 		at[k] = append(at[k], c.Region)
+		failed[k] += c.Failed
 		if old := began[k]; st.Since != "" && (old.IsZero() || c.Since.Before(old)) {
 			began[k] = c.Since
 		}
 	}
 	for _, k := range order {
 		st := first[k]
-		i := illness{provider: k.provider, level: st.Level, why: st.Why, text: verb(st.Word) + " in " + enumerate(at[k])}
+		i := illness{provider: k.provider, level: st.Level, why: st.Why, text: verb(st.Word) + " in " + enumerate(at[k]), failed: failed[k]}
 		if !began[k].IsZero() {
 			i.text += since(st.Word, p.Clock(began[k]))
 		}
@@ -128,6 +133,9 @@ func illnesses(s scene, p view.Prefs) []illness {
 		} else {
 			warn = append(warn, i)
 		}
+	}
+	for _, list := range [...][]illness{bad, warn} {
+		slices.SortStableFunc(list, func(a, b illness) int { return -cmp.Compare(a.failed, b.failed) })
 	}
 	return append(bad, warn...)
 }
@@ -167,7 +175,7 @@ func more(first illness, others []illness) string {
 			parts = append(parts, fmt.Sprintf("And %d more.", len(others)-3))
 			break
 		}
-		parts = append(parts, sentenceOf(o.provider+" "+o.text))
+		parts = append(parts, o.provider+" "+o.text+".") // a name is written as it is
 	}
 	return strings.Join(parts, " ")
 }

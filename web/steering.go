@@ -25,7 +25,9 @@ func steeringOf(doc *policy.Policy, svc *policy.ServiceSpec) *view.Steering {
 	}
 	for _, name := range providersOf(svc, doc.Regions.Names()) {
 		if p := doc.Provider(name); p != nil {
-			s.Providers = append(s.Providers, offerOf(doc, p))
+			o := offerOf(doc, p)
+			s.Providers = append(s.Providers, o)
+			s.HasFeatures, s.HasNear = s.HasFeatures || o.Features != "", s.HasNear || o.Near != ""
 		}
 	}
 	return s
@@ -69,17 +71,17 @@ func plainName(field string) string {
 func attemptsText(a policy.Attempts) string {
 	var parts []string
 	if a.Max > 0 {
-		parts = append(parts, fmt.Sprintf("at most %d", a.Max))
+		parts = append(parts, "at most "+plural(a.Max, "provider"))
 	}
 	for _, d := range [...]struct {
 		name string
 		span time.Duration
-	}{{"of", a.PerTry}, {"within", a.Deadline}} {
+	}{{"each for at most", a.PerTry}, {"the whole call within", a.Deadline}} {
 		if d.span > 0 {
-			parts = append(parts, d.name+" "+view.Span(d.span))
+			parts = append(parts, d.name+" "+hour(d.span)) // as the document writes it
 		}
 	}
-	return strings.Join(parts, " ")
+	return strings.Join(parts, ", ")
 }
 
 // offerOf is a provider's limits, and what it asks and can.

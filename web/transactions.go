@@ -15,6 +15,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"segue/controlplane/policy"
 	"segue/controlplane/query"
 	"segue/controlplane/state"
 	"segue/web/view"
@@ -179,6 +180,7 @@ func (w *Web) transactionsPage(c echo.Context, q wish, got found, err error) vie
 func (w *Web) fillList(page *view.Transactions, q wish, got found, err error) {
 	now := w.cfg.Now()
 	page.Partial, page.Unknown, page.Request = got.Partial, unknownState(q.State), rand.Text()
+	page.AtRisk = atRisk(got.Transactions, now)
 	if err != nil {
 		page.Partial = sentenceOf(w.describe(err).Detail)
 	}
@@ -197,6 +199,35 @@ func (w *Web) fillList(page *view.Transactions, q wish, got found, err error) {
 	case len(page.Rows) >= q.Limit:
 		page.Notice = fmt.Sprintf("The newest %d. Narrow the list, or search.", q.Limit)
 	}
+}
+
+// atRisk is what the unknown outcomes of a list are worth, by currency, and how old the oldest is.
+func atRisk(list []query.Transaction, now time.Time) string {
+	sums := map[string]int64{}
+	var oldest time.Time
+	for _, t := range list {
+		if !unknownState(t.State) {
+			continue
+		}
+		if oldest.IsZero() || t.Created.Before(oldest) {
+			oldest = t.Created
+		}
+		if t.Value.Currency != "" {
+			sums[t.Value.Currency] += min(t.Value.Minor, policy.MaxMinor)
+		}
+	}
+	if oldest.IsZero() {
+		return ""
+	}
+	text := "The oldest began " + view.Span(now.Sub(oldest)) + " ago."
+	var worth []string
+	for _, currency := range slices.Sorted(keys(sums)) {
+		worth = append(worth, policy.Value{Minor: sums[currency], Currency: currency}.String())
+	}
+	if len(worth) > 0 {
+		text = enumerate(worth) + " at risk. " + text
+	}
+	return text
 }
 
 func choices(all, chosen string) []view.Option {

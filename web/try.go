@@ -227,6 +227,11 @@ func firstCall(svc *policy.ServiceSpec, doc *policy.Policy) string {
 			return o.Match
 		}
 	}
+	for _, o := range ops { // a name stands for what would be there
+		if !strings.Contains(o.Match, "*") && o.Match != "" {
+			return strings.NewReplacer("{", "", "}", "").Replace(o.Match)
+		}
+	}
 	return "GET /"
 }
 

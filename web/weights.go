@@ -195,7 +195,7 @@ func effects(s scene, svc *policy.ServiceSpec, d *draft) []view.Pair {
 	share := moved(svc.WeightsIn(d.region), d.weights)
 	sessions := float64(sessionsPerMinute(s.View.World, d.service, d.region))
 	list := []view.Pair{
-		{Name: "moves", Value: fmt.Sprintf("%s %% of new sessions, ≈ %s/min", view.Percent(share), view.Number(sessions*share/100, 0))},
+		{Name: "moves", Value: fmt.Sprintf("%s %% of new sessions, ≈ %s sessions/min", view.Percent(share), view.Number(sessions*share/100, 0))},
 		{Name: "stays", Value: "pinned sessions and owned objects"},
 		{Name: "other regions", Value: "unmoved"},
 		{Name: "revision", Value: fmt.Sprintf("%d → %d", s.State.Current().Number, s.State.Current().Number+1)},
@@ -204,7 +204,7 @@ func effects(s scene, svc *policy.ServiceSpec, d *draft) []view.Pair {
 	for _, wt := range d.weights {
 		c, known := cells[cellKey{d.region, d.service, wt.Provider}]
 		if st := standing(c, known, s.Now, view.Prefs{}); wt.Percent > 0 && st.Level == view.Bad {
-			list = append(list, view.Pair{Name: "mind", Value: wt.Provider + " is " + st.Word + " there: its share goes to the others meanwhile"})
+			list = append(list, view.Pair{Name: "note", Value: wt.Provider + " is " + st.Word + " there: its share goes to the others meanwhile"})
 		}
 	}
 	return list

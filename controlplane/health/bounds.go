@@ -42,6 +42,7 @@ func bounded(t Traffic) Traffic {
 	}
 	hold(t.Latency[:], t.Calls)
 	t.Priced, t.Cost = min(t.Priced, t.Calls), worth(t.Cost)
+	t.Told, t.Meant, t.Stated = min(t.Told, t.Priced), min(worth(t.Meant), t.Cost), worth(t.Stated)
 	return t
 }
 

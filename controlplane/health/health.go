@@ -39,6 +39,8 @@ type Sample struct {
 	Overdue    bool          // it was counted as slow while it was open
 	Unsent     bool          // a failure of which it is proven that nothing was sent
 	Again      bool          // the failing answer of a request that was sent again: providers that keep their answers give the first one once more
+	Told       bool          // the answer stated what the call cost, or used
+	Stated     policy.Money  // that, in the base currency
 }
 
 // CallEnd is how one call ended for its caller.
@@ -131,6 +133,9 @@ type Budget struct {
 type Spend struct {
 	Priced uint32       `json:",omitempty"` // those whose fee the policy knows
 	Cost   policy.Money `json:",omitempty"` // theirs, by the fees
+	Told   uint32       `json:",omitempty"` // those of them whose answers stated what they cost, or used
+	Meant  policy.Money `json:",omitempty"` // what these cost by the fees
+	Stated policy.Money `json:",omitempty"` // and by what their answers state
 }
 
 // Event is something that happened, for the stream of what happens.

@@ -198,7 +198,9 @@ func (w *Window) load(s *series[Traffic], now time.Time) Load {
 
 func spending(s *series[Traffic], now time.Time) Spending {
 	t := sum(s, now, HistoryPoints*Step)
-	return Spending{Calls: uint64(t.Calls), Priced: uint64(t.Priced), Cost: t.Cost}
+	return Spending{
+		Calls: uint64(t.Calls), Priced: uint64(t.Priced), Cost: t.Cost, Told: uint64(t.Told), Meant: t.Meant, Stated: t.Stated,
+	}
 }
 
 // good is the share of attempts that were no failure of the provider, to a tenth: a history is drawn, and travels each second.

@@ -45,18 +45,24 @@ func (t *Traffic) Add(o *Traffic) {
 	t.Spend.Add(&o.Spend)
 }
 
-// Count takes what one attempt cost. Known: the policy says what it costs.
-func (s *Spend) Count(cost policy.Money, known bool, o Outcome) {
-	if known && o != NotSent {
-		s.Priced++
-		s.Cost = purse(s.Cost, cost)
+// Count takes what one attempt cost, by the fees and by what its answer states. Known: the policy says what it costs.
+func (s *Spend) Count(cost policy.Money, known bool, sample Sample, o Outcome) {
+	if !known || o == NotSent {
+		return
+	}
+	s.Priced++
+	s.Cost = purse(s.Cost, cost)
+	if sample.Told {
+		s.Told++
+		s.Meant, s.Stated = purse(s.Meant, cost), purse(s.Stated, max(sample.Stated, 0))
 	}
 }
 
 // Add puts another one's sums on top.
 func (s *Spend) Add(o *Spend) {
 	add(&s.Priced, o.Priced)
-	s.Cost = purse(s.Cost, o.Cost)
+	add(&s.Told, o.Told)
+	s.Cost, s.Meant, s.Stated = purse(s.Cost, o.Cost), purse(s.Meant, o.Meant), purse(s.Stated, o.Stated)
 }
 
 // purse adds money up to the most that there is.

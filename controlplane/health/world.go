@@ -55,6 +55,9 @@ type Spending struct {
 	Calls  uint64       // attempts
 	Priced uint64       // of them, those whose fee the policy knows
 	Cost   policy.Money // theirs, by the fees
+	Told   uint64       // of them, those whose answers stated what they cost, or used
+	Meant  policy.Money // what these cost by the fees
+	Stated policy.Money // and by what their answers state
 }
 
 // BudgetSeen is how a service's spend budget stands at the agent of a region that spent most of it.

@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // Fee is what one call costs at a provider, in the base currency. The zero Fee costs nothing and is not Known.
 type Fee struct {
 	Known  bool
@@ -42,4 +44,27 @@ func (f *Fee) Expected(value Money, currency Currency, use Use) Money {
 		}
 	}
 	return tariff.of(value, use)
+}
+
+// same tells whether two fees ask the same of any call.
+func (f *Fee) same(o *Fee) bool {
+	return f.Known == o.Known && f.Tariff == o.Tariff && slices.Equal(f.Steps, o.Steps) && slices.Equal(f.Of, o.Of)
+}
+
+// SamePrice tells whether the provider asks the same in two compiled services, in the same money.
+func (s *Service) SamePrice(o *Service, provider string) bool {
+	x, y := s.candidate(provider), o.candidate(provider)
+	if x == nil || y == nil || (s.Exchange == nil) != (o.Exchange == nil) {
+		return false
+	}
+	return (s.Exchange == nil || s.Exchange.Base == o.Exchange.Base) && x.Cost.same(&y.Cost)
+}
+
+func (s *Service) candidate(provider string) *Candidate {
+	for _, c := range s.Candidates {
+		if c.Provider == provider {
+			return c
+		}
+	}
+	return nil
 }

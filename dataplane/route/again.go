@@ -102,6 +102,9 @@ func (d *Decision) Again(old *Decision, b *Bridge, pinned string) error {
 	for i, c := range b.is.Candidates {
 		if from := b.from[i]; from >= 0 {
 			d.Seen[i] = old.Seen[from]
+			if l := &d.Seen[i].Fees; l.Ratio != 0 {
+				*l = l.under(b.was.Price(int(from), &old.Facts), b.is.Price(i, &f))
+			}
 			continue
 		}
 		d.Seen[i] = fresh(c.Provider, kindOf(f.Read), old.At)

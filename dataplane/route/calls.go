@@ -76,9 +76,10 @@ func (c *Calls) Spent(svc *policy.Service, now time.Time) (policy.Money, time.Ti
 // money is what a permit took from the service's budget.
 type money struct {
 	from  *Calls
-	in    time.Time // the stretch that it was taken from
-	cost  policy.Money
-	known bool
+	in    time.Time    // the stretch that it was taken from
+	cost  policy.Money // that
+	said  policy.Money // what the policy says that the call costs
+	known bool         // it does
 }
 
 // begin counts a call that is made.

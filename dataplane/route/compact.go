@@ -164,12 +164,13 @@ const (
 	seenUnsent
 	seenShare
 	seenCause
+	seenFees
 )
 
 func appendSeen(b []byte, s *Seen) []byte {
 	flags := bit(s.Circuit.Pass, seenPass) | bit(s.Circuit.Probe, seenProbe) | bit(s.Away, seenAway) | bit(s.Unsent, seenUnsent) |
 		bit(s.Circuit.Wait != 0 || s.Rate != 0 || s.Closed != 0 || s.Drained != 0, seenWaits) |
-		bit(s.Circuit.Share != 1, seenShare) | bit(s.Cause != Cause{}, seenCause)
+		bit(s.Circuit.Share != 1, seenShare) | bit(s.Cause != Cause{}, seenCause) | bit(s.Fees != Learned{}, seenFees)
 	b = append(b, flags, byte(s.State), byte(s.Rule))
 	for _, n := range [...]int64{int64(s.Failures), int64(s.InFlight), int64(s.Normal), int64(s.Latency), int64(s.Cost)} {
 		b = binary.AppendVarint(b, n)
@@ -186,6 +187,9 @@ func appendSeen(b []byte, s *Seen) []byte {
 	}
 	if flags&seenCause != 0 {
 		b = appendCause(b, &s.Cause)
+	}
+	if flags&seenFees != 0 {
+		b = binary.AppendUvarint(binary.LittleEndian.AppendUint32(b, math.Float32bits(s.Fees.Ratio)), uint64(s.Fees.Answers))
 	}
 	return b
 }
@@ -224,6 +228,9 @@ func (r *compact) seen(s *Seen) {
 	}
 	if flags&seenCause != 0 {
 		r.cause(&s.Cause)
+	}
+	if flags&seenFees != 0 {
+		s.Fees = Learned{Ratio: r.float(), Answers: uint32(r.uvarint())}
 	}
 }
 

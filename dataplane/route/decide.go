@@ -47,7 +47,7 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 	s.Failures, s.InFlight, s.Normal = int32(min(row.Circuit.Failures(), 1<<30)), row.InFlight, int32(row.normal+.5)
 	s.Closed, s.Drained, s.Rate = left(row.closed, now), left(row.Drained, now), 0
 	s.Mean, s.Lower, s.Latency = k.mean, k.lower, k.latency
-	s.Away, s.Unsent = false, false
+	s.Away, s.Unsent, s.Fees = false, false, row.fees.learned
 	if s.State != breaker.Closed {
 		s.Cause, s.Away = row.cause, row.Circuit.Away()
 		s.Unsent = row.Circuit.Refused() && row.cause.Alarm != health.Hanging
@@ -75,7 +75,7 @@ func (d *Decision) price(svc *policy.Service) {
 	for i := range int(d.N) {
 		s := &d.Seen[i]
 		s.Rule = 0
-		s.Cost = svc.Price(i, f)
+		s.Cost = s.Fees.of(svc.Price(i, f))
 	}
 	for r := range svc.Rules {
 		if !svc.Rules[r].When(f) {

@@ -58,7 +58,7 @@ const (
 	ByPriority        // first in the order that passed
 	ByFallback        // none with a weight passed
 	ByProbe           // the one probe of a half-open circuit
-	LastResort        // every one was gated: reads, and effects where nothing is sent at all
+	LastResort        // every one was gated: reads, and effects where one is only slow or nothing is sent at all
 	ByNearness        // nobody who passed is nearer to the user
 	ByValue           // the best by money
 	BySpread          // the draw, among those that are as good
@@ -88,7 +88,8 @@ type Seen struct {
 	Closed   time.Duration `json:",omitzero"` // until Retry-After has passed
 	Drained  time.Duration `json:",omitzero"` // until the drain ends
 	Showed
-	Cost  policy.Money `json:",omitzero"` // of this call there
+	Cost  policy.Money `json:",omitzero"` // of this call there, by what was learned of its fees
+	Fees  Learned      `json:",omitzero"`
 	Cause Cause        `json:",omitzero"` // why it is not closed
 	salt  uint64
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/dataplane/breaker"
 )
@@ -22,6 +23,11 @@ func (d *Decision) Explain(svc *policy.Service) []string {
 	for i := range d.N {
 		if i != d.Winner {
 			lines = append(lines, d.name(svc, i)+": "+d.lost(i, svc))
+		}
+	}
+	for i := range d.N {
+		if line := d.Seen[i].Fees.words(d.name(svc, i)); line != "" && d.Seen[i].Cost > 0 {
+			lines = append(lines, line)
 		}
 	}
 	return lines
@@ -116,6 +122,9 @@ func (d *Decision) won(svc *policy.Service) string {
 	case LastResort:
 		if s.Gate == Drained {
 			return "last resort for a read: every provider was gated, and it is only drained"
+		}
+		if d.Seen[d.Winner].Cause.Alarm == health.Slowing {
+			return "last resort: nobody else passed, and it answers, though " + d.cause(d.Winner)
 		}
 		if !d.Facts.Read {
 			return "last resort: every provider was gated, and it refuses connections, so that a try there is proven unsent; it had " + d.cause(d.Winner)

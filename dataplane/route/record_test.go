@@ -94,6 +94,9 @@ func arbitrarySteering(r *rand.Rand, w *world) {
 		if r.IntN(3) > 0 {
 			w.costs(i, policy.Money(r.Int64N(int64(euro))), r.Int64N(30_000_000))
 		}
+		if r.IntN(3) == 0 {
+			w.st.Rows[i].fees.learned = Learned{Ratio: .25 + 3*r.Float32(), Answers: feesEnough + r.Uint32N(500)}
+		}
 		if r.IntN(4) == 0 {
 			w.shows(i, .99, .98, time.Second) // some are as good
 			w.costs(i, euro/4, 10_000_000)

@@ -37,11 +37,17 @@ type Standing struct {
 	cause    Cause     // of the last alarm
 	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
 	normal   float64   // calls in flight while the circuit is closed, smoothed
-	tat      time.Time // GCRA: theoretical arrival time of the next call
-	closed   time.Time // Retry-After: nothing before
-	epoch    time.Time // ages count from it, without what this process slept
-	ages     [kinds]ages
-	known    [kinds]knowledge
+	bucket
+	epoch time.Time // ages count from it, without what this process slept
+	ages  [kinds]ages
+	known [kinds]knowledge
+	fees  fees
+}
+
+// bucket is when the next call may come.
+type bucket struct {
+	tat    time.Time // GCRA: its theoretical arrival
+	closed time.Time // Retry-After: nothing before
 }
 
 // knowledge is what a measure says, kept so that a choice does not work it out for each candidate.
@@ -109,8 +115,8 @@ func (p Permit) At() time.Time { return p.at }
 // Draw is the draw of the call that holds the permit.
 func (p Permit) Draw() uint64 { return p.draw }
 
-// Cost is what the call was expected to cost at the provider; false: nobody said what its calls cost.
-func (p Permit) Cost() (policy.Money, bool) { return p.money.cost, p.money.known }
+// Cost is what the call costs at the provider by the policy; false: it does not say.
+func (p Permit) Cost() (policy.Money, bool) { return p.money.said, p.money.known }
 
 // Begin takes what the decision's winner costs: a slot, a token of the rate, the probe's lease if it goes there as the probe, and what it
 // costs of the service's budgets. It belongs to the same critical section as Decide. Without a winner there is no permit.
@@ -134,7 +140,10 @@ func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) Perm
 		row.tat = row.tat.Add(p.token)
 	}
 	p.money = st.Past.begin(&d.Facts, svc, d.Seen[w].Cost, now)
-	p.money.known = svc.Candidates[w].Cost.Known
+	p.money.said, p.money.known = p.money.cost, svc.Candidates[w].Cost.Known
+	if d.Seen[w].Fees.Ratio != 0 {
+		p.money.said = svc.Price(w, &d.Facts)
+	}
 	return p
 }
 
@@ -203,6 +212,9 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 		return breaker.Transition{}, false
 	}
 	judged := p.free()
+	if s.Told {
+		p.money.settle(row.fees.told(p.money.said, s.Stated))
+	}
 	if s.RetryAfter > 0 && s.Class != health.OK {
 		until := now.Add(min(s.RetryAfter, MaxRetryAfter))
 		if until.After(row.closed) {
@@ -249,7 +261,7 @@ func (row *Standing) step(e breaker.Event, held breaker.Ticket, now time.Time, d
 func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 	switch {
 	case !changed:
-	case t.To == breaker.Open && t.Reason == breaker.InARow:
+	case t.To == breaker.Open && (t.Reason == breaker.InARow || t.Reason == breaker.ProbeFailed && row.cause.Alarm == health.Slowing):
 		row.cause = Cause{}
 	case t.To == breaker.Open && t.Reason == breaker.Percent:
 		row.cause = Cause{Alarm: health.Failing, Evidence: health.Evidence{Failed: uint32(t.Failures), Calls: uint32(t.Calls)}}
@@ -277,6 +289,9 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 	if changed && (t.Reason == breaker.Detected || t.Reason == breaker.TooSlow) {
 		c.Evidence.At = time.Time{} // the circuit knows since when
 		row.cause = c
+	}
+	if !changed && c.Alarm != health.Slowing && row.cause.Alarm == health.Slowing && row.Circuit.State() != breaker.Closed {
+		row.cause = c // it was left because it is slow, and now it fails too: nobody's last resort any more, see slowest
 	}
 	return t, changed
 }

@@ -3,6 +3,7 @@ package route
 import (
 	"time"
 
+	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/dataplane/breaker"
 )
@@ -283,12 +284,15 @@ func (d *Decision) spread(svc *policy.Service, passed policy.Set, least float64)
 	d.Reason = BySpread
 }
 
-// lastResort never gates the last provider of a read. The least bad is the one with the fewest failures in a row whose circuit is
-// shut; if there is none, one that is drained. It takes a fifth of what it carries on an ordinary day. Capacity, rate and time hold all the
-// same. Effects are refused, for a failing provider would leave them unknown; but where nobody is reached, a try is proven unsent, and takes
-// an effect there in the moment in which somebody is reached again.
+// lastResort never gates the last provider. What is only slow answers: it takes calls of all kinds (see slowest). Else the least bad is the one
+// with the fewest failures in a row whose circuit is shut; if there is none, one that is drained. It takes a fifth of what it carries on an
+// ordinary day. Capacity, rate and time hold all the same. Effects are refused, for a failing provider would leave them unknown; but where
+// every connection is refused, a try is proven unsent, and takes an effect there in the moment in which somebody is reached again.
 func (d *Decision) lastResort(svc *policy.Service) {
 	if d.Facts.Owner >= 0 || d.shed() {
+		return
+	}
+	if d.slowest(svc); d.Winner >= 0 {
 		return
 	}
 	for _, drained := range [...]bool{false, true} {
@@ -309,6 +313,23 @@ func (d *Decision) lastResort(svc *policy.Service) {
 		}
 		if d.Winner >= 0 {
 			return
+		}
+	}
+}
+
+// slowest takes, where nobody passed, a provider whose circuit slowness alone opened: a late answer is better than none. The session's own
+// comes first, else the best by rank. No fifth holds here: that would refuse calls which are answered, and the limits of the policy stay.
+func (d *Decision) slowest(svc *policy.Service) {
+	for i := range d.N {
+		s := &d.Scores[i]
+		if d.Seen[i].Cause.Alarm != health.Slowing || s.Gate != CircuitOpen && s.Gate != CircuitProbing && s.Gate != Ramping {
+			continue
+		}
+		if g, _ := d.load(int(i), svc); g != Passed {
+			continue
+		}
+		if d.Winner < 0 || i == d.Facts.Pinned || d.Winner != d.Facts.Pinned && s.Rank > d.Scores[d.Winner].Rank {
+			d.Winner, d.Reason = i, LastResort
 		}
 	}
 }

@@ -538,3 +538,48 @@ func TestAHangShowsBeforeItsTimeOut(t *testing.T) {
 		t.Errorf("%d: %s", d.Winner, why)
 	}
 }
+
+// slow opens candidate i's circuit by slowness.
+func (w *world) slow(t *testing.T, i int) {
+	t.Helper()
+	c := Cause{Alarm: health.Slowing, Evidence: health.Evidence{Slow: 10, Answers: 17, Usual: 50 * time.Millisecond}}
+	if _, changed := w.st.Rows[i].alarmed(c, w.now, 0); !changed {
+		t.Fatal("the circuit stayed as it was")
+	}
+}
+
+// TestSlowIsTheLastResort: a provider that is only slow answers, so no effect is refused because of it. One that fails is another thing.
+func TestSlowIsTheLastResort(t *testing.T) {
+	w := newWorld(policy.Weighted, 50, 50)
+	w.slow(t, 0)
+	if d := w.decide(); d.Winner != 1 || d.Reason != ByWeight {
+		t.Fatalf("not the well one: %v by %v", d.Winner, d.Reason)
+	}
+	w.slow(t, 1)
+	d := w.decide()
+	if d.Winner < 0 || d.Reason != LastResort {
+		t.Fatalf("two slow ones, and nobody takes the effect: %v by %v", d.Winner, d.Reason)
+	}
+	why, want := d.Why(w.svc), "last resort: nobody else passed, and it answers, though slow: 10 of the last 17 over 50 ms, its usual p95"
+	if !strings.HasPrefix(why, want+";") {
+		t.Errorf("says %q, want %q", why, want)
+	}
+	for i := range int8(2) {
+		w.f.Pinned = i
+		if d := w.decide(); d.Winner != i || d.Moved {
+			t.Errorf("the session of %d is moved to %d", i, d.Winner)
+		}
+	}
+	w.f.Pinned = -1
+	w.st.Rows[0].alarmed(Cause{Alarm: health.Failing, Evidence: health.Evidence{Failed: 5, Calls: 5}}, w.now, 0)
+	for draw := range uint64(64) {
+		w.f.Draw = draw * 0x9e3779b97f4a7c15
+		if d := w.decide(); d.Winner != 1 {
+			t.Fatalf("an effect goes to %d, which is slow and fails", d.Winner)
+		}
+	}
+	w.svc.Candidates[1].Limits.InFlight, w.st.Rows[1].InFlight = 3, 3
+	if d := w.decide(); d.Winner >= 0 {
+		t.Errorf("beyond the limit: %v", d.Winner)
+	}
+}

@@ -83,6 +83,9 @@ func (s *service) take(svc *policy.Service, drains map[string]time.Time) {
 			r.Home = r
 		}
 		r.weight, r.priced = c.Weight, c.Cost.Known
+		if s.now != nil && !s.now.SamePrice(svc, c.Provider) {
+			r.Reprice()
+		}
 		r.Drained = drains[c.Provider]
 		r.prune(c)
 		r.Circuit.Configure(route.Settings(svc, c.Provider))
@@ -211,7 +214,7 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 		r.heeded.Answered(now)
 	}
 	cost, _ := p.Cost()
-	r.traffic.Count(cost, r.priced, o)
+	r.traffic.Count(cost, r.priced, s, o)
 	if o == health.NotSent { // what was not done costs nothing
 		p.Charge(0)
 	}

@@ -40,7 +40,7 @@ func TestBench(t *testing.T) {
 		name    string
 		measure func(*testing.T, *report)
 	}{{"Calls", benchCalls}, {"Effects", benchEffects}, {"Updates", benchUpdates}, {"Fanout", benchFanout}, {"Attached", benchAttached}, {"Commits", benchCommits},
-		{"Peers", benchPeers}, {"Idle", benchIdle}, {"Start", benchStart}, {"Parts", benchParts}}
+		{"Decision", benchDecision}, {"Peers", benchPeers}, {"Idle", benchIdle}, {"Start", benchStart}, {"Parts", benchParts}}
 	made := 0
 	for _, p := range parts {
 		t.Run(p.name, func(t *testing.T) { p.measure(t, r); made++ })

@@ -27,6 +27,21 @@ func benchCommits(t *testing.T, r *report) {
 	}
 }
 
+// benchDecision sets the whole decision beside what a breaker alone and two rules in cel-go alone take, in the same run.
+func benchDecision(t *testing.T, r *report) {
+	const most = 300 // ns
+	cpu, figures := map[string]float64{}, map[string]string{}
+	for _, l := range gobench(t, "Decision|Gobreaker|CELGo", "1s", "./dataplane/standing") {
+		cpu[l.name], figures[l.name] = l.metric["cpu-ns/op"], l.figures
+	}
+	if cpu["Decision"] == 0 || cpu["Gobreaker"] == 0 || cpu["CELGo"] == 0 {
+		t.Fatalf("not all of them ran long enough: %v", figures)
+	}
+	r.add(t, figure{what: "CPU of a decision, as a share of 300 ns: lock, choice, reservation and end of a call, four candidates, everything on", ratio: cpu["Decision"] / most, most: 1,
+		behind:  fmt.Sprintf("%.0f ns, no allocation (`TestAChoiceAllocatesNothing`); one call through sony/gobreaker %.0f ns, two rules in cel-go %.0f ns", cpu["Decision"], cpu["Gobreaker"], cpu["CELGo"]),
+		command: "go test -run '^$' -bench . ./dataplane/standing"})
+}
+
 // benchParts runs the benchmarks of the rooms on the way of a call.
 func benchParts(t *testing.T, r *report) {
 	for _, pkg := range []string{"controlplane/policy", "dataplane/breaker", "dataplane/route", "dataplane/standing", "dataplane/embedded"} {

@@ -157,6 +157,7 @@ type RegionHead struct {
 // ServiceRows are one service's providers.
 type ServiceRows struct {
 	Name      string
+	Strategy  string
 	Providers []ProviderRow
 }
 

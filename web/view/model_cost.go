@@ -6,12 +6,18 @@ type Cost struct {
 	Lead     string
 	Currency string
 	Known    bool // the policy names some amount
-	Rows     []CostRow
+	Services []CostService
 	Budgets  []BudgetRow
 }
 
+// CostService is one service: what its calls cost in all, and the rows of that.
+type CostService struct {
+	Name, Sum string
+	Rows      []CostRow
+}
+
 // CostRow is one provider of a service in a region.
-type CostRow struct{ Service, Provider, Region, Calls, Cost, Thousand, Note string }
+type CostRow struct{ Provider, Region, Calls, Cost, Thousand, Note string }
 
 // BudgetRow is a service's spend budget in a region, at its busiest agent.
 type BudgetRow struct {

@@ -6,6 +6,8 @@ type Steering struct {
 	Objectives []Pair
 	Rules      []string // a sentence each
 	Providers  []Offer
+
+	HasFeatures, HasNear bool // some provider says any
 }
 
 // Offer is a provider's limits, and what it asks and can.

@@ -10,6 +10,7 @@ type Transactions struct {
 	Partial string // which agents did not answer
 	Notice  string // what the list leaves out, or why it is empty
 	Held    int    // of the rows, those whose outcome is unknown
+	AtRisk  string // what these are worth, and how old the oldest is
 	Unknown bool   // only those are shown, with what can be done
 	Request string // of the forms
 }
