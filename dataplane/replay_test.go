@@ -48,15 +48,17 @@ func (w *world) sessions(prefix string, n int) float64 {
 	return float64(main) / float64(2*n)
 }
 
-// calm ends the test where a circuit has opened by itself: a machine that is late for its own calls in flight shows other shares than the
+// calm tells whether no circuit has opened by itself: a machine that is late for its own calls in flight shows other shares than the
 // weights.
-func (w *world) calm() {
+func (w *world) calm() bool {
 	w.t.Helper()
 	for _, row := range w.agent.Report().Rows {
 		if !row.Since.IsZero() {
-			w.t.Skipf("%s: %s since %v: %s", row.Provider, row.Breaker, row.Since, row.Why)
+			w.t.Logf("%s: %s since %v: %s", row.Provider, row.Breaker, row.Since, row.Why)
+			return false
 		}
 	}
+	return true
 }
 
 func rowOf(t testing.TB, s query.ReplayedService, name string) query.ReplayedProvider {
@@ -72,11 +74,24 @@ func rowOf(t testing.TB, s query.ReplayedService, name string) query.ReplayedPro
 
 // What a replay says of other weights is what then comes, within the noise; nothing moves under the policy in force.
 func TestReplayTellsWhatComes(t *testing.T) {
+	for range 10 {
+		if replayTells(t) {
+			return
+		}
+	}
+	t.Error("in each of ten worlds a circuit opened by itself")
+}
+
+// replayTells is false where a circuit opened by itself, which shows nothing.
+func replayTells(t *testing.T) bool {
+	t.Helper()
 	var doc string
 	w := newWorld(t, edited(func(s string) string { doc = weighted(s); return doc }))
 	const n = 300
 	was := w.sessions("then", n)
-	w.calm()
+	if !w.calm() {
+		return false
+	}
 	same := w.replay(doc, time.Hour)
 	if same.Decisions != 2*n || same.Stand != 2*n || same.Moves != 0 || len(same.Left) != 0 || same.Cut {
 		t.Fatalf("under the policy in force: %+v", same)
@@ -97,12 +112,15 @@ func TestReplayTellsWhatComes(t *testing.T) {
 	u := w.update(2, other)
 	must(t, w.agent.Apply(u))
 	came := w.sessions("now", n)
-	w.calm()
+	if !w.calm() {
+		return false
+	}
 	noise := 5 * math.Sqrt(2*0.2*0.8/n)
 	t.Logf("main: %.3f before; %.3f predicted, %.3f came; noise %.3f", was, after, came, noise)
 	if math.Abs(came-after) > noise || math.Abs(was-after) < noise {
 		t.Errorf("predicted %.3f, came %.3f, was %.3f", after, came, was)
 	}
+	return true
 }
 
 // A provider that fails is expected to fail; a further attempt is not made again; what has no place in the new policy is told.

@@ -57,6 +57,7 @@ func badRequests() map[string]badRequest {
 
 // TestBadRequests sends what applications should not: each is told what is wrong, no provider hears of it, and the agent goes on.
 func TestBadRequests(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, alone()).begin("--max-body", "1MiB")
 	c := w.caller("local")
 	c.charge("o-good", "").must(t)
@@ -172,6 +173,7 @@ var place = regexp.MustCompile(`bad\.yaml:\d+:\d+`)
 
 // TestBadPolicies hands bad documents in, by file and by API: each is refused with file, line and column, and nothing changes.
 func TestBadPolicies(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	before := w.segue("policy", "get").fine(t).out
 	for name, b := range badPolicies(w.policy()) {

@@ -162,6 +162,7 @@ func leakyWorld(t *testing.T, s secrets, args func(w *world, region string) []st
 // TestCanaries sends card numbers, keys and other secrets through every path, and finds none of them in any file or output of Segue's, raw,
 // encoded or packed. What applications are answered is theirs; problems are Segue's.
 func TestCanaries(t *testing.T) {
+	t.Parallel()
 	s := newSecrets(seed(t))
 	w, leaks := leakyWorld(t, s, func(*world, string) []string { return nil }, "local")
 	seen := newFinder(s)

@@ -149,6 +149,7 @@ func (o failsOver) ready(n int) {
 // TestChatIsCut cuts an answer after its first bytes: nothing can be asked of anybody else any more, and the caller must see that the text
 // is not whole. The reader of a stream is told so by an event before the connection breaks.
 func TestChatIsCut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, talking())
 	c := w.chatter()
 	for _, end := range []sandbox.Ending{sandbox.Close, sandbox.Abort} {
@@ -174,6 +175,7 @@ func TestChatIsCut(t *testing.T) {
 
 // TestChatDeclined: a mistake of the caller is answered by the first provider, in its own words, and nobody else is asked.
 func TestChatDeclined(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, talking())
 	c := w.chatter()
 	before := w.requests(chatters...)

@@ -79,6 +79,7 @@ func TestUsage(t *testing.T) {
 
 // TestNoLeader asks where nobody answers, and where a node lives without a leader: exit 69 for changes and reads that need one.
 func TestNoLeader(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	r := command(t, dir, "weight", "set", "payments", "local", "main=100", "--api", "http://127.0.0.1:1")
 	if r.code != exitNoLeader || !strings.Contains(r.err, "127.0.0.1:1") {
@@ -108,6 +109,7 @@ func TestNoLeader(t *testing.T) {
 
 // TestStaleBase applies a file that was made from an earlier revision: it is refused, and both sides are shown.
 func TestStaleBase(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	file := w.file("mine.yaml", strings.Replace(w.policy(), "main: 100, backup: 0", "main: 80, backup: 20", 1))
 	w.segue("weight", "set", "payments", "local", "main=40", "backup=60").fine(t)
@@ -133,6 +135,7 @@ func TestStaleBase(t *testing.T) {
 
 // TestRepeats makes changes again with the same request id, at every node: nothing changes a second time.
 func TestRepeats(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, plan{regions: []string{"local"}})
 	body := map[string]float64{mainProvider: 30, backupProvider: 70}
 	var first struct{ Revision uint64 }
@@ -186,6 +189,7 @@ func (w *world) foreign(header, value string) told {
 
 // TestOutputs reads what the commands print as machines do, and finds a transaction and its reasons.
 func TestOutputs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	done := w.caller("local").charge("o-outputs", "").must(t)
 	id := done.header.Get("Segue-Transaction")
@@ -224,6 +228,7 @@ func TestOutputs(t *testing.T) {
 
 // TestOwnListeners asks each process how it is, and for its metrics.
 func TestOwnListeners(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	w.caller("local").charge("o-metrics", "").must(t)
 	for _, p := range []*process{w.nodes[0], w.agents["local"]} {

@@ -132,6 +132,7 @@ func (w *world) leave(among int, not ...int) []int {
 // TestEverythingLostAndRestored loses every control node for good. A new cluster takes the backup; agents, which served all along, go on
 // with the policy that it holds, although what they had was newer.
 func TestEverythingLostAndRestored(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, plan{})
 	w.leader(10 * time.Second)
 	w.steered(0, backupProvider)
@@ -199,6 +200,7 @@ func (w *world) damaged(file string) {
 
 // TestDoctor finds what is wrong and says what to do, and is content where nothing is.
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, plan{})
 	w.leader(10 * time.Second)
 	eventually(t, 20*time.Second, "the doctor is content", func() error {

@@ -15,6 +15,7 @@ import (
 // TestCorruptGenerations spoils the agent's generations, with no control node alive: it serves by the newest that is whole, and says
 // which it skipped.
 func TestCorruptGenerations(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	w.segue("weight", "set", "payments", "local", "backup=100").fine(t)
 	c := w.caller("local")
@@ -104,6 +105,7 @@ func write(t *testing.T, file string, content []byte) {
 // TestCorruptStore spoils each file of the agent's store and keys in turn. Whatever the agent does then, it does not lose what it
 // acknowledged without a word: either every transaction is still there, or it refuses to start and says why.
 func TestCorruptStore(t *testing.T) {
+	t.Parallel()
 	p := alone()
 	p.weights = map[string]string{"local": "{legacy: 100}"} // a provider with keys would hide a loss: it replays the charge itself
 	w := newWorld(t, p)

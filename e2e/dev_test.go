@@ -55,7 +55,7 @@ func TestDevPageMoves(t *testing.T) {
 func devOffset(t *testing.T) int {
 	t.Helper()
 	for range 200 {
-		offset := 15300 + 600*rand.IntN(9) // above the worlds' blocks; no assembly reaches into the next one's ports
+		offset := 15300 + 600*rand.IntN(9)                                       // above the worlds' blocks; no assembly reaches into the next one's ports
 		sign, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 7099+offset)) // as a world's
 		if err != nil {
 			continue

@@ -49,6 +49,7 @@ func letting(life time.Duration) plan {
 // TestFetchedFieldsOutliveTheProvider: the application brings a card to its provider by itself and writes no field. The agent is killed, and
 // the provider dies: what was fetched before is brought to the next one, which lets the session in by a token of its own.
 func TestFetchedFieldsOutliveTheProvider(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, letting(time.Hour))
 	c := w.caller("local")
 	made := c.do(ask{method: http.MethodPost, path: "/v1/vault/cards", key: "v1", session: talk, form: url.Values{"card": {"vault-77"}}}).must(t)
@@ -88,6 +89,7 @@ func TestFetchedFieldsOutliveTheProvider(t *testing.T) {
 // TestTokensOutliveTheAgent: tokens live for four seconds, and the agent dies with kill -9 again and again: the session is never let in
 // anew, no refresh token is shown twice, and every payment is made once.
 func TestTokensOutliveTheAgent(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, letting(4*time.Second))
 	c := w.caller("local")
 	end := time.Now().Add(60 * time.Second)

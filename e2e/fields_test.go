@@ -74,6 +74,7 @@ func (w *world) shows() query.SessionService {
 // TestFieldsOutliveTheProvider: the provider dies in mid-session, and the agent with kill -9 beside it. The card is carried, cart and stock
 // stay, a pinned field refuses to be left or is reported lost, all as the command said before; and the next calls are right.
 func TestFieldsOutliveTheProvider(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, holding())
 	c := w.caller("local")
 	for name, body := range map[string]string{"card": "vault-77", "cart": `{"add": ["tea", "pot"]}`, "stock": `{"add": 3}`, "scratch": "left behind", "challenge": "3ds"} {
@@ -125,6 +126,7 @@ func TestFieldsOutliveTheProvider(t *testing.T) {
 // TestTwentyTurns: the provider of a chat dies after eleven of twenty turns, and the agent is killed at the fifteenth. Each next answer has
 // read the whole conversation, and what the session counts beside it is complete.
 func TestTwentyTurns(t *testing.T) {
+	t.Parallel()
 	p := talking()
 	p.edit = func(policy string) string {
 		return strings.Replace(policy, "    priority: ["+strings.Join(chatters, ", "), "    session: {turns: {class: rebuilt, kind: counter}}\n    priority: ["+strings.Join(chatters, ", "), 1)
@@ -170,6 +172,7 @@ func TestTwentyTurns(t *testing.T) {
 // every region has of the value the later, of the set what either added, of the counter the sum; both histories are kept; and what must
 // not be merged was refused meanwhile.
 func TestCutOffRegionsMerge(t *testing.T) {
+	t.Parallel()
 	dir, offset := t.TempDir(), devOffset(t)
 	p := newProcess(t, dir, "dev", "dev", "--port-offset", fmt.Sprint(offset), "--seed", fmt.Sprint(seed(t)), "--rate", "1")
 	p.start()

@@ -13,6 +13,7 @@ import (
 // TestAgentKilledBetween kills an agent with -9 while a provider has its request and has not answered. After the restart the attempt is
 // in the ledger, open, and nothing is sent again until the caller comes back with the same key; then only where keys prove it one call.
 func TestAgentKilledBetween(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		at       string
 		executed bool
@@ -124,6 +125,7 @@ func (w *world) judgeRetry(again told, at string, tx query.Transaction) {
 
 // TestAgentPaused stops an agent for longer than its caller waits. The caller comes again with the same key, and there is one charge.
 func TestAgentPaused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	c := w.caller("local")
 	c.charge("o-warm", "").must(t)

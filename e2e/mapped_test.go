@@ -13,6 +13,7 @@ import (
 // TestChatGoesOnAtAnotherAPI: an application that speaks OpenAI's API is answered in it, streams too, when the provider that goes on has
 // Anthropic's. A completion is an effect here: it is executed once, and a repeat is told the same bytes.
 func TestChatGoesOnAtAnotherAPI(t *testing.T) {
+	t.Parallel()
 	const other = "anthropic"
 	box := others(t, sandbox.ProviderConfig{Name: other, API: sandbox.Claude})
 	p := talking()

@@ -19,6 +19,7 @@ import (
 
 // TestTheDocumentIsServed wants the document from every process that has it, as it stands in the sources.
 func TestTheDocumentIsServed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	want, err := os.ReadFile("../web/openapi.json")
 	if err != nil {
@@ -32,6 +33,7 @@ func TestTheDocumentIsServed(t *testing.T) {
 
 // TestEveryOperation calls what no other test calls; TestMain then wants every operation of the document to have answered well.
 func TestEveryOperation(t *testing.T) {
+	t.Parallel()
 	p := alone()
 	p.edit = func(policy string) string {
 		return strings.Replace(policy, "  main: {", "  main: {checks: {active: GET /v1/balance every 10s}, ", 1)
@@ -164,6 +166,7 @@ func sandboxOperations(t *testing.T, addr string) {
 
 // TestTheExamplesRun runs every command line of docs/api.md, in its order.
 func TestTheExamplesRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	page, err := os.ReadFile("../docs/api.md")
 	if err != nil {
@@ -270,6 +273,7 @@ func changes(all []heard) (ids []string) {
 // TestEventsResume follows what happens, breaks off, and comes back to another node with the last id: nothing is lost or repeated; and so it is
 // when the leader was killed between, but for what agents told it: that is said.
 func TestEventsResume(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, plan{})
 	change := func(node int, why string) {
 		if a := w.api(node, http.MethodPost, "/providers/backup/drain", why, "", map[string]string{"for": "1s"}); a.status != http.StatusOK {
@@ -335,6 +339,7 @@ func (w *world) drained(node int, why string) {
 
 // TestPull pulls at followers: at once, again when something changes, and not when nothing does.
 func TestPull(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, plan{})
 	type update struct {
 		Incarnation string
@@ -385,6 +390,7 @@ func TestPull(t *testing.T) {
 
 // TestTwoAgentsOfOneName starts a second agent under an id that is taken: it is said where agents are listed, and counted.
 func TestTwoAgentsOfOneName(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	twin := newProcess(t, w.dir, "twin", "agent", "--region", "local", "--id", "local-1", "--dir", w.dir+"/twin", "--control", w.ports.api[0], "--admin", w.spare(15), "--port-offset", "9")
 	taken := w.agents["local"]

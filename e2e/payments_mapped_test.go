@@ -94,6 +94,7 @@ func (a told) object() (o object) {
 // TestPaymentsGoOnAtOtherAPIs: an application that speaks Stripe's API pays at Adyen, Checkout.com and PayPal when its own provider is gone,
 // and knows no difference: once, in the sum that it named, declined where it is declined, given back where it was paid.
 func TestPaymentsGoOnAtOtherAPIs(t *testing.T) {
+	t.Parallel()
 	box := others(t, sandbox.ProviderConfig{Name: "adyen", API: sandbox.Adyen}, sandbox.ProviderConfig{Name: "checkout", API: sandbox.Checkout}, sandbox.ProviderConfig{Name: "paypal", API: sandbox.PayPal})
 	p := alone()
 	p.breaker = "{failures: 1000, successes: 1, reset: 1s}"
@@ -169,6 +170,7 @@ func TestPaymentsGoOnAtOtherAPIs(t *testing.T) {
 
 // TestMessagesGoOnAtAnotherAPI: a text in Twilio's API is sent once, by Vonage, when Twilio is gone; and answered as Twilio answers.
 func TestMessagesGoOnAtAnotherAPI(t *testing.T) {
+	t.Parallel()
 	box := others(t, sandbox.ProviderConfig{Name: "vonage", API: sandbox.Vonage, Credential: "key:secret-of-vonage"})
 	secret := filepath.Join(t.TempDir(), "vonage")
 	if err := os.WriteFile(secret, []byte("key:secret-of-vonage\n"), 0o600); err != nil {

@@ -14,6 +14,7 @@ import (
 // TestPolicyLife is a night and a day of one policy: somebody moves weights by the API at 3 a.m., git applies its file in the morning. Both
 // hold, also at the agents; what both changed is refused and named; each step can be read again and gone back.
 func TestPolicyLife(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, plan{nodes: 1, regions: []string{"us-east", "eu-west"}})
 	git := func(pairs ...string) string {
 		return w.file("git.yaml", "# kept in git\n"+strings.NewReplacer(pairs...).Replace(w.policy()))
@@ -97,6 +98,7 @@ func (w *world) editPolicy(expression string) ran {
 
 // TestInit writes a first policy with the built binary, and runs the commands that it prints.
 func TestInit(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	said := command(t, dir, "init").fine(t).out
 	if !strings.Contains(said, "segue policy validate policy.yaml") || !strings.Contains(said, "segue dev --policy policy.yaml") {

@@ -14,6 +14,7 @@ import (
 // TestPinsSurviveRestart ends the agent, once in order and once with -9: sessions stay where they were though the weights have moved, and
 // a refund and a read go to the provider that owns the object.
 func TestPinsSurviveRestart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	c, agent := w.caller("local"), w.agents["local"]
 	const n = 20
@@ -62,6 +63,7 @@ func (w *world) stays(c *caller, how, order, id string) {
 
 // TestKeysSurviveRestart asks with keys that were answered before the agent was killed: the stored answer comes, and nothing is sent.
 func TestKeysSurviveRestart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	c := w.caller("local")
 	first := c.charge("o-key", "").must(t)
@@ -84,6 +86,7 @@ func TestKeysSurviveRestart(t *testing.T) {
 
 // TestHeaders shows that what goes out names the transaction, the way and the reason, and that no credential ever does.
 func TestHeaders(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	c := w.caller("local")
 	got := c.charge("o-headers", "").must(t)

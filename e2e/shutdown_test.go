@@ -12,6 +12,7 @@ import (
 
 // TestDrainOnSIGTERM ends an agent in order while calls are under way: each finishes, none fails, and the process exits 0.
 func TestDrainOnSIGTERM(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	c := w.caller("local")
 	w.faults(mainProvider, sandbox.Fault{Kind: sandbox.Slow, Delay: 1500 * time.Millisecond})
@@ -56,6 +57,7 @@ func TestDrainOnSIGTERM(t *testing.T) {
 
 // TestControlEndsInOrder ends control nodes by SIGTERM: each exits 0, and the others take changes.
 func TestControlEndsInOrder(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, plan{regions: []string{"us-east"}})
 	leads := w.leader(10 * time.Second)
 	w.nodes[leads].signal(syscall.SIGTERM)

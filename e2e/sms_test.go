@@ -44,6 +44,7 @@ func sent(w *world, body string) int { return executed(w.box.Books(), toNumber+"
 // TestMessageReplyLost lets a provider send a message and lose the reply, again and again. Providers of messages know no keys: nobody else
 // is asked, the caller is told that nobody knows, and his retry sends nothing.
 func TestMessageReplyLost(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, talking())
 	c := w.texter()
 	const times = 50
@@ -86,6 +87,7 @@ func TestMessageReplyLost(t *testing.T) {
 // TestMessageGoesElsewhere: where nothing was sent, the next provider sends, from an account of its own, and what belongs to the message
 // goes there too.
 func TestMessageGoesElsewhere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, talking())
 	c := w.texter()
 	for n, f := range []sandbox.Fault{{Kind: sandbox.Limit}, {Kind: sandbox.Refuse}} {
@@ -125,6 +127,7 @@ func TestMessageGoesElsewhere(t *testing.T) {
 // TestMessageMeantTwice: the same text to the same number within the window is one message, and the second caller is told the first one's
 // answer. Who means it twice says so with keys.
 func TestMessageMeantTwice(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, talking())
 	c := w.texter()
 	first, second := c.do(textOf("Come in")).must(t), c.do(textOf("Come in")).must(t)
@@ -154,6 +157,7 @@ func TestMessageMeantTwice(t *testing.T) {
 
 // TestMessageDeclined: what the provider refuses is the caller's answer, word for word, now and when he asks again.
 func TestMessageDeclined(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, talking())
 	c := w.texter()
 	a := textOf("Hello")

@@ -95,6 +95,7 @@ func (w *world) openGate() {
 
 // TestCutIsNoCleanEnd cuts answers midway, with a length and without: the client gets an error, never an end.
 func TestCutIsNoCleanEnd(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	c := w.caller("local")
 	for _, end := range []sandbox.Ending{sandbox.Close, sandbox.Abort} {
@@ -118,6 +119,7 @@ func TestCutIsNoCleanEnd(t *testing.T) {
 
 // TestKilledMidStream kills the agent in the middle of an answer: the client gets an error.
 func TestKilledMidStream(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, alone())
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

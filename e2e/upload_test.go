@@ -176,6 +176,7 @@ func upload(t testing.TB, client *http.Client, url, key string, size int64, leng
 // TestUploads sends 100 MB up, several at once, past a provider that refuses connections and over one that loses its reply: every byte,
 // the same bytes under the same key again, and an agent that stays small.
 func TestUploads(t *testing.T) {
+	t.Parallel()
 	d := newDepot(t)
 	const spool = 4 << 20
 	w := filesWorld(t, []string{"--spool-memory", "4MiB"}, nobody(t), d.URL)
@@ -243,6 +244,7 @@ func (w *world) spoolIsEmpty() {
 
 // TestRefusedBeforeTheBody: what the header alone refuses is refused before an application that waits for leave sends its body.
 func TestRefusedBeforeTheBody(t *testing.T) {
+	t.Parallel()
 	d := newDepot(t)
 	w := filesWorld(t, []string{"--max-body", "1MiB"}, d.URL)
 	for name, x := range map[string]struct {
@@ -290,6 +292,7 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 
 // TestSpoolIsBounded: a full spool refuses with words and a time to come back, gives its room back, and survives kill -9 without a trace.
 func TestSpoolIsBounded(t *testing.T) {
+	t.Parallel()
 	d := newDepot(t)
 	w := filesWorld(t, []string{"--max-body", "8MiB", "--spool-disk", "2MiB"}, d.URL)
 	client := watched(20 * time.Second)

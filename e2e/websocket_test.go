@@ -83,6 +83,7 @@ func exchange(t *testing.T, c *websocket.Conn, text string) string {
 // TestWebSocket: messages pass both ways, large ones in little memory; each session's socket is with its provider; while it is open it
 // counts among the provider's calls; and an agent that stops closes it in time.
 func TestWebSocket(t *testing.T) {
+	t.Parallel()
 	a, b := newTalker(t, "a"), newTalker(t, "b")
 	w := filesWorld(t, nil, a.URL, b.URL, nobody(t))
 	w.apply(strings.NewReplacer("{main: 100, backup: 0, legacy: 0}", "{main: 50, backup: 50, legacy: 0}", // each takes two at once
@@ -151,6 +152,7 @@ func TestWebSocket(t *testing.T) {
 
 // TestWebSocketRefused: a provider that says no is heard, and nobody else is asked; one that cannot be reached is passed over.
 func TestWebSocketRefused(t *testing.T) {
+	t.Parallel()
 	a, b := newTalker(t, "a"), newTalker(t, "b")
 	w := filesWorld(t, nil, a.URL, b.URL)
 	upgrade := "GET /v1/talk HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://localhost/\r\n"

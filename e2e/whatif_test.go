@@ -13,12 +13,25 @@ import (
 // TestWhatIf plans other weights with a replay of recorded traffic, applies them, and holds the shares that come against those that were
 // told. Then it tries one request. The commands are the built binary's, the agents processes of their own.
 func TestWhatIf(t *testing.T) {
+	for range 5 {
+		if whatIf(t) {
+			return
+		}
+	}
+	t.Error("in each of five worlds a circuit opened by itself")
+}
+
+// whatIf is false where a circuit opened by itself, which shows nothing.
+func whatIf(t *testing.T) bool {
+	t.Helper()
 	weights := "{main: 70, backup: 30, legacy: 0}"
 	w := newWorld(t, plan{nodes: 1, weights: map[string]string{"us-east": weights, "eu-west": weights, "ap-south": weights}})
 	const n = 300
 	was := w.share("eu-west", "was", n)
 	w.share("us-east", "was", 60)
-	w.calm()
+	if !w.calm() {
+		return false
+	}
 
 	doc := w.segue("policy", "get").fine(t).out
 	file := filepath.Join(w.dir, "p.yaml")
@@ -69,7 +82,9 @@ func TestWhatIf(t *testing.T) {
 	}
 	w.segue("policy", "apply", file, "--reason", "e2e").fine(t)
 	came := w.share("eu-west", "came", n)
-	w.calm()
+	if !w.calm() {
+		return false
+	}
 	noise := 4.5 * math.Sqrt(2*0.25*0.75/n)
 	t.Logf("main: %.3f was, %.3f predicted, %.3f came, noise %.3f, seed %d", was, predicted, came, noise, w.seed)
 	if math.Abs(came-predicted) > noise || math.Abs(was-predicted) < noise {
@@ -82,11 +97,12 @@ func TestWhatIf(t *testing.T) {
 	if r := w.segue("tx", "try", "payments", "GET", "/nowhere"); r.code == exitFine {
 		t.Errorf("an operation that is not there was tried:\n%s", r.out)
 	}
+	return true
 }
 
-// calm ends the test where a circuit has opened by itself: a machine that is late for its own calls in flight shows other shares than the
+// calm tells whether no circuit has opened by itself: a machine that is late for its own calls in flight shows other shares than the
 // weights.
-func (w *world) calm() {
+func (w *world) calm() bool {
 	w.t.Helper()
 	var seen struct{ Events []struct{ Kind, Text string } }
 	if err := json.Unmarshal(w.api(0, http.MethodGet, "/health", "", "", nil).must(w.t).body, &seen); err != nil {
@@ -94,7 +110,9 @@ func (w *world) calm() {
 	}
 	for _, e := range seen.Events {
 		if e.Kind == "breaker" {
-			w.t.Skip(e.Text)
+			w.t.Log(e.Text)
+			return false
 		}
 	}
+	return true
 }

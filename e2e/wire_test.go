@@ -133,6 +133,7 @@ func hostile() map[string]struct {
 
 // TestHostileRequests writes them on raw connections: each is refused, or at most one request goes out, framed in one way.
 func TestHostileRequests(t *testing.T) {
+	t.Parallel()
 	p := newTape(t)
 	w := filesWorld(t, []string{"--max-body", "2MiB"}, "http://"+p.Addr().String())
 	for name, x := range hostile() {
@@ -176,6 +177,7 @@ func speak(t *testing.T, base, raw string) string {
 
 // TestSlowClients: a header or a body that drips in is given up in bounded time, and holds nothing up for others.
 func TestSlowClients(t *testing.T) {
+	t.Parallel()
 	p := newTape(t)
 	w := filesWorld(t, nil, "http://"+p.Addr().String())
 	var all sync.WaitGroup
@@ -207,6 +209,7 @@ func TestSlowClients(t *testing.T) {
 // TestCompressedIsNotOpened: nothing that an application sends is ever decompressed, so that a bomb passes as the few bytes that it is;
 // of a provider's failing answer at most 64 KiB are, to learn its code. (There is no mapping that would need more.)
 func TestCompressedIsNotOpened(t *testing.T) {
+	t.Parallel()
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
 	_, _ = io.Copy(z, io.LimitReader(zeros{}, 200<<20))
@@ -319,6 +322,7 @@ func trailed(t *testing.T, d *depot, c *http.Client, url, proto, key string) {
 // TestProtocols: HTTP/1.1, HTTP/2 with prior knowledge and HTTP/2 over TLS are one service, with bodies and trailers both ways; nothing
 // below TLS 1.2 is spoken; a renewed certificate is shown without a restart, and a broken one changes nothing.
 func TestProtocols(t *testing.T) {
+	t.Parallel()
 	d := newDepot(t)
 	plain := filesWorld(t, nil, d.URL)
 	h1 := func(p *http.Protocols) { p.SetHTTP1(true) }

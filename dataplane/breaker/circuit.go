@@ -164,6 +164,26 @@ func (c *Circuit) Step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 	return t, changed
 }
 
+// Pass is Enter where the circuit is closed, and Succeed is Step with a Success there: nothing turns, and a call is spared the 60 bytes of a
+// Transition, which cost 30 ns on the way. False: it is not closed, and nothing was done.
+func (c *Circuit) Pass() (Ticket, bool) { return c.ticket, c.state == Closed }
+
+// Succeed tells of a call that succeeded: see Pass.
+func (c *Circuit) Succeed(held Ticket, now time.Time) bool {
+	if c.state != Closed {
+		return false
+	}
+	c.succeeded(held, now)
+	return true
+}
+
+func (c *Circuit) succeeded(held Ticket, now time.Time) {
+	if held == c.ticket {
+		c.failures = 0
+		c.window.count(now, c.settings.Window, false)
+	}
+}
+
 func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transition, bool) {
 	if e == Failure {
 		c.refused = false // whoever's it is, and however late: no effect goes there as a last resort
@@ -182,8 +202,7 @@ func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 		c.refused = e == Refused && (c.refused || c.failures == 0) // of a row, all or none
 		return c.stepFailure(now, draw)
 	case Success:
-		c.failures = 0
-		c.window.count(now, c.settings.Window, false)
+		c.succeeded(held, now)
 	case Abandoned, Alarmed, Slowed: // no evidence: the row of failures neither grows nor ends
 	default: // what nobody knows proves nothing
 	}

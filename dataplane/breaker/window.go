@@ -8,13 +8,27 @@ const slots = 10
 type window struct {
 	slots [slots]struct{ calls, failed uint32 }
 	last  int64 // the number of the newest slot
+	from  int64 // the newest slot is of the times from there on, in nanoseconds
+	to    int64 // and before that
 }
 
 func (w *window) count(now time.Time, span time.Duration, failed bool) {
 	if span < slots {
 		return
 	}
-	n := now.UnixNano() / int64(span/slots)
+	if t := now.UnixNano(); t < w.from || t >= w.to { // a call costs no division while the slot is the same
+		w.slide(t, int64(span/slots))
+	}
+	s := &w.slots[place10(w.last)]
+	s.calls++
+	if failed {
+		s.failed++
+	}
+}
+
+// slide makes the slot of time t the newest.
+func (w *window) slide(t, each int64) {
+	n := t / each
 	switch gone := n - w.last; {
 	case gone < -slots || gone >= slots: // long ago, or a clock that was set back
 		*w = window{last: n}
@@ -23,12 +37,10 @@ func (w *window) count(now time.Time, span time.Duration, failed bool) {
 			w.slots[place10(w.last+1+i)] = struct{ calls, failed uint32 }{}
 		}
 		w.last = n
+	default: // a little late is now
+		return
 	}
-	s := &w.slots[place10(w.last)] // a little late is now
-	s.calls++
-	if failed {
-		s.failed++
-	}
+	w.from, w.to = n*each, (n+1)*each
 }
 
 func place10(n int64) int { return int((n%slots + slots) % slots) }

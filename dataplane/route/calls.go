@@ -13,6 +13,7 @@ type Calls struct {
 	spent   policy.Money
 	since   time.Time // when the stretch of time began that spent counts
 	per     time.Duration
+	serial  uint32 // of the stretch
 }
 
 // NewCalls returns the memory of a service that had no calls.
@@ -48,6 +49,7 @@ func (c *Calls) stretch(svc *policy.Service, now time.Time) {
 	}
 	if begin := now.Truncate(per); !begin.Equal(c.since) || per != c.per {
 		c.spent, c.since, c.per = 0, begin, per
+		c.serial++
 	}
 }
 
@@ -76,16 +78,16 @@ func (c *Calls) Spent(svc *policy.Service, now time.Time) (policy.Money, time.Ti
 // money is what a permit took from the service's budget.
 type money struct {
 	from  *Calls
-	in    time.Time    // the stretch that it was taken from
-	cost  policy.Money // that
+	cost  policy.Money // what it took
 	said  policy.Money // what the policy says that the call costs
-	known bool         // it does
+	in    uint32       // the serial of the stretch that it was taken from
+	known bool         // it says it
 }
 
-// begin counts a call that is made.
-func (c *Calls) begin(f *policy.Facts, svc *policy.Service, cost policy.Money, now time.Time) money {
+// begin counts a call that is made. What look saw in the same section holds: the stretch is the present one.
+func (c *Calls) begin(m *money, f *policy.Facts, svc *policy.Service, now time.Time) {
 	if c == nil {
-		return money{cost: cost}
+		return
 	}
 	if again(f) {
 		c.retries.retry(now)
@@ -94,18 +96,20 @@ func (c *Calls) begin(f *policy.Facts, svc *policy.Service, cost policy.Money, n
 		c.values.note(int64(f.Value))
 	}
 	if svc.Spend.Limit <= 0 {
-		return money{cost: cost}
+		return
 	}
-	c.stretch(svc, now)
-	c.spent = min(c.spent+cost, policy.MaxMoney)
-	return money{from: c, in: c.since, cost: cost}
+	if c.per != svc.Spend.Per {
+		c.stretch(svc, now)
+	}
+	c.spent = min(c.spent+m.cost, policy.MaxMoney)
+	m.from, m.in = c, c.serial
 }
 
-func (m money) back() { m.settle(0) }
+func (m *money) back() { m.settle(0) }
 
 // settle makes it cost, if the stretch that it was taken from is still the one that counts.
-func (m money) settle(cost policy.Money) {
-	if m.from != nil && m.from.since.Equal(m.in) {
+func (m *money) settle(cost policy.Money) {
+	if m.from != nil && m.from.serial == m.in {
 		m.from.spent = min(max(m.from.spent+cost-m.cost, 0), policy.MaxMoney)
 	}
 }

@@ -30,36 +30,41 @@ func (d *Decision) reset(n int, f *policy.Facts, now time.Time) {
 		d.Scores[i], d.Seen[i] = Score{}, Seen{}
 	}
 	d.Winner, d.Reason, d.Probe, d.Moved = -1, NoReason, false, false
-	d.N, d.Facts, d.At, d.Past = int8(n), *f, now, Past{}
+	d.Facts = *f // by itself: in one assignment with others it would be copied twice
+	d.N, d.At, d.Past = int8(n), now, Past{}
 }
 
 // look takes down what the choice may know of the row.
 func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now time.Time) {
-	k := &row.known[kind]
-	if k.limit == 0 { // nothing ended and no tick came yet
-		fresh := know(&row.Measures[kind], now)
-		k = &fresh
+	if k := &row.known[kind]; k.limit > 0 {
+		s.Showed = Showed{Mean: k.mean, Lower: k.lower, Latency: k.latency}
+	} else { // a row that NewStanding did not make: nothing ended and no tick came yet
+		s.Showed = shows(&row.Measures[kind], now)
 	}
-	if s.State != breaker.Closed || s.Cause.Alarm != 0 { // a closed circuit has no cause: the decision before left none
-		s.Cause = Cause{}
-	}
-	s.State, s.Circuit = row.Circuit.State(), row.Circuit.Gate(now, draw)
 	s.Failures, s.InFlight, s.Normal = int32(min(row.Circuit.Failures(), 1<<30)), row.InFlight, int32(row.normal+.5)
 	s.Closed, s.Drained, s.Rate = left(row.closed, now), left(row.Drained, now), 0
-	s.Mean, s.Lower, s.Latency = k.mean, k.lower, k.latency
-	s.Away, s.Unsent, s.Fees = false, false, row.fees.learned
-	if s.State != breaker.Closed {
-		s.Cause, s.Away = row.cause, row.Circuit.Away()
-		s.Unsent = row.Circuit.Refused() && row.cause.Alarm != health.Hanging
-	}
-	if s.salt = row.salt; s.salt == 0 {
-		s.salt = salt(row.Provider)
-	}
+	s.Fees = row.fees.learned
 	if rate > 0 && !row.tat.IsZero() {
 		if s.Rate = row.tat.Sub(now); s.Rate > 0 {
 			s.Rate -= burst(rate)
 		}
 	}
+	if s.salt = row.salt; s.salt == 0 {
+		s.salt = salt(row.Provider)
+	}
+	if _, closed := row.Circuit.Pass(); closed && s.State == breaker.Closed && s.Cause.Alarm == 0 { // the decision before left no cause
+		s.Away, s.Unsent, s.Circuit = false, false, breaker.Gate{Pass: true, Share: 1}
+		return
+	}
+	s.State, s.Circuit, s.Away, s.Cause = row.Circuit.State(), row.Circuit.Gate(now, draw), row.Circuit.Away(), Cause{}
+	if s.Unsent = false; s.State != breaker.Closed {
+		s.Cause, s.Unsent = row.cause, row.Circuit.Refused() && row.cause.Alarm != health.Hanging
+	}
+}
+
+func shows(m *health.Measure, now time.Time) Showed {
+	k := know(m, now)
+	return Showed{Mean: k.mean, Lower: k.lower, Latency: k.latency}
 }
 
 func left(until, now time.Time) time.Duration {

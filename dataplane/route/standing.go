@@ -104,47 +104,63 @@ type Permit struct {
 }
 
 // Valid tells whether the permit was given.
-func (p Permit) Valid() bool { return p.row != nil }
+func (p *Permit) Valid() bool { return p.row != nil }
 
 // Row is the standing that the permit was given from; nil: none was given.
-func (p Permit) Row() *Standing { return p.row }
+func (p *Permit) Row() *Standing { return p.row }
 
 // At is when the permit was given.
-func (p Permit) At() time.Time { return p.at }
+func (p *Permit) At() time.Time { return p.at }
 
 // Draw is the draw of the call that holds the permit.
-func (p Permit) Draw() uint64 { return p.draw }
+func (p *Permit) Draw() uint64 { return p.draw }
 
 // Cost is what the call costs at the provider by the policy; false: it does not say.
-func (p Permit) Cost() (policy.Money, bool) { return p.money.said, p.money.known }
+func (p *Permit) Cost() (policy.Money, bool) { return p.money.said, p.money.known }
 
 // Begin takes what the decision's winner costs: a slot, a token of the rate, the probe's lease if it goes there as the probe, and what it
 // costs of the service's budgets. It belongs to the same critical section as Decide. Without a winner there is no permit.
-func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) Permit {
+func (st *Standings) Begin(d *Decision, svc *policy.Service, now time.Time) (p Permit) {
+	p.Begin(st, d, svc, now)
+	return p
+}
+
+// Begin does the same where the permit is to be: a copy of one costs as much as a gate.
+func (p *Permit) Begin(st *Standings, d *Decision, svc *policy.Service, now time.Time) {
 	w := int(d.Winner)
 	if w < 0 || w >= len(st.Rows) || w >= len(svc.Candidates) {
-		return Permit{}
+		*p = Permit{}
+		return
 	}
-	row := st.Rows[w]
-	p := Permit{row: row, draw: d.Facts.Draw, at: now, kind: kindOf(d.Facts.Read)}
-	p.ticket, _, _ = row.Circuit.Enter(now, d.Facts.Draw)
+	row, c := st.Rows[w], svc.Candidates[w]
+	p.row, p.draw, p.at, p.kind = row, d.Facts.Draw, now, kindOf(d.Facts.Read)
+	p.age, p.waits, p.judged = 0, false, false
+	closed := false
+	if p.ticket, closed = row.Circuit.Pass(); !closed {
+		p.ticket, _, _ = row.Circuit.Enter(now, p.draw)
+	}
 	row.InFlight++
 	if d.Seen[w].State == breaker.Closed {
 		row.normal += float64((float64(row.InFlight) - row.normal) * (1. / 64))
 	}
-	if l := svc.Candidates[w].Limits; l.Rate > 0 {
-		p.token = interval(l.Rate)
-		if row.tat.Before(now) {
-			row.tat = now
-		}
-		row.tat = row.tat.Add(p.token)
+	p.token = 0
+	if c.Limits.Rate > 0 {
+		p.token = interval(c.Limits.Rate)
+		row.take(p.token, now)
 	}
-	p.money = st.Past.begin(&d.Facts, svc, d.Seen[w].Cost, now)
-	p.money.said, p.money.known = p.money.cost, svc.Candidates[w].Cost.Known
+	p.money = money{cost: d.Seen[w].Cost, said: d.Seen[w].Cost, known: c.Cost.Known}
 	if d.Seen[w].Fees.Ratio != 0 {
 		p.money.said = svc.Price(w, &d.Facts)
 	}
-	return p
+	st.Past.begin(&p.money, &d.Facts, svc, now)
+}
+
+// take takes a token of the rate.
+func (row *Standing) take(token time.Duration, now time.Time) {
+	if row.tat.Before(now) {
+		row.tat = now
+	}
+	row.tat = row.tat.Add(token)
 }
 
 // Sent begins the age of the permit's call: it goes out now. What came before it, the store's time too, was not the provider's.
@@ -206,7 +222,7 @@ func (st *Standings) End(p Permit, s health.Sample, now time.Time, draw uint64) 
 }
 
 // End does the same where the Standings that gave the permit are not at hand: they may have been swapped since.
-func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transition, bool) {
+func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transition, bool) {
 	row := p.row
 	if row == nil {
 		return breaker.Transition{}, false
@@ -216,10 +232,7 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 		p.money.settle(row.fees.told(p.money.said, s.Stated))
 	}
 	if s.RetryAfter > 0 && s.Class != health.OK {
-		until := now.Add(min(s.RetryAfter, MaxRetryAfter))
-		if until.After(row.closed) {
-			row.closed = until
-		}
+		row.closed = later(row.closed, now.Add(min(s.RetryAfter, MaxRetryAfter)))
 	}
 	e := event(&s)
 	if s.Class == health.Failure && s.Again { // the same evidence once more
@@ -234,7 +247,16 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || now.Sub(k.at) >= stale {
 		*k = know(m, now)
 	}
-	if e == breaker.Success && row.Circuit.State() == breaker.HalfOpen && m.Slow(s.Latency) {
+	if e == breaker.Success && alarm == health.NoAlarm && row.Circuit.Succeed(p.ticket, now) { // most calls
+		return breaker.Transition{}, false
+	}
+	return row.ended(p, e, alarm, s.Latency, now, draw)
+}
+
+// ended tells the circuit what a call showed, where it may turn by it.
+func (row *Standing) ended(p *Permit, e breaker.Event, alarm health.Alarm, latency time.Duration, now time.Time, draw uint64) (breaker.Transition, bool) {
+	m := &row.Measures[p.kind]
+	if e == breaker.Success && row.Circuit.State() == breaker.HalfOpen && m.Slow(latency) {
 		e = breaker.Slowed
 	}
 	t, changed := row.step(e, p.ticket, now, draw)
@@ -246,6 +268,13 @@ func (p Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Transi
 
 func (row *Standing) shut() bool {
 	return row.Circuit.State() == breaker.Open || row.Circuit.State() == breaker.HalfOpen
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // step tells the circuit what a call showed.
@@ -302,9 +331,16 @@ func (row *Standing) Cause() Cause { return row.cause }
 // Watch looks at the calls in flight: those that came to the age at which they count as slow are told to the measure, and a ramp that is
 // over ends. It is called before each choice, and by a tick where nobody chooses.
 func (row *Standing) Watch(now time.Time) (breaker.Transition, bool) {
-	if row.InFlight == 0 && row.Circuit.State() != breaker.Ramp {
+	if row.Still() {
 		return breaker.Transition{}, false
 	}
+	return row.watch(now)
+}
+
+// Still tells whether there is nothing to watch.
+func (row *Standing) Still() bool { return row.InFlight == 0 && row.Circuit.State() != breaker.Ramp }
+
+func (row *Standing) watch(now time.Time) (breaker.Transition, bool) {
 	at := row.since(now)
 	for k := range kinds {
 		limit := row.limit(k)
@@ -343,7 +379,7 @@ func (row *Standing) Tick(now time.Time) (breaker.Transition, bool) {
 func (st *Standings) Release(p Permit) { p.Release() }
 
 // Release does the same where the Standings are not at hand.
-func (p Permit) Release() {
+func (p *Permit) Release() {
 	if p.row == nil {
 		return
 	}
@@ -354,10 +390,10 @@ func (p Permit) Release() {
 }
 
 // Charge puts right what the service's budget was charged: what the call cost after all.
-func (p Permit) Charge(cost policy.Money) { p.money.settle(cost) }
+func (p *Permit) Charge(cost policy.Money) { p.money.settle(cost) }
 
 // free gives the slot back. judged: the call was counted as slow while it was open.
-func (p Permit) free() (judged bool) {
+func (p *Permit) free() (judged bool) {
 	if p.row.InFlight > 0 {
 		p.row.InFlight--
 	}

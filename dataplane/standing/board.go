@@ -113,7 +113,7 @@ func standings(rows []*row, past *route.Calls) route.Standings {
 
 // Choose decides and takes what the winner costs in one section: no two calls get the same last slot, token or lease. False: nobody
 // was eligible, and d tells why.
-func (b *Board) Choose(d *route.Decision, svc *policy.Service, f *policy.Facts, now time.Time) (route.Permit, bool) {
+func (b *Board) Choose(d *route.Decision, svc *policy.Service, f *policy.Facts, now time.Time) (p route.Permit, ok bool) {
 	s := b.service(svc)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,11 +123,11 @@ func (b *Board) Choose(d *route.Decision, svc *policy.Service, f *policy.Facts, 
 	}
 	route.Decide(d, svc, st, f, now)
 	if d.Winner < 0 {
-		return route.Permit{}, false
+		return p, false
 	}
 	r, _ := st.Rows[d.Winner].Home.(*row)
 	was := r.Circuit.State()
-	p := st.Begin(d, svc, now)
+	p.Begin(st, d, svc, now)
 	if is := r.Circuit.State(); is != was {
 		b.turned(r, breaker.Transition{From: was, To: is, At: now, Failures: r.Circuit.Failures()})
 	}
@@ -140,6 +140,9 @@ func (b *Board) Choose(d *route.Decision, svc *policy.Service, f *policy.Facts, 
 // watch lets the rows see how old their calls in flight are: a hang shows before it times out.
 func (b *Board) watch(rows []*route.Standing, now time.Time) {
 	for _, of := range rows {
+		if of.Still() {
+			continue
+		}
 		if t, changed := of.Watch(now); changed {
 			if r, _ := of.Home.(*row); r != nil {
 				b.turned(r, t)
@@ -202,7 +205,7 @@ func (s *service) standings(svc *policy.Service) *route.Standings {
 
 // Done gives the permit of an attempt back with what it showed and how it ended.
 func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time.Time) {
-	r := held(p)
+	r := held(&p)
 	if r == nil {
 		return
 	}
@@ -221,7 +224,7 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	if t, changed := p.End(s, now, p.Draw()); changed {
 		b.turned(r, t)
 	}
-	if b.missed(now) {
+	if r.Still() || b.missed(now) {
 		return
 	}
 	if t, changed := r.Watch(now); changed {
@@ -231,7 +234,7 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 
 // Sent tells that the permit's call goes out now; Answered, that the first of its answer came. In between it has an age, by which a hang shows.
 func (b *Board) Sent(p *route.Permit, now time.Time) {
-	if r := held(*p); r != nil {
+	if r := held(p); r != nil {
 		r.home.mu.Lock()
 		defer r.home.mu.Unlock()
 		p.Sent(now)
@@ -240,7 +243,7 @@ func (b *Board) Sent(p *route.Permit, now time.Time) {
 
 // Answered is told once or more often, or not at all where no answer came.
 func (b *Board) Answered(p *route.Permit) {
-	if r := held(*p); r != nil {
+	if r := held(p); r != nil {
 		r.home.mu.Lock()
 		defer r.home.mu.Unlock()
 		p.Answered()
@@ -249,7 +252,7 @@ func (b *Board) Answered(p *route.Permit) {
 
 // Release gives a permit back that was not used: the claim was lost to another driver.
 func (b *Board) Release(p route.Permit) {
-	r := held(p)
+	r := held(&p)
 	if r == nil {
 		return
 	}
@@ -258,7 +261,7 @@ func (b *Board) Release(p route.Permit) {
 	p.Release()
 }
 
-func held(p route.Permit) *row {
+func held(p *route.Permit) *row {
 	if !p.Valid() {
 		return nil
 	}

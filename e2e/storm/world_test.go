@@ -203,7 +203,7 @@ func (w *world) close() {
 // freeBlock finds free ports below those that the system gives to outgoing connections, and above those of the tests that run beside it.
 func freeBlock() (int, error) {
 	for range 100 {
-		if base := 28000 + block*rand.IntN(70); free(base) {
+		if base := 30500 + block*rand.IntN(34); free(base) {
 			return base, nil
 		}
 	}
