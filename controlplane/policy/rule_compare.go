@@ -52,6 +52,9 @@ func (l *lowering) comparison(e ast.Expr, op string, left, right ast.Expr) (cond
 			return cond{}, l.refuse(e, "", "%s is no number", t.name)
 		}
 		n, _ := v.(float64)
+		if no := t.unreal(n); no != nil {
+			return cond{}, l.refuse(right, no.fix, "%s %s", percent(n), no.what)
+		}
 		return cond{holds: numbers(t.number, op, n), says: says + percent(n) + l.unit(t)}, nil
 	}
 }
@@ -166,6 +169,9 @@ func (l *lowering) numberAmong(t term, list []ast.Expr) (cond, *mistake) {
 		n, ok := constant(one).(float64)
 		if !ok {
 			return cond{}, l.refuse(one, "write texts alone, or numbers alone", "is no number, or one beyond its bounds")
+		}
+		if no := t.unreal(n); no != nil {
+			return cond{}, l.refuse(one, no.fix, "%s %s", percent(n), no.what)
 		}
 		ns[i], texts[i] = n, percent(n)
 	}

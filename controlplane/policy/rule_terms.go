@@ -19,6 +19,15 @@ type term struct {
 	yes    func(*Facts) (yes, there bool)
 	fixed  string                              // the text that it always is here: region
 	id     func(text string) (uint16, *wanted) // numbers a text to compare with
+	most   float64                             // what a number of the clock comes to; 0: it is none
+}
+
+// unreal refuses a number that no clock shows: such a rule would never hold, or always.
+func (t *term) unreal(n float64) *wanted {
+	if t.most == 0 || n >= 0 && n <= t.most && n == math.Trunc(n) {
+		return nil
+	}
+	return &wanted{"is no " + t.name, "write a whole number from 0 to " + percent(t.most)}
 }
 
 // wanted says why a text can never be what it is compared with.
@@ -46,10 +55,13 @@ func (l *lowering) variable(name string) (term, bool) {
 		t.number = func(f *Facts) (float64, bool) { return float64(f.Value) / float64(Unit), f.Value != 0 }
 	case "hour":
 		t.number = func(f *Facts) (float64, bool) { return float64(f.Minute / 60 % 24), true }
+		t.most = 23
 	case "weekday":
 		t.number = func(f *Facts) (float64, bool) { return float64(f.Minute / minutesOfDay), true }
+		t.most = 6
 	case "minute":
 		t.number = func(f *Facts) (float64, bool) { return float64(f.Minute % 60), true }
+		t.most = 59
 	case "read":
 		t.yes = func(f *Facts) (bool, bool) { return f.Read, true }
 	case "currency":

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"segue/controlplane/health"
@@ -77,20 +78,31 @@ func (d *Decision) name(svc *policy.Service, i int8) string {
 	return svc.Candidates[i].Provider
 }
 
-// gatedNames are the sentences of those that a gate kept away; surprising leaves out what any call shows (weights of 0, other owners).
+// gatedNames are the sentences of those that a gate kept away, those in a row that have the same one together; surprising leaves out what
+// any call shows (weights of 0, other owners).
 func (d *Decision) gatedNames(svc *policy.Service, surprising bool) string {
-	line := ""
+	line, names, say := "", "", ""
 	for i := range d.N {
 		g := d.Scores[i].Gate
 		if i == d.Winner || g == Passed || surprising && (g == NotOwner || g == NoWeight) {
 			continue
 		}
-		if line != "" {
-			line += ", "
+		one := d.lost(i, svc)
+		switch {
+		case names == "":
+			names = d.name(svc, i)
+		case one == say:
+			names += " and " + d.name(svc, i)
+		default:
+			line += names + ": " + say + ", "
+			names = d.name(svc, i)
 		}
-		line += d.name(svc, i) + ": " + d.lost(i, svc)
+		say = one
 	}
-	return line
+	if names == "" {
+		return ""
+	}
+	return line + names + ": " + say
 }
 
 func (d *Decision) won(svc *policy.Service) string {
@@ -236,6 +248,15 @@ func fits(line string) bool {
 // MaxWhy bounds the line of a header.
 const MaxWhy = 240
 
+// cut ends a line that is too long behind a whole word, and shows that it went on.
+func cut(line string) string {
+	line = line[:MaxWhy-len(" ...")]
+	if i := strings.LastIndexByte(line, ' '); i > MaxWhy/2 {
+		line = line[:i]
+	}
+	return strings.TrimRight(line, ",:; ") + " ..."
+}
+
 // ascii makes line fit for a string of RFC 9651. Nearly every line is so already.
 func ascii(line string) string {
 	if fits(line) {
@@ -245,7 +266,7 @@ func ascii(line string) string {
 	for _, r := range line {
 		switch {
 		case len(b) == MaxWhy:
-			return string(b)
+			return cut(string(b))
 		case r == '"' || r == '\\':
 			b = append(b, '\'')
 		case r < ' ' || r > '~':

@@ -90,6 +90,24 @@ func TestWhyFitsAHeaderWhateverItIsCalled(t *testing.T) {
 	}
 }
 
+// TestWhyIsShort: what several have in common is said once, and what is too long ends behind a word.
+func TestWhyIsShort(t *testing.T) {
+	w := newWorld(policy.Priority, 0, 0, 0, 0)
+	for i := range 4 {
+		w.open(i, 3)
+	}
+	want := "no provider was eligible: stripe and adyen and checkout and braintree: circuit open, 3 failures in a row, asks again in 24 s"
+	if why := w.decide().Why(w.svc); why != want {
+		t.Errorf("says %q, want %q", why, want)
+	}
+	for i, c := range w.svc.Candidates {
+		c.Provider = strings.Repeat("long-", 10+i)
+	}
+	if why := w.decide().Why(w.svc); len(why) > MaxWhy || !strings.HasSuffix(why, " ...") || strings.HasSuffix(why, "long- ...") {
+		t.Errorf("%d bytes: %q", len(why), why)
+	}
+}
+
 func TestExplainSurvivesWhatItDoesNotKnow(t *testing.T) {
 	svc := &policy.Service{}
 	d := &Decision{Winner: 3, Reason: 99, N: 5}

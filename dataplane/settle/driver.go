@@ -83,7 +83,10 @@ func New(cfg Config) *Driver {
 }
 
 // Swap takes a new policy.
-func (d *Driver) Swap(snap *policy.Snapshot) { d.policy.Store(snap) }
+func (d *Driver) Swap(snap *policy.Snapshot) {
+	d.metrics.serve(snap.Services)
+	d.policy.Store(snap)
+}
 
 // Caller is the exchange that a drive is made for.
 type Caller interface {

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"segue/controlplane/policy"
 )
 
 // metrics count what went wrong although nothing was guessed.
@@ -26,6 +28,14 @@ func newMetrics(to prometheus.Registerer) *metrics {
 	return &metrics{
 		late:     counter("segue_late_duplicates_total", "Attempts that were executed beside the outcome of their transaction; each is taken back or stands before an operator."),
 		exposure: counter("segue_exposure_total", "Calls that went on to another provider without the first one's proof that it executed nothing: by a settle window, or where duplicates are accepted."),
+	}
+}
+
+// serve has both counters there for each service from its first day: what nobody has seen yet is 0 and not missing.
+func (m *metrics) serve(services []*policy.Service) {
+	for _, svc := range services {
+		m.late.WithLabelValues(svc.Name)
+		m.exposure.WithLabelValues(svc.Name)
 	}
 }
 
