@@ -168,7 +168,7 @@ const (
 )
 
 func appendSeen(b []byte, s *Seen) []byte {
-	flags := bit(s.Circuit.Pass, seenPass) | bit(s.Circuit.Probe, seenProbe) | bit(s.Away, seenAway) | bit(s.Unsent, seenUnsent) |
+	flags := bit(s.Circuit.Pass, seenPass) | bit(s.Circuit.Probe, seenProbe) | bit(s.Away, seenAway) | bit(s.Cause.Unsent, seenUnsent) |
 		bit(s.Circuit.Wait != 0 || s.Rate != 0 || s.Closed != 0 || s.Drained != 0, seenWaits) |
 		bit(s.Circuit.Share != 1, seenShare) | bit(s.Cause != Cause{}, seenCause) | bit(s.Fees != Learned{}, seenFees)
 	b = append(b, flags, byte(s.State), byte(s.Rule))
@@ -214,7 +214,7 @@ func (r *compact) seen(s *Seen) {
 	flags := r.byte()
 	*s = Seen{
 		State: breaker.State(r.byte()), Rule: int8(r.byte()), Failures: int32(r.varint()), InFlight: int32(r.varint()), Normal: int32(r.varint()),
-		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()), Away: flags&seenAway != 0, Unsent: flags&seenUnsent != 0,
+		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()), Away: flags&seenAway != 0,
 	}
 	s.Mean, s.Lower = r.float(), r.float()
 	s.Circuit.Pass, s.Circuit.Probe, s.Circuit.Share = flags&seenPass != 0, flags&seenProbe != 0, 1
@@ -228,6 +228,7 @@ func (r *compact) seen(s *Seen) {
 	}
 	if flags&seenCause != 0 {
 		r.cause(&s.Cause)
+		s.Cause.Unsent = flags&seenUnsent != 0
 	}
 	if flags&seenFees != 0 {
 		s.Fees = Learned{Ratio: r.float(), Answers: uint32(r.uvarint())}

@@ -53,12 +53,13 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 		s.salt = salt(row.Provider)
 	}
 	if _, closed := row.Circuit.Pass(); closed && s.State == breaker.Closed && s.Cause.Alarm == 0 { // the decision before left no cause
-		s.Away, s.Unsent, s.Circuit = false, false, breaker.Gate{Pass: true, Share: 1}
+		s.Away, s.Circuit = false, breaker.Gate{Pass: true, Share: 1}
 		return
 	}
 	s.State, s.Circuit, s.Away, s.Cause = row.Circuit.State(), row.Circuit.Gate(now, draw), row.Circuit.Away(), Cause{}
-	if s.Unsent = false; s.State != breaker.Closed {
-		s.Cause, s.Unsent = row.cause, row.Circuit.Refused() && row.cause.Alarm != health.Hanging
+	if s.State != breaker.Closed {
+		s.Cause = row.cause
+		s.Cause.Unsent = row.Circuit.Refused() && row.cause.Alarm != health.Hanging
 	}
 }
 

@@ -71,6 +71,7 @@ type Cause struct {
 	Evidence health.Evidence
 	Late     int32         // calls in flight that were older than Limit
 	Limit    time.Duration // 0: their age did not tell
+	Unsent   bool          `json:",omitzero"` // each of its failures in a row was a connection that was refused at once
 }
 
 // Seen is one look at a standing: all that the choice takes from it. Durations count from the decision's time; what has passed is
@@ -78,7 +79,6 @@ type Cause struct {
 type Seen struct {
 	State    breaker.State
 	Away     bool `json:",omitzero"` // on a ramp: it leads away
-	Unsent   bool `json:",omitzero"` // of each of its failures in a row it is proven that nothing was sent
 	Rule     int8 `json:",omitzero"` // 1 + the index of the rule that keeps the call away; 0: none
 	Circuit  breaker.Gate
 	Failures int32         `json:",omitzero"` // in a row

@@ -301,7 +301,7 @@ func (d *Decision) lastResort(svc *policy.Service) {
 			if drained && s.Gate != Drained || !drained && s.Gate != CircuitOpen && s.Gate != CircuitProbing {
 				continue
 			}
-			if !d.Facts.Read && (drained || !d.Seen[i].Unsent) {
+			if !d.Facts.Read && (drained || !d.Seen[i].Cause.Unsent) {
 				continue
 			}
 			if !drained && int(s.InFlight) >= max(1, int(d.normal(int(i), svc))/fewer) {
