@@ -192,9 +192,10 @@ func (w *world) segueAt(node int, args ...string) ran {
 
 func command(t testing.TB, dir string, args ...string) ran {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	bin := binary(t) // built before its time runs
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary(t), args...)
+	cmd := exec.CommandContext(ctx, bin, args...)
 	var out, errs bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
 	cmd.Env = []string{"HOME=" + dir, "PATH=/usr/bin:/bin"}

@@ -131,7 +131,8 @@ func TestWhatIsWrongStandsBesideItsField(t *testing.T) {
 		{"sum", weights("1", "20", "70", "20"), []string{"the shares add up to 110", "sum 110 %"}},
 		{"negative", weights("1", "-10", "100", "10"), []string{`<span class="field-error">`}},
 		{"words", weights("1", "many", "70", "10"), []string{`<span class="field-error">is no number</span>`, `value="many"`}},
-		{"infinite", weights("1", "Inf", "70", "10"), []string{"field-error"}},
+		{"infinite", weights("1", "Inf", "70", "10"), []string{`<span class="field-error">is no number</span>`, "!sum +Inf"}},
+		{"not a number", weights("1", "NaN", "70", "10"), []string{`<span class="field-error">is no number</span>`, `value="NaN"`, "!sum NaN"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.form.Set("reason", "fees")

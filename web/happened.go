@@ -29,32 +29,45 @@ func happened(s scene) []view.Happening {
 // together is how far apart events of one kind may be to be told in one line.
 const together = time.Minute
 
-// gathered are the agents' events, newest first. Where many calls of a service came to the same, one line says how many: what else
-// happened must not scroll away.
+// run is what one line tells of several events.
+type run struct {
+	line, events int
+	oldest       time.Time
+}
+
+// gathered are the agents' events, newest first. Where many calls of a service came to the same, or a circuit turns again and again, one
+// line says how often: what else happened must not scroll away.
 func gathered(events []health.Event) []view.Happening {
-	type run struct {
-		line, calls int
-		oldest      time.Time
-	}
-	type key struct{ kind, region, service string }
+	type key struct{ kind, region, service, provider string }
 	runs := map[key]*run{}
 	var list []view.Happening
 	for _, e := range events {
-		k := key{e.Kind, e.Region, e.Service}
-		if r := runs[k]; r != nil && e.Transaction != "" && r.oldest.Sub(e.At) < together {
-			r.calls, r.oldest = r.calls+1, e.At
-			h := &list[r.line]
-			h.Text, h.Link, h.Word = e.Region+" · "+manyCalls(e, r.calls), listOf(e), "which"
+		k := key{kind: e.Kind, region: e.Region, service: e.Service}
+		if e.Transaction == "" {
+			k.provider = e.Provider
+		}
+		repeats := e.Transaction != "" || e.Kind == "breaker"
+		if r := runs[k]; r != nil && repeats && r.oldest.Sub(e.At) < together {
+			r.events, r.oldest = r.events+1, e.At
+			r.retell(&list[r.line], e)
 			continue
 		}
 		if len(list) == maxHappened {
 			break
 		}
-		if list = append(list, event(e)); e.Transaction != "" {
-			runs[k] = &run{len(list) - 1, 1, e.At}
-		}
+		list = append(list, event(e))
+		runs[k] = &run{len(list) - 1, 1, e.At}
 	}
 	return list
+}
+
+// retell says in the newest event's line how many there were.
+func (r *run) retell(h *view.Happening, e health.Event) {
+	if e.Transaction != "" {
+		h.Text, h.Link, h.Word = e.Region+" · "+manyCalls(e, r.events), listOf(e), "which"
+		return
+	}
+	h.Who = fmt.Sprintf("· its circuit turned %d times in %s", r.events, view.Span(h.At.Sub(e.At)))
 }
 
 // manyCalls is what became of several calls.

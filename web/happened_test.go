@@ -28,20 +28,22 @@ func TestManyCallsAreOneLine(t *testing.T) {
 		told(time.Duration(i)*time.Second, "unknown", "eu-west", "payments: the outcome of charge at main is not known")
 	}
 	told(41*time.Second, "breaker", "eu-west", "main: circuit open")
+	told(51*time.Second, "breaker", "eu-west", "main: circuit half-open")
+	told(61*time.Second, "breaker", "eu-west", "main: circuit open")
 	told(42*time.Second, "unknown", "us-east", "payments: the outcome of charge at main is not known")
 	told(43*time.Second, "failover", "eu-west", "payments: charge went on to backup after main (503)")
 	told(44*time.Second, "failover", "eu-west", "payments: charge went on to backup after main (503)")
 	told(10*time.Minute, "unknown", "eu-west", "payments: the outcome of charge at main is not known")
 	var lines []string
 	for _, h := range gathered(events) {
-		lines = append(lines, h.Text+" "+h.Link)
+		lines = append(lines, strings.TrimSpace(h.Text+" "+h.Who+h.Link))
 	}
 	want := []string{
 		"eu-west · payments: the outcomes of 40 calls were not known /transactions?service=payments&state=held",
-		"eu-west · main: circuit open ",
-		"us-east · payments: the outcome of charge at main is not known /transactions/tx_41",
+		"eu-west · main: circuit open · its circuit turned 3 times in 20 s",
+		"us-east · payments: the outcome of charge at main is not known /transactions/tx_43",
 		"eu-west · payments: 2 calls went on to another provider /transactions?service=payments",
-		"eu-west · payments: the outcome of charge at main is not known /transactions/tx_44",
+		"eu-west · payments: the outcome of charge at main is not known /transactions/tx_46",
 	}
 	if got := strings.Join(lines, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("it reads\n%s\nwant\n%s", got, strings.Join(want, "\n"))
@@ -116,4 +118,16 @@ func TestAdaptiveHasNoConfiguredShare(t *testing.T) {
 		}
 	}
 	wants(t, s.get("/providers/bank", 200), "adaptive", "!0 %<span class=\"note\">")
+}
+
+// TestHourKeepsItsNoughts: ten minutes are not one.
+func TestHourKeepsItsNoughts(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Hour: "1h", 10 * time.Minute: "10m", 90 * time.Minute: "1h30m", 10 * time.Second: "10s", 30 * time.Minute: "30m", 90 * time.Second: "1m30s",
+		4 * time.Second: "4s", 10 * time.Hour: "10h",
+	} {
+		if got := hour(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
 }

@@ -78,7 +78,13 @@ func windowOf(text string) (time.Duration, error) {
 
 // hour writes a span without its zeros.
 func hour(d time.Duration) string {
-	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+	text := d.String()
+	for _, zero := range [...]string{"m0s", "h0m"} { // not of 10m, whose nought says something
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // replay has every agent make its recorded decisions again under its region's part of a policy.
@@ -252,7 +258,7 @@ func (f *whatIf) line(heard bool, most *whatIfProvider) string {
 		sep = "; "
 	}
 	if f.Moves > 0 {
-		fmt.Fprintf(&b, "%smoves ≈ %s/min", sep, view.Number(f.PerMinute, digits(f.PerMinute)))
+		fmt.Fprintf(&b, "%smoves ≈ %s calls/min", sep, view.Number(f.PerMinute, digits(f.PerMinute)))
 	} else {
 		b.WriteString(sep + "moves none")
 	}

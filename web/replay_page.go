@@ -24,6 +24,9 @@ func (w *Web) whatIfPart(c echo.Context) error {
 	}
 	d := readDraft(s, svc, c.QueryParams())
 	f, err := w.replayDraft(c, s, d, query.MaxReplay)
+	if err != nil && c.Request().Header.Get("HX-Request") != "" { // a page about a problem would stand in the middle of the review
+		return w.html(c, http.StatusOK, view.WhatIfPart(view.WhatIf{Text: sentenceOf(w.describe(err).Detail)}))
+	}
 	if err != nil {
 		return err
 	}
@@ -49,7 +52,7 @@ func (w *Web) whatIfOf(c echo.Context, s scene, svc *policy.ServiceSpec, d *draf
 	}
 	q := d.query(d.base)
 	path := "/routing/" + url.PathEscape(svc.Name)
-	v := &view.WhatIf{Part: path + "/what-if?" + q.Encode()}
+	v := &view.WhatIf{Part: path + "/what-if?" + q.Encode(), Within: whatIfWithin}
 	q.Set("replay", "1h")
 	v.Link = path + "?" + q.Encode()
 	if window, err := windowOf(c.QueryParam("replay")); err == nil && window > 0 {

@@ -59,7 +59,7 @@ func TestPlanReplays(t *testing.T) {
 	}
 	s.json(http.MethodPost, "/api/v1/policy/plan?replay=30m", next, 200, &p)
 	r := p.Replay
-	if want := "replayed 2,000 decisions, which stand for 4,000: success +0.20 pp, cost −2.00 %; moves ≈ 120/min; backup at 62 % of its limit"; r == nil || r.Text != want {
+	if want := "replayed 2,000 decisions, which stand for 4,000: success +0.20 pp, cost −2.00 %; moves ≈ 120 calls/min; backup at 62 % of its limit"; r == nil || r.Text != want {
 		t.Fatalf("%+v\nwant %s", r, want)
 	}
 	m := r.Services[0]
@@ -106,7 +106,7 @@ func TestReviewReplays(t *testing.T) {
 	s.plane.set(func(p *plane) { p.answers = replaying(t, &asked) })
 	const change = "region=us-east&w.main=40&w.backup=60&w.legacy=0"
 	page := s.get("/routing/payments?"+change, 200)
-	if !strings.Contains(page, `hx-get="/routing/payments/what-if?`) || !strings.Contains(page, "<noscript><a href=") || len(asked) != 0 {
+	if !strings.Contains(page, `hx-get="/routing/payments/what-if?`) || !strings.Contains(page, `<a class="no-js" href=`) || len(asked) != 0 {
 		t.Errorf("the review neither asks for its replay nor links to it")
 	}
 	part := s.get("/routing/payments/what-if?"+change, 200)

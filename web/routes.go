@@ -20,6 +20,23 @@ func (w *Web) routes(e *echo.Echo) {
 	e.POST("/providers/:provider/drain", w.drainPost)
 	e.POST("/providers/:provider/resume", w.resumePost)
 	e.POST("/providers/:provider/probe", w.probePost)
+	w.routesOfRunning(e)
+	w.routesOfTraces(e)
+	e.GET("/api", w.apiPage)
+	e.GET("/go", w.palette)
+	e.POST("/break", w.breakForm)
+	e.POST("/break/:id/stop", w.stopForm)
+	e.POST("/naive", w.naiveForm)
+	e.POST("/preferences", w.preferences)
+	e.GET("/live/:page", w.live)
+	e.GET("/live/:page/:service", w.live)
+
+	e.GET("/openapi.json", w.document)
+	w.routesOfAPI(e.Group("/api/v1")) // without middleware of its own: with one, echo answers a wrong method with 404
+}
+
+// routesOfRunning are what changed, what runs and what it costs.
+func (w *Web) routesOfRunning(e *echo.Echo) {
 	e.GET("/changes", w.changes)
 	e.GET("/changes/:revision", w.change)
 	e.GET("/changes/:revision/policy.yaml", w.changeText)
@@ -31,8 +48,10 @@ func (w *Web) routes(e *echo.Echo) {
 	e.POST("/cluster/nodes/:id/remove", w.removeNodeForm)
 	e.POST(restoreForm, w.restorePost)
 	e.GET("/cost", w.costsPage)
-	e.GET("/api", w.apiPage)
-	e.GET("/go", w.palette)
+}
+
+// routesOfTraces are calls, sessions and hints.
+func (w *Web) routesOfTraces(e *echo.Echo) {
 	e.GET("/transactions", w.transactions)
 	e.GET("/transactions/:id", w.transaction)
 	e.POST("/transactions/:id/verify", w.verify)
@@ -43,15 +62,6 @@ func (w *Web) routes(e *echo.Echo) {
 	e.POST("/hints/replay", w.hintsReplayPost)
 	e.POST("/hints/throttle", w.hintsThrottlePost)
 	e.POST("/hints/unthrottle", w.hintsUnthrottlePost)
-	e.POST("/break", w.breakForm)
-	e.POST("/break/:id/stop", w.stopForm)
-	e.POST("/naive", w.naiveForm)
-	e.POST("/preferences", w.preferences)
-	e.GET("/live/:page", w.live)
-	e.GET("/live/:page/:service", w.live)
-
-	e.GET("/openapi.json", w.document)
-	w.routesOfAPI(e.Group("/api/v1")) // without middleware of its own: with one, echo answers a wrong method with 404
 }
 
 func (w *Web) routesOfAPI(v1 *echo.Group) {
@@ -92,6 +102,13 @@ func (w *Web) routesOfAPI(v1 *echo.Group) {
 	v1.GET("/events", w.events)
 	v1.GET("/feed/:region", w.pull)
 	v1.POST("/reports", w.takeReport)
+	w.routesOfCluster(v1)
+	if w.cfg.Sandbox != nil {
+		w.routesOfSandbox(v1)
+	}
+}
+
+func (w *Web) routesOfCluster(v1 *echo.Group) {
 	v1.GET("/cluster", w.cluster)
 	v1.GET("/cluster/agents", w.agents)
 	v1.POST("/cluster/transfer", w.transferLeader)
@@ -100,13 +117,15 @@ func (w *Web) routesOfAPI(v1 *echo.Group) {
 	v1.GET("/cluster/backup", w.backup)
 	v1.POST("/cluster/restore", w.restore)
 	v1.GET("/health", w.health)
-	if w.cfg.Sandbox != nil {
-		v1.GET("/sandbox/faults", w.faults)
-		v1.POST("/sandbox/faults", w.runFault)
-		v1.DELETE("/sandbox/faults/:id", w.stopFault)
-		v1.GET("/sandbox/books", w.books)
-		v1.GET("/sandbox/naive", w.naive)
-		v1.POST("/sandbox/naive", w.naiveOn)
-		v1.DELETE("/sandbox/naive", w.naiveOff)
-	}
+}
+
+// routesOfSandbox are `segue dev`'s alone.
+func (w *Web) routesOfSandbox(v1 *echo.Group) {
+	v1.GET("/sandbox/faults", w.faults)
+	v1.POST("/sandbox/faults", w.runFault)
+	v1.DELETE("/sandbox/faults/:id", w.stopFault)
+	v1.GET("/sandbox/books", w.books)
+	v1.GET("/sandbox/naive", w.naive)
+	v1.POST("/sandbox/naive", w.naiveOn)
+	v1.DELETE("/sandbox/naive", w.naiveOff)
 }

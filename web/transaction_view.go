@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"segue/controlplane/query"
@@ -138,7 +140,7 @@ func (w *Web) transactionPage(c echo.Context, why query.Why, partial string) vie
 	}
 	for _, m := range why.Timeline {
 		level := levelOf(m.Level)
-		page.Timeline = append(page.Timeline, view.Moment{After: after(m.After), Level: level, Icon: momentIcon(level), Word: m.Word, Text: m.Text})
+		page.Timeline = append(page.Timeline, view.Moment{After: after(m.After), Level: level, Icon: momentIcon(level, m.Word), Word: m.Word, Text: m.Text})
 	}
 	for i, d := range why.Decisions {
 		page.Decisions = append(page.Decisions, decision(d, i, len(why.Decisions)))
@@ -188,8 +190,12 @@ func decision(d query.Decision, i, of int) view.Decision {
 	if out.Winner == "" {
 		out.Winner = "nobody"
 	}
+	weighted := slices.ContainsFunc(d.Candidates, func(c query.Candidate) bool { return c.Weight > 0 })
 	for _, c := range d.Candidates {
-		row := view.Candidate{Provider: c.Provider, Gate: c.Gate, Weight: plain(c.Weight) + " %", Score: score(c.Rank), Why: c.Why, Chosen: c.Chosen, Level: view.Warn, Icon: "off"}
+		row := view.Candidate{Provider: c.Provider, Gate: c.Gate, Weight: "–", Score: score(c.Rank), Why: c.Why, Chosen: c.Chosen, Level: view.Warn, Icon: "off"}
+		if weighted {
+			row.Weight = plain(c.Weight) + " %"
+		}
 		if c.Gate == "passed" {
 			row.Level, row.Icon = view.OK, "ok"
 		}
@@ -206,11 +212,15 @@ func score(rank float64) string {
 	return fmt.Sprintf("%.3f", rank)
 }
 
-func momentIcon(l view.Level) string {
+// momentIcon keeps the question mark for what nobody knows.
+func momentIcon(l view.Level, word string) string {
 	switch l {
 	case view.OK:
 		return "ok"
 	case view.Warn:
+		if !strings.Contains(word, "unknown") {
+			return "warn"
+		}
 		return "unknown"
 	case view.Bad:
 		return "bad"

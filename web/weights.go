@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -49,8 +50,8 @@ func readDraft(s scene, svc *policy.ServiceSpec, form url.Values) *draft {
 			text = plain(old.Percent)
 		}
 		d.typed[old.Provider] = text
-		percent, err := strconv.ParseFloat(text, 64)
-		if err != nil {
+		percent, ok := typedShare(text)
+		if !ok {
 			d.wrong(old.Provider, "is no number")
 			continue
 		}
@@ -160,7 +161,7 @@ func (d *draft) fill(card *view.RegionCard) {
 			row.Was, row.Percent = row.Percent, text
 		}
 		row.Share = 0
-		if percent, err := strconv.ParseFloat(row.Percent, 64); err == nil {
+		if percent, ok := typedShare(row.Percent); ok {
 			row.Share = min(max(percent, 0), 100)
 			sum += percent
 		}
@@ -311,4 +312,10 @@ func (w *Web) patchWeights(c echo.Context) error {
 		return err
 	}
 	return w.tellChanged(c, result)
+}
+
+// typedShare reads what stands in a field. NaN and the infinities are words for Go and no numbers for people.
+func typedShare(text string) (float64, bool) {
+	percent, err := strconv.ParseFloat(text, 64)
+	return percent, err == nil && !math.IsNaN(percent) && !math.IsInf(percent, 0)
 }

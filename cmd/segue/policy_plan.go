@@ -68,7 +68,11 @@ cost are to be expected, and how near each comes to its limits. Nothing is sent.
 			if c.Flags().Changed("replay") && (back < time.Minute || back > query.MaxReplay) {
 				return usageError{fmt.Errorf("--replay %v: agents keep the decisions of the last hour; want 1m to 1h", back)}
 			}
-			p, err := s.plan(c.Context(), src, b.match(), back)
+			var p planned
+			err = watched(s.io.err, "agents decide again", back > 0, func() error {
+				p, err = s.plan(c.Context(), src, b.match(), back)
+				return err
+			})
 			if err != nil {
 				return explain(named(err, args[0]))
 			}

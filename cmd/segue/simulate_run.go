@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -67,11 +66,7 @@ type playBar struct {
 }
 
 func newBar(to io.Writer, n int) *playBar {
-	f, ok := to.(*os.File)
-	if !ok {
-		return &playBar{}
-	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+	if !terminal(to) {
 		return &playBar{}
 	}
 	return &playBar{bar: progressbar.NewOptions(n,

@@ -38,12 +38,7 @@ func (r *reader) balance(v value) Balance {
 
 // knob reads a part from 0 to 100.
 func (r *reader) knob(v value) float64 {
-	n, ok := r.number(v)
-	if ok && !(n >= 0 && n <= 100) {
-		r.problem(v, shown(v.node)+" is not between 0 and 100", "write how much it matters, like 70")
-		return 0
-	}
-	return n
+	return r.fitting(v, func(n float64) bool { return n >= 0 && n <= 100 }, "is not between 0 and 100", "write how much it matters, like 70")
 }
 
 func (r *reader) highValue(v value) ValuePlan {
@@ -90,11 +85,7 @@ func (r *reader) retryBudget(v value) RetryBudget {
 	var b RetryBudget
 	r.object(v, fields{known: map[string]func(value){
 		"ratio": func(v value) {
-			n, ok := r.number(v)
-			if b.Ratio = n; ok && !(n > 0 && n <= 1) {
-				r.problem(v, shown(v.node)+" is no share of the calls", "write a number above 0 and at most 1, like 0.2")
-				b.Ratio = 0
-			}
+			b.Ratio = r.fitting(v, func(n float64) bool { return n > 0 && n <= 1 }, "is no share of the calls", "write a number above 0 and at most 1, like 0.2")
 		},
 		"floor": func(v value) { b.Floor = r.rate(v) },
 	}})
@@ -103,9 +94,14 @@ func (r *reader) retryBudget(v value) RetryBudget {
 
 // percentage reads a number above 0 and at most 100.
 func (r *reader) percentage(v value) float64 {
+	return r.fitting(v, func(n float64) bool { return n > 0 && n <= 100 }, "is not above 0 and at most 100", "write percent, like 1.5")
+}
+
+// fitting reads a number; 0 for one that does not fit.
+func (r *reader) fitting(v value, fits func(float64) bool, wrong, fix string) float64 {
 	n, ok := r.number(v)
-	if ok && !(n > 0 && n <= 100) {
-		r.problem(v, shown(v.node)+" is not above 0 and at most 100", "write percent, like 1.5")
+	if ok && !fits(n) {
+		r.problem(v, shown(v.node)+" "+wrong, fix)
 		return 0
 	}
 	return n

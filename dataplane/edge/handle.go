@@ -209,14 +209,7 @@ func takeHeaders(c *proxy.Call, in http.Header) (twice string) {
 			if len(values) > 1 && (name == "Content-Type" || name == "Authorization") {
 				twice = name
 			}
-			if strings.HasPrefix(name, "Segue-") { // rules may read what no provider is shown
-				c.Told = append(c.Told, message.Field{Name: name, Value: values[0]})
-			}
-			if message.EndToEnd(name) && (connection == "" || !message.Listed(connection, name)) {
-				for _, v := range values {
-					c.Request.Header = append(c.Request.Header, message.Field{Name: name, Value: v})
-				}
-			}
+			passOn(c, name, values, connection)
 		}
 	}
 	if wait, ok := message.Wait(c.Prefer); ok {
@@ -225,6 +218,20 @@ func takeHeaders(c *proxy.Call, in http.Header) (twice string) {
 		c.Timeout = wait
 	}
 	return twice
+}
+
+// passOn keeps a header for the provider, unless it was meant for the connection, and one of Segue's for the rules: they may read what no
+// provider is shown.
+func passOn(c *proxy.Call, name string, values []string, connection string) {
+	if strings.HasPrefix(name, "Segue-") {
+		c.Told = append(c.Told, message.Field{Name: name, Value: values[0]})
+	}
+	if !message.EndToEnd(name) || connection != "" && message.Listed(connection, name) {
+		return
+	}
+	for _, v := range values {
+		c.Request.Header = append(c.Request.Header, message.Field{Name: name, Value: v})
+	}
 }
 
 // Headers does the same for a call that came over no listener.

@@ -26,6 +26,9 @@ func NextCheck(t *Transaction, c Circumstances) time.Time {
 // askable is until when the provider can be asked for t's outcome without a caller.
 func askable(t *Transaction, c Circumstances) (until time.Time) {
 	a := t.Current()
+	if a.Outcome == NotSent { // the proof is in the row: who wrote it had lost his lease, so that the background goes on from it
+		return a.IntentAt.Add(longestHold)
+	}
 	if c.Lookup {
 		until = a.IntentAt.Add(longestHold)
 		if c.Horizon > 0 && c.Horizon < longestHold {

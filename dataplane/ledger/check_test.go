@@ -41,6 +41,7 @@ func TestNextCheck(t *testing.T) {
 		{"keys with the request", row(func(r *Transaction) { r.Kept, r.ExecuteBy = true, base.Add(time.Hour) }), Circumstances{Enforced: true, KeyLife: 24 * time.Hour, MaxSends: 4}, 0, 4 * time.Second, 6 * time.Second},
 		{"keys with the request, too late", row(func(r *Transaction) { r.Kept, r.ExecuteBy = true, base.Add(time.Hour) }), Circumstances{Enforced: true, KeyLife: 24 * time.Hour, MaxSends: 4}, time.Hour, 0, 0},
 		{"keys with the request, an old key", row(func(r *Transaction) { r.Kept, r.ExecuteBy = true, base.Add(99*time.Hour) }), Circumstances{Enforced: true, KeyLife: 10 * time.Hour, MaxSends: 4}, 9 * time.Hour, 0, 0},
+		{"nothing to ask, and the proof in the row", row(func(r *Transaction) { r.Attempts[0].Outcome = NotSent }), Circumstances{}, 0, 4 * time.Second, 6 * time.Second},
 		{"a row that has its outcome", row(func(r *Transaction) { r.State = DoneSucceeded }), Circumstances{Means: lookup}, 0, 0, 0},
 	} {
 		c.c.Now = base.Add(c.after)

@@ -34,14 +34,31 @@ type Standing struct {
 	Drained  time.Time // an order keeps new calls away until then
 	Frozen   time.Time // until then detectors turn nothing: the trouble is ours
 	Home     any       // whoever keeps the row finds its lock by it again; the choice does not look at it
-	cause    Cause     // of the last alarm
 	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
 	normal   float64   // calls in flight while the circuit is closed, smoothed
 	bucket
+	blame
 	epoch time.Time // ages count from it, without what this process slept
 	ages  [kinds]ages
 	known [kinds]knowledge
 	fees  fees
+}
+
+// blame is what the last alarm was for.
+type blame struct {
+	cause Cause
+	came  int32 // of the calls that were late when it was told, those that have been answered since
+}
+
+// late takes an answer to a call that had been told as late. When all are answered it was no hang: the provider is slow, and stays the
+// last resort of effects.
+func (b *blame) late() {
+	if b.cause.Late == 0 || b.cause.Alarm != health.Hanging {
+		return
+	}
+	if b.came++; b.came >= b.cause.Late {
+		b.cause.Alarm = health.Slowing
+	}
 }
 
 // bucket is when the next call may come.
@@ -241,7 +258,9 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	if e == breaker.Refused && p.ticket == breaker.Outside && row.shut() { // that nobody gets through is known
 		s.Class = health.None
 	}
-	s.Overdue = s.Overdue || judged
+	if s.Overdue = s.Overdue || judged; judged && (s.Class == health.OK || s.Class == health.Slow) {
+		row.late()
+	}
 	m := &row.Measures[p.kind]
 	alarm := m.Observe(s, now)
 	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || now.Sub(k.at) >= stale {
@@ -317,10 +336,10 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 	row.turned(t, changed, now)
 	if changed && (t.Reason == breaker.Detected || t.Reason == breaker.TooSlow) {
 		c.Evidence.At = time.Time{} // the circuit knows since when
-		row.cause = c
+		row.blame = blame{cause: c}
 	}
 	if !changed && c.Alarm != health.Slowing && row.cause.Alarm == health.Slowing && row.Circuit.State() != breaker.Closed {
-		row.cause = c // it was left because it is slow, and now it fails too: nobody's last resort any more, see slowest
+		row.blame = blame{cause: c} // it was left because it is slow, and now it fails too: nobody's last resort any more, see slowest
 	}
 	return t, changed
 }

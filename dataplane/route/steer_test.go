@@ -583,3 +583,41 @@ func TestSlowIsTheLastResort(t *testing.T) {
 		t.Errorf("beyond the limit: %v", d.Winner)
 	}
 }
+
+// TestALateAnswerIsNoHang: a provider that stood still for a moment and then answered everything is slow, and takes effects where nobody
+// else can. One whose late calls fail is not asked.
+func TestALateAnswerIsNoHang(t *testing.T) {
+	for _, c := range []struct {
+		class  health.Class
+		winner int8
+	}{{health.OK, 0}, {health.Failure, -1}} {
+		w := newWorld(policy.Priority, 0)
+		row := w.st.Rows[0]
+		for w.now = t0; w.now.Before(t0.Add(time.Minute)); w.now = w.now.Add(50 * time.Millisecond) {
+			p, _ := w.begin()
+			p.Sent(w.now)
+			w.st.End(p, health.Sample{Class: health.OK, Latency: 20 * time.Millisecond}, w.now, 1)
+		}
+		held := make([]Permit, 20)
+		for i := range held {
+			held[i], _ = w.begin()
+			held[i].Sent(w.now)
+		}
+		for range 40 {
+			w.now = w.now.Add(50 * time.Millisecond)
+			row.Tick(w.now)
+		}
+		if row.Circuit.State() != breaker.Open || row.Cause().Late != 20 {
+			t.Fatalf("a hang is not seen: %v, %+v", row.Circuit.State(), row.Cause())
+		}
+		if d := w.decide(); d.Winner >= 0 {
+			t.Fatalf("an effect goes to a provider that hangs, by %v", d.Reason)
+		}
+		for _, p := range held {
+			w.st.End(p, health.Sample{Class: c.class, Latency: 2 * time.Second}, w.now, 1)
+		}
+		if d := w.decide(); d.Winner != c.winner {
+			t.Errorf("when all have ended %v: %d, %v", c.class, d.Winner, d.Why(w.svc))
+		}
+	}
+}

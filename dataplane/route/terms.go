@@ -15,6 +15,8 @@ import (
 // Text is the evidence in words, for a circuit that saw so many failures in a row: "11 of the last 23 failed".
 func (c *Cause) Text(failures int) string {
 	switch {
+	case c.Late > 0 && c.Alarm == health.Slowing:
+		return fmt.Sprintf("slow: %s took longer than %s", count(int(c.Late), "call"), span(c.Limit))
 	case c.Late > 0:
 		return fmt.Sprintf("%s in flight %s older than %s", count(int(c.Late), "call"), are(c.Late), span(c.Limit))
 	case c.Alarm == health.Slowing:

@@ -416,6 +416,27 @@ func TestNoLeaseNoSend(t *testing.T) {
 	}
 }
 
+// A sender that lost its lease while it was paused sent nothing and may not say so itself. Nobody can be asked, and nobody needs to: the
+// background closes the row by the proof that stands in it, and no operator has to.
+func TestPausedSenderIsClosed(t *testing.T) {
+	b := newBank(t, always("ok"))
+	f := newFleet(t, func(c *policy.Contract) { c.Recourse = policy.Recourse{} }, b)
+	d := f.agent("a", "1")
+	j := f.claim(d, "k", policy.Leave{})
+	boot := Boot()
+	d.cfg.Boot = func() time.Duration { return boot + d.leaseTime() + time.Millisecond }
+	j.Begun = d.cfg.Boot()
+	if end := d.Run(context.Background(), j); end.Kind != ledger.Hold {
+		t.Fatalf("end %v", end.Kind)
+	}
+	d.cfg.Boot = Boot
+	f.start(d)
+	row := f.until("k", "closed", func(t *ledger.Transaction) bool { return t.State != ledger.Held && t.State != ledger.Intent })
+	if row.State != ledger.Refused || b.charges != 0 {
+		t.Errorf("%v, %d charges", row.State, b.charges)
+	}
+}
+
 // A kept request is sent again by the background: the same bytes under the same key, once executed. Then it is forgotten.
 func TestKeptRequestIsRedriven(t *testing.T) {
 	b := newBank(t, func(n int) string {

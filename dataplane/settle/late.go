@@ -242,20 +242,10 @@ func (d *Driver) takeBack(ctx context.Context, of *ledger.Transaction, i int, ob
 		c = svc.Candidates[who]
 		operation, r = refund(c.Contract, object)
 	}
-	t := ledger.New(d.NewID(now), key, operation, [32]byte{}, now)
-	t.Compensates, t.Session = late.ID, of.Session
-	a := ledger.Attempt{
-		ID: ledger.NewAttemptID(now, random()), Provider: late.Provider, Account: late.Account, Endpoint: late.Endpoint,
-		Contract: late.Contract, IntentAt: now, SendBy: SendBy,
+	t, err := d.compensation(of, late, key, operation, c, now)
+	if err != nil {
+		return err
 	}
-	if c != nil {
-		a.Contract = c.Digest
-		a.ProviderKey = ledger.ProviderKey(d.cfg.Vault.Secret(), c.Contract.Keys, t.ID, late.Provider, late.Account, 0)
-	}
-	if err := t.Begin(a, d.RunID()); err != nil {
-		return fmt.Errorf("settle: %w", err)
-	}
-	t.Region = d.cfg.Region
 	if r != nil && d.cfg.Payloads != nil && c.Credential.Kind != policy.CredentialCaller && c.Contract.Keys.Enforced {
 		t.Kept, t.ExecuteBy = true, now.Add(compensateBy)
 		if err := d.Keep(ctx, t, r); err != nil {
@@ -282,6 +272,26 @@ func (d *Driver) takeBack(ctx context.Context, of *ledger.Transaction, i int, ob
 	d.unknowns.hurry(t.Key.Service, late.Provider, now)
 	d.nudge()
 	return nil
+}
+
+// compensation is the transaction that takes a late attempt back, at the provider that executed it; c is nil where that is not in the policy
+// any more.
+func (d *Driver) compensation(of *ledger.Transaction, late *ledger.Attempt, key ledger.Key, operation string, c *policy.Candidate, now time.Time) (*ledger.Transaction, error) {
+	t := ledger.New(d.NewID(now), key, operation, [32]byte{}, now)
+	t.Compensates, t.Session = late.ID, of.Session
+	a := ledger.Attempt{
+		ID: ledger.NewAttemptID(now, random()), Provider: late.Provider, Account: late.Account, Endpoint: late.Endpoint,
+		Contract: late.Contract, IntentAt: now, SendBy: SendBy,
+	}
+	if c != nil {
+		a.Contract = c.Digest
+		a.ProviderKey = ledger.ProviderKey(d.cfg.Vault.Secret(), c.Contract.Keys, t.ID, late.Provider, late.Account, 0)
+	}
+	if err := t.Begin(a, d.RunID()); err != nil {
+		return nil, fmt.Errorf("settle: %w", err)
+	}
+	t.Region = d.cfg.Region
+	return t, nil
 }
 
 // cutMatch takes a pattern apart that names one path.

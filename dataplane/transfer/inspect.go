@@ -101,13 +101,18 @@ func (c *Carrier) inspectedField(k session.Key, svc *policy.Service, f *session.
 	if from != "" || f.Old() {
 		told.Fetched = &query.SessionFetch{From: from, At: at, Old: f.Old()}
 	}
-	n := Name{Session: k, Service: svc, Rule: rule}
+	c.inspectTokens(&told, f, Name{Session: k, Service: svc, Rule: rule})
+	return told
+}
+
+// inspectTokens tells which providers have the field, and how long what they gave is good for.
+func (c *Carrier) inspectTokens(told *query.SessionField, f *session.Field, n Name) {
 	for _, t := range f.Tokens {
 		if _, there := f.For(t.Provider); !there {
 			continue
 		}
 		told.At = append(told.At, t.Provider)
-		if rule.Kind != policy.KindTokens {
+		if n.Rule.Kind != policy.KindTokens {
 			continue
 		}
 		one := query.SessionToken{Provider: t.Provider, Given: t.Stamp.Clock.Time()}
@@ -116,7 +121,6 @@ func (c *Carrier) inspectedField(k session.Key, svc *policy.Service, f *session.
 		}
 		told.Tokens = append(told.Tokens, one)
 	}
-	return told
 }
 
 // outlook tells where a session could go on now, and what happens when its provider fails: the same choice that a call would make.

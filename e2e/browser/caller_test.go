@@ -175,7 +175,7 @@ func (h *house) unbreak(id string) {
 // well waits until a leader has fresh figures and every provider is healthy everywhere: where a test starts from, and what it leaves.
 func (h *house) well(t testing.TB) {
 	t.Helper()
-	eventually(t, 60*time.Second, "every provider is well", func() error {
+	eventually(t, 3*time.Minute, "every provider is well", func() error {
 		var cluster struct {
 			Leader string
 			Status struct{ AgeMS int64 }

@@ -43,6 +43,7 @@ func (b *tab) looks(t *testing.T, pages []shown, also func(b *tab)) {
 				t.Errorf("%d headings of the first rank", n)
 			}
 			also(b)
+			b.unfolds()
 			b.holds("light, 1280 px")
 			b.wide(375)
 			b.holds("light, 375 px", painted...)
@@ -57,6 +58,12 @@ func (b *tab) looks(t *testing.T, pages []shown, also func(b *tab)) {
 			}
 		})
 	}
+}
+
+// unfolds opens what can be unfolded: axe sees what is shown only.
+func (b *tab) unfolds() {
+	b.t.Helper()
+	tell[bool](b, `(() => { for (const d of document.querySelectorAll("main details")) d.open = true; return true })()`)
 }
 
 // take returns what was heard so far, and forgets it.
@@ -76,6 +83,7 @@ func everyPage(known query.Transaction) []shown {
 		{name: "Overview", path: "/"}, {name: "Regions", path: "/regions"}, {name: "a region", path: "/regions/eu-west"},
 		{name: "Providers", path: "/providers"}, {name: "a provider", path: "/providers/main"}, {name: "a drain reviewed", path: "/providers/legacy?drain=1&for=30m&region=eu-west"},
 		{name: "Routing", path: "/routing/payments"}, {name: "weights reviewed", path: "/routing/payments?" + threeShares.Encode()},
+		{name: "weights replayed", path: "/routing/payments?replay=1h&" + threeShares.Encode()}, {name: "Routing by order", path: "/routing/sms"}, {name: "Routing by worth", path: "/routing/chat"},
 		{name: "Changes", path: "/changes"}, {name: "a revision", path: "/changes/1"}, {name: "a rollback reviewed", path: "/changes/1?rollback=1"},
 		{name: "Transactions", path: "/transactions"}, {name: "a transaction", path: "/transactions/" + known.ID},
 		{name: "Sessions", path: "/sessions"}, {name: "a session", path: "/sessions/" + known.Session}, {name: "Hints and repair", path: "/hints"}, {name: "Cost", path: "/cost"},

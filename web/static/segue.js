@@ -44,6 +44,25 @@
     for (const kind of ["pointerover", "focusin", "change"]) form.addEventListener(kind, follow);
   }
 
+  // A replay that takes longer than a moment shows how much of its time is gone, and can be cancelled.
+  for (const box of $$("[data-replay]")) {
+    const time = box.querySelector("[data-replay-time]"), says = box.querySelector("[data-replay-says]"), asked = performance.now();
+    const tick = setInterval(() => {
+      if (!box.isConnected) { clearInterval(tick); return; }
+      const gone = performance.now() - asked;
+      time.hidden = gone < 800;
+      time.querySelector("progress").value = Math.min(gone / Number(box.dataset.replay), 1);
+    }, 100);
+    const end = (text) => {
+      clearInterval(tick);
+      time.remove();
+      says.textContent = text;
+      box.querySelector("[data-replay-again]").classList.remove("no-js");
+    };
+    time.querySelector("button").addEventListener("click", () => { end("Cancelled: nothing was replayed."); box.dispatchEvent(new Event("htmx:abort")); });
+    box.addEventListener("htmx:error", () => { if (time.isConnected) end("The control plane did not answer: nothing was replayed."); });
+  }
+
   // On a phone the pages' names are one line that scrolls: the one that is shown must be in sight.
   const current = document.querySelector(".side [aria-current]"), side = current?.closest(".side");
   if (side && side.scrollWidth > side.clientWidth) side.scrollLeft = current.offsetLeft - (side.clientWidth - current.offsetWidth) / 2;
