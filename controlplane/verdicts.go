@@ -71,6 +71,6 @@ func (b *bench) propose(ctx context.Context, verdicts []health.Verdict, now time
 func unchanged(in, judged []health.Verdict, now time.Time) bool {
 	in = slices.DeleteFunc(slices.Clone(in), func(v health.Verdict) bool { return !v.Until.After(now) })
 	return slices.EqualFunc(in, judged, func(a, b health.Verdict) bool {
-		return a.Same(b) && a.Eject == b.Eject && a.Since.Equal(b.Since) && a.Until.Equal(b.Until)
+		return a.Same(b) && a.Eject == b.Eject && a.All == b.All && a.Since.Equal(b.Since) && a.Until.Equal(b.Until)
 	})
 }

@@ -61,26 +61,48 @@ func (w *world) sessionsAt(provider, prefix string) int {
 // TestWeightShare moves 70 to 40: each of the next thousand new sessions counts, from the answer on, and the other regions stay where
 // they were.
 func TestWeightShare(t *testing.T) {
+	for range 5 {
+		switch w, wrong := weightShare(t); {
+		case len(wrong) == 0:
+			return
+		case !w.stirred():
+			t.Fatal(strings.Join(wrong, "; "))
+		}
+	}
+	t.Error("in each of five worlds a circuit opened by itself")
+}
+
+// weightShare is what is wrong with the shares in a new world.
+func weightShare(t *testing.T) (w *world, wrong []string) {
+	t.Helper()
+	holds := func(share, want float64, n int, what string) {
+		sigma := math.Sqrt(want * (1 - want) / float64(n))
+		said := fmt.Sprintf("%s: %.3f of %d at main, wanted %.2f ± %.3f", what, share, n, want, 3*sigma)
+		if t.Log(said); math.Abs(share-want) > 3*sigma {
+			wrong = append(wrong, said)
+		}
+	}
 	weights := "{main: 70, backup: 30, legacy: 0}"
-	w := newWorld(t, plan{nodes: 3, weights: map[string]string{"us-east": weights, "eu-west": weights, "ap-south": weights}})
+	w = newWorld(t, plan{nodes: 3, weights: map[string]string{"us-east": weights, "eu-west": weights, "ap-south": weights}})
 	const n = 1000
 	before := map[string]float64{}
 	for _, r := range w.plan.regions {
 		before[r] = w.share(r, "before", upTo(n, 300))
-		w.holds(before[r], 0.7, upTo(n, 300), r+" before")
+		holds(before[r], 0.7, upTo(n, 300), r+" before")
 	}
 	w.segue("weight", "set", "payments", "eu-west", "main=40", "backup=60", "--reason", "e2e").fine(t)
-	w.holds(w.share("eu-west", "after", n), 0.4, n, "eu-west after")
+	holds(w.share("eu-west", "after", n), 0.4, n, "eu-west after")
 	for _, r := range []string{"us-east", "ap-south"} {
-		w.holds(w.share(r, "after", upTo(n, 300)), 0.7, upTo(n, 300), r+" after")
+		holds(w.share(r, "after", upTo(n, 300)), 0.7, upTo(n, 300), r+" after")
 		// The same sessions go where they went: a weight of another region moves nobody here.
 		if again := w.share(r, "before", upTo(n, 300)); again != before[r] {
-			t.Errorf("%s: %v of its earlier sessions are at main, where %v were", r, again, before[r])
+			wrong = append(wrong, fmt.Sprintf("%s: %v of its earlier sessions are at main, where %v were", r, again, before[r]))
 		}
 	}
 	if n := w.sessionsAt(legacyProvider, ""); n != 0 {
-		t.Errorf("%d sessions went to a provider of weight 0", n)
+		wrong = append(wrong, fmt.Sprintf("%d sessions went to a provider of weight 0", n))
 	}
+	return w, wrong
 }
 
 // share opens n new sessions in a region and returns the share of them that main executed, by its books.
@@ -102,14 +124,4 @@ func (w *world) share(region, label string, n int) float64 {
 	}
 	work.Wait()
 	return float64(w.sessionsAt(mainProvider, prefix)) / float64(n)
-}
-
-// holds wants a share within three standard deviations.
-func (w *world) holds(share, want float64, n int, what string) {
-	w.t.Helper()
-	sigma := math.Sqrt(want * (1 - want) / float64(n))
-	w.t.Logf("%s: %.3f of %d at main, wanted %.2f ± %.3f", what, share, n, want, 3*sigma)
-	if math.Abs(share-want) > 3*sigma {
-		w.t.Errorf("%s: %.3f of %d at main, wanted %.2f ± %.3f", what, share, n, want, 3*sigma)
-	}
 }

@@ -52,6 +52,7 @@ type Increment struct {
 	Calls  uint32         `json:",omitzero"`
 	Failed uint32         `json:",omitzero"`
 	Slow   uint32         `json:",omitzero"`
+	InARow uint32         `json:",omitzero"` // calls that failed since one did not: how it stands now
 }
 
 // alarm is the last one, with the counts that raised it.
@@ -63,30 +64,35 @@ type alarm struct {
 }
 
 // Evidence is the numbers of the last alarm since Clear, or how it looks now.
-func (m *Measure) Evidence() Evidence {
-	e := Evidence{Alarm: m.said.kind, Baseline: m.usualFailures()}
+func (m *Measure) Evidence(b *Bank) Evidence {
+	said := &m.said
+	if b.said.kind != NoAlarm && b.said.at >= said.at {
+		said = &b.said
+	}
+	e := Evidence{Alarm: said.kind, Baseline: m.usualFailures()}
 	if m.sketch.total >= known {
 		e.Usual = time.Duration(m.sketch.over)
 	}
-	fails, slows := worst(m.failing[:], weights[m.row][:]), worst(m.slowing[:], slowly[:])
+	one := [...]float64{1, 1, 1}
+	fails, slows := worst(b.tests[:], one[:]), worst(m.slowing[:], slowH[:])
 	e.Calls, e.Failed, e.Answers, e.Slow, e.Overdue = fails.calls, fails.x, slows.calls, slows.x, m.open.counted
-	switch m.said.kind {
+	switch said.kind {
 	case NoAlarm:
 		return e
 	case Failing:
-		e.Calls, e.Failed = m.said.calls, m.said.bad
+		e.Calls, e.Failed = said.calls, said.bad
 	case Slowing, Hanging:
-		e.Answers, e.Slow, e.Overdue = m.said.calls, m.said.bad, m.said.overdue
+		e.Answers, e.Slow, e.Overdue = said.calls, said.bad, said.overdue
 	}
-	e.At = time.Unix(0, m.said.at).UTC()
+	e.At = time.Unix(0, said.at).UTC()
 	return e
 }
 
-// worst is the test that is nearest to its alarm.
-func worst(tests []cusum, w []weight) cusum {
+// worst is the test that is nearest to its alarm, at h.
+func worst(tests []cusum, h []float64) cusum {
 	at := 0
 	for i := range tests {
-		if tests[i].s*w[at].h > tests[at].s*w[i].h {
+		if tests[i].s*h[at] > tests[at].s*h[i] {
 			at = i
 		}
 	}

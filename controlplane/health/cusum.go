@@ -63,9 +63,14 @@ const (
 	slowTests    = 2
 )
 
+// mixed is how much more an alarm takes because kinds of calls that weigh differently share a test: alone, each has the thresholds above, and
+// together they would reach them a little sooner by chance (TestKindsTogether).
+const mixed = 1.015
+
 var (
 	usual     [usualRows]float64 // p0
 	weights   [usualRows][Tests]weight
+	shares    [usualRows][Tests]weight // as parts of the threshold: 1 is an alarm
 	slowly    [slowTests]weight
 	overdue   [slowTests]weight // of a call that is open for too long
 	slowRates = [slowTests]float64{.3, .6}
@@ -77,7 +82,8 @@ var _ = func() bool {
 	for i := range usual {
 		usual[i] = p0
 		for j, p1 := range alternatives(p0) {
-			weights[i][j] = weighing(p0, p1, thresholds[i][j])
+			w := weighing(p0, p1, thresholds[i][j])
+			weights[i][j], shares[i][j] = w, weight{up: w.up / (w.h * mixed), down: w.down / (w.h * mixed), h: 1}
 		}
 		p0 *= quarter
 	}

@@ -44,7 +44,7 @@ func (p *provider) call() (Sample, time.Time) {
 }
 
 // run lets n calls be observed and counts the alarms; each is cleared, as a circuit does when it closes again.
-func (p *provider) run(m *Measure, n int) (failing, slowing int) {
+func (p *provider) run(m *lone, n int) (failing, slowing int) {
 	for range n {
 		switch s, now := p.call(); m.Observe(s, now) {
 		case Failing:
@@ -59,7 +59,7 @@ func (p *provider) run(m *Measure, n int) (failing, slowing int) {
 }
 
 // until counts the calls to the first alarm, at most n.
-func (p *provider) until(m *Measure, n int) (calls int, which Alarm) {
+func (p *provider) until(m *lone, n int) (calls int, which Alarm) {
 	for calls < n {
 		calls++
 		s, now := p.call()
@@ -75,7 +75,7 @@ func delays(baselines, warm int, rate float64, change func(*provider)) (median, 
 	var all []int
 	for seed := range baselines {
 		p := newProvider(uint64(seed)+1, rate, leastUsual)
-		var known Measure
+		var known lone
 		p.run(&known, warm)
 		known.Clear(p.now)
 		p.now = p.now.Add(time.Minute) // calls that began before Clear are none that are counted
@@ -152,7 +152,7 @@ func TestNobodyIsAccusedWrongly(t *testing.T) {
 			for seed := range seeds {
 				p := newProvider(uint64(1000*k+seed)+1, rate, fails)
 				p.drift = .25
-				var m Measure
+				var m lone
 				f, s := p.run(&m, each)
 				failing, slowing = failing+f, slowing+s
 			}
@@ -170,7 +170,7 @@ func TestRefusalsAtTwoCallsASecond(t *testing.T) {
 	for _, warm := range []int{0, 1, 10, 100, 1000, 20_000} {
 		for seed := range 20 {
 			p := newProvider(uint64(seed)+1, 2, .005)
-			var m Measure
+			var m lone
 			p.run(&m, warm)
 			m.Clear(p.now)
 			p.now, p.fails = p.now.Add(time.Minute), 1

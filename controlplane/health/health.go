@@ -38,7 +38,7 @@ type Sample struct {
 	RetryAfter time.Duration // what the provider asked for with a 429; 0: nothing
 	Overdue    bool          // it was counted as slow while it was open
 	Unsent     bool          // a failure of which it is proven that nothing was sent
-	Again      bool          // the failing answer of a request that was sent again: providers that keep their answers give the first one once more
+	Again      bool          // the answer of a request that was sent again: providers that keep their answers give the first one once more, and it is no evidence
 	Told       bool          // the answer stated what the call cost, or used
 	Stated     policy.Money  // that, in the base currency
 }

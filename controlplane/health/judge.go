@@ -24,6 +24,7 @@ type court struct {
 type holding struct {
 	Verdict
 	seen time.Time // when its conditions last held
+	some bool      // something was seen to succeed since: All is not told again
 }
 
 // Adopt takes the verdicts that a leader before this one left: they hold on until they end or are judged anew.
@@ -31,7 +32,7 @@ func (w *Window) Adopt(verdicts []Verdict, now time.Time) {
 	for _, v := range verdicts {
 		if v.Check() == nil && v.Until.After(now) && len(w.court.held) < MaxVerdicts {
 			v.Until = ahead(v.Until, now, VerdictFor)
-			w.court.held = append(w.court.held, holding{v, now})
+			w.court.held = append(w.court.held, holding{Verdict: v, seen: now})
 		}
 	}
 }
@@ -84,11 +85,13 @@ func (w *Window) keep(v Verdict, voices []*voice, now time.Time) {
 			return
 		}
 		v.Since, v.Until = now, now.Add(VerdictFor)
-		c.held = append(c.held, holding{v, now})
+		c.held = append(c.held, holding{Verdict: v, seen: now})
 		h = &c.held[len(c.held)-1]
 		w.announce(v, now, false)
 	}
 	h.seen, h.Why = now, v.Why
+	h.some = h.some || h.All && !v.All
+	h.All = v.All && !h.some
 	if h.Until.Sub(now) < VerdictFor/2 {
 		h.Until = now.Add(VerdictFor)
 	}
@@ -257,7 +260,10 @@ func (w *Window) blame(says, all []*voice) []Verdict {
 	}
 	v := Verdict{Service: says[0].service, Provider: says[0].provider}
 	enough = enough || calls >= enoughCalls || w.court.find(Verdict{Kind: ProviderFault, Service: v.Service, Provider: v.Provider}) != nil
+	v.All = allFail(says)
 	switch n := len(alarmed); {
+	case v.All:
+		v.Kind, v.Why = ProviderFault, fmt.Sprintf("nothing succeeded lately from any of %d regions", failing(says))
 	case !enough:
 		return nil
 	case n >= 2 && n*2 >= reporting:
@@ -288,6 +294,25 @@ func (w *Window) together(says []*voice) bool {
 		}
 	}
 	return false
+}
+
+// What it takes to say that nothing succeeds anywhere.
+const (
+	allInARow = 5 // failures of all regions, since the last call that did not fail in each
+	partOfAll = 3 // what one region adds at most: none says so alone
+)
+
+// allFail tells whether all regions that called the provider lately have seen nothing but failures since, and so many that it is no chance.
+func allFail(says []*voice) bool {
+	inARow, sum := uint32(0), 0.0
+	for _, v := range says {
+		if v.succeeds {
+			return false
+		}
+		inARow += min(v.inARow, partOfAll)
+		sum += min(v.loudest(), alarmAt/2)
+	}
+	return inARow >= allInARow && sum >= alarmAt/2
 }
 
 // failing counts the regions that have seen failures which chance does not explain at once.

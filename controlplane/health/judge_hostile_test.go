@@ -2,7 +2,9 @@ package health
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -246,21 +248,73 @@ func TestTheWindowForgetsProofs(t *testing.T) {
 	}
 }
 
+// BenchmarkJudge is one look, of which there are four a second, with 20 providers in each of three regions.
 func BenchmarkJudge(b *testing.B) {
-	w := NewWindow()
-	for a := range 100 {
-		r := Report{Agent: string(rune('a' + a)), Region: three[a%3], Run: "r", Seq: 1}
-		for p := range 20 {
-			row := Row{Service: "payments", Provider: string(rune('a' + p)), Condition: Condition{Breaker: "closed"}}
-			row.Calls, row.Failed = 10, 1
-			r.Rows = append(r.Rows, row)
-		}
-		_ = w.Put(r, t0)
+	for _, agents := range []int{100, 1000} {
+		b.Run(fmt.Sprint(agents), func(b *testing.B) {
+			w := NewWindow()
+			for a := range agents {
+				r := Report{Agent: fmt.Sprint("agent-", a), Region: three[a%3], Run: "r", Seq: 1}
+				for p := range 20 {
+					row := Row{Service: "payments", Provider: fmt.Sprint("provider-", p), Condition: Condition{Breaker: "closed"}}
+					row.Calls, row.Failed = 10, 1
+					r.Rows = append(r.Rows, row)
+				}
+				if err := w.Put(r, t0); err != nil {
+					b.Fatal(err)
+				}
+			}
+			w.start = t0.Add(-time.Hour)
+			b.ReportAllocs()
+			for b.Loop() {
+				w.Judge(t0)
+			}
+		})
 	}
-	w.start = t0.Add(-time.Hour)
-	b.ReportAllocs()
-	for b.Loop() {
-		w.Judge(t0)
+}
+
+// TestProofsAreSeated: whatever agents come, go and report, the proofs of a region and provider are those of the agents that have its row.
+func TestProofsAreSeated(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 5))
+	w, now := NewWindow(), t0
+	seq := map[string]uint64{}
+	for range 3000 {
+		now = now.Add(time.Duration(r.IntN(400)) * time.Millisecond)
+		id := fmt.Sprint("a", r.IntN(12))
+		if r.IntN(500) == 0 {
+			now = now.Add(Forget / 2)
+		}
+		seq[id]++
+		rep := Report{Agent: id, Region: three[int(id[1])%3], Run: "r", Seq: seq[id], At: now}
+		for p := range 6 {
+			if r.IntN(3) > 0 {
+				row := Row{Service: "s", Provider: fmt.Sprint("p", p), Condition: Condition{Breaker: "closed"}}
+				row.Calls = 1
+				rep.Rows = append(rep.Rows, row)
+			}
+		}
+		if err := w.Put(rep, now); err != nil {
+			t.Fatal(err)
+		}
+		want := 0
+		for _, a := range w.agents {
+			for k, p := range a.proofs {
+				if _, here := a.rows[k]; !here || !slices.Contains(w.panels[k], p) || p.agent != a {
+					t.Fatalf("%s: %v is not in its place", a.seen.ID, k)
+				}
+				want++
+			}
+		}
+		got := 0
+		for k, panel := range w.panels {
+			got += len(panel)
+			if len(panel) == 0 || !slices.IsSortedFunc(panel, byAgent) {
+				t.Fatalf("%v: %d seats, or out of order", k, len(panel))
+			}
+		}
+		if got != want {
+			t.Fatalf("%d seats of %d proofs", got, want)
+		}
 	}
 }
 

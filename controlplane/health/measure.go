@@ -28,16 +28,14 @@ const (
 // changed. It is a value without pointers; the zero value knows nothing and works.
 type Measure struct {
 	fast, base rate // of the last minute; of the last hours: what is usual
-	failing    [Tests]cusum
 	slowing    [slowTests]cusum
 	sketch     sketch // of answers, as is usual
 	mean       float64
 	open       openCalls
 	row        uint8 // of weights: p0
 	skipped    uint8
-	wary       bool // a test is half way to an alarm
+	wary       bool // a slowness test is half way to an alarm
 	cleared    int64
-	armed      int64
 	taken      Increment
 	tallied    Increment // of taken: what its nats hold
 	said       alarm
@@ -49,8 +47,9 @@ type openCalls struct {
 	answered uint32 // calls that were answered since the first of those
 }
 
-// Observe takes one call that ended. An OK or Slow one was answered, be it with a decline; Limited accuses nobody; None says nothing.
-func (m *Measure) Observe(s Sample, now time.Time) Alarm {
+// Observe takes one call that ended, for the tests of its kind and for those that all kinds share. An OK or Slow one was answered, be it with
+// a decline; Limited accuses nobody; None says nothing.
+func (m *Measure) Observe(b *Bank, s Sample, now time.Time) Alarm {
 	t, latency := now.UnixNano(), int64(max(s.Latency, 0))
 	if s.Class != OK && s.Class != Slow && s.Class != Failure {
 		return NoAlarm
@@ -58,10 +57,10 @@ func (m *Measure) Observe(s Sample, now time.Time) Alarm {
 	failed, said := s.Class == Failure, NoAlarm
 	m.fast.fade(t, fastStep)
 	m.fast.count(failed)
-	m.learn(failed, latency, t)
+	m.learn(failed, b.wary, latency, t)
 	if m.cleared == 0 || t-latency >= m.cleared || wentBack(m.cleared, t) { // what began before the circuit closed is no evidence after it
 		slow := !failed && !s.Overdue && (s.Class == Slow || m.late(latency))
-		said = m.test(failed, slow, s.Overdue, t)
+		said = m.test(b, failed, slow, s.Overdue, t)
 	}
 	if !failed {
 		m.follow(float64(latency))
@@ -70,9 +69,9 @@ func (m *Measure) Observe(s Sample, now time.Time) Alarm {
 }
 
 // learn takes the call into what is usual, unless something is wrong now: an outage is not to become the usual.
-func (m *Measure) learn(failed bool, latency, now int64) {
+func (m *Measure) learn(failed, wary bool, latency, now int64) {
 	changed := m.base.fade(now, baseStep)
-	if m.wary {
+	if wary || m.wary {
 		if m.skipped = (m.skipped + 1) % leak; m.skipped != 0 {
 			return
 		}
@@ -109,24 +108,25 @@ func (m *Measure) usualFailures() float64 {
 }
 
 // test lets the tests take the call.
-func (m *Measure) test(failed, slow, counted bool, now int64) Alarm {
+func (m *Measure) test(b *Bank, failed, slow, counted bool, now int64) Alarm {
 	m.taken.Calls++
 	if !failed && m.open.counted > 0 {
 		m.open.answered++
 	}
-	if !failed && !slow && !counted && !m.wary { // most calls: no statistic rises, so none can come to its alarm
+	if !failed && !slow && !counted && !m.wary && !b.wary { // most calls: no statistic rises, so none can come to its alarm
 		m.ease()
+		b.ease(m.row)
 		return NoAlarm
 	}
-	said, half := m.testFailure(failed, now), false
+	if failed {
+		m.taken.Failed++
+	}
+	said, half := b.take(failed, m.base.calls >= settled, m.row, now), false
 	if !failed {
 		m.testLatency(slow, counted)
 		if said == NoAlarm {
 			said = m.slowAlarm(now)
 		}
-	}
-	for i := range m.failing {
-		half = half || 2*m.failing[i].s >= weights[m.row][i].h
 	}
 	for i := range m.slowing {
 		half = half || 2*m.slowing[i].s >= slowly[i].h
@@ -135,37 +135,12 @@ func (m *Measure) test(failed, slow, counted bool, now int64) Alarm {
 	return said
 }
 
-// ease lets the tests take a good call.
+// ease lets the tests of this kind alone take a good call.
 func (m *Measure) ease() {
-	w := &weights[m.row]
-	for i := range m.failing {
-		m.failing[i].ease(w[i].down)
-	}
 	for i := range m.slowing {
 		m.slowing[i].ease(slowly[i].down)
 	}
 	m.settleOpen()
-}
-
-func (m *Measure) testFailure(failed bool, now int64) Alarm {
-	if failed {
-		m.taken.Failed++
-	}
-	first, said := 0, NoAlarm
-	if m.base.calls < settled {
-		first = Tests - 1 // a rise of what is not known yet is none
-	}
-	for i := first; i < Tests; i++ {
-		w, c := &weights[m.row][i], &m.failing[i]
-		c.weigh(failed, w)
-		if c.s >= w.h && said == NoAlarm {
-			said = m.say(Failing, c, now)
-		}
-	}
-	if said != NoAlarm {
-		m.failing = [Tests]cusum{}
-	}
-	return said
 }
 
 // testLatency takes an answer. One that was counted while it was open is not counted again.
@@ -273,29 +248,10 @@ func (m *Measure) Success(now time.Time) (mean, lower float64) {
 	return mean, max(mean-float64(1.645*error), 0)
 }
 
-// Arm raises the failure tests by half of what an alarm takes: somebody else saw it fail. It does so once in a while only, or a verdict that
-// is told again and again would raise the alarm by itself.
-func (m *Measure) Arm(now time.Time) {
-	t := now.UnixNano()
-	if m.armed != 0 && m.armed <= t && elapsed(m.armed, t) < uint64(rearm) {
-		return
-	}
-	m.armed = t
-	for i := range m.failing {
-		w, s := &weights[m.row][i], &m.failing[i].s
-		rise := w.h / 2
-		if i == Tests-1 { // where nearly all fails, the next call or two tell: if they fail too. One that succeeds takes that back
-			rise = max(rise, w.h-float64(math.Ceil(w.h/4/w.up)*w.up))
-		}
-		*s = min(*s+rise, max(*s, w.h-1)) // on top of what was seen here; one more failure is always needed
-	}
-}
-
 // Clear puts the tests to 0, when a circuit lets calls pass again. What is usual stays known. No single answer does that.
 func (m *Measure) Clear(now time.Time) {
-	m.failing, m.slowing = [Tests]cusum{}, [slowTests]cusum{}
-	m.open, m.said, m.wary = openCalls{}, alarm{}, false
-	m.cleared, m.armed = now.UnixNano(), 0
+	m.slowing, m.open, m.said, m.wary = [slowTests]cusum{}, openCalls{}, alarm{}, false
+	m.cleared = now.UnixNano()
 }
 
 // tally brings what was taken up to date. It is in nats of the row: before another row counts, and before anybody reads it.

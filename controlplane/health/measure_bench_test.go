@@ -5,7 +5,7 @@ import "testing"
 // BenchmarkObserve is what each call costs beside the choice.
 func BenchmarkObserve(b *testing.B) {
 	p := newProvider(1, 500, .005)
-	var m Measure
+	var m lone
 	p.run(&m, 20_000)
 	samples := make([]Sample, 1024)
 	for i := range samples {
@@ -22,7 +22,7 @@ func BenchmarkObserve(b *testing.B) {
 
 func BenchmarkSuccess(b *testing.B) {
 	p := newProvider(1, 500, .005)
-	var m Measure
+	var m lone
 	p.run(&m, 20_000)
 	b.ReportAllocs()
 	for b.Loop() {

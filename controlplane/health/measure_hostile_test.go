@@ -13,7 +13,7 @@ func FuzzMeasure(f *testing.F) {
 	f.Add([]byte("\x01\xff\xff\xff\xff\xff\xff\xff\x7f\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Add([]byte("\x04\x00\x00\x00\x00\x00\x00\x00\x80\x00\x00\x00\x00\x00\x00\x00\x80\x91abcdefghijklmnop\x33qrstuvwxyzabcdef"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var m Measure
+		var m lone
 		now := time.Unix(1_800_000_000, 0)
 		for ; len(data) >= 17; data = data[17:] {
 			step, latency := int64(binary.LittleEndian.Uint64(data[1:])), int64(binary.LittleEndian.Uint64(data[9:]))
@@ -39,7 +39,7 @@ func FuzzMeasure(f *testing.F) {
 	})
 }
 
-func saneMeasure(t *testing.T, m *Measure, now time.Time) {
+func saneMeasure(t *testing.T, m *lone, now time.Time) {
 	mean, lower := m.Success(now)
 	if !(mean >= 0 && mean <= 1 && lower >= 0 && lower <= mean) {
 		t.Fatalf("success %v, at least %v", mean, lower)
@@ -55,7 +55,7 @@ func saneMeasure(t *testing.T, m *Measure, now time.Time) {
 		}
 		last = d
 	}
-	for _, tests := range [][]cusum{m.failing[:], m.slowing[:]} {
+	for _, tests := range [][]cusum{m.tests[:], m.slowing[:]} {
 		for _, c := range tests {
 			if !(c.s >= 0 && c.s < 40) || c.x > c.calls {
 				t.Fatalf("a test at %+v", c)
@@ -74,7 +74,7 @@ func saneMeasure(t *testing.T, m *Measure, now time.Time) {
 }
 
 // recovers: nothing that has happened makes the tests deaf.
-func recovers(t *testing.T, m Measure, now time.Time) {
+func recovers(t *testing.T, m lone, now time.Time) {
 	m.Clear(now)
 	p := newProvider(1, 50, 0)
 	p.now = now.Add(time.Minute)

@@ -10,9 +10,9 @@ import (
 )
 
 // warmed is a measure that knows a provider of 20,000 calls, and the provider.
-func warmed(seed uint64, rate float64) (*Measure, *provider) {
+func warmed(seed uint64, rate float64) (*lone, *provider) {
 	p := newProvider(seed, rate, leastUsual)
-	m := &Measure{}
+	m := &lone{}
 	p.run(m, 20_000)
 	m.Clear(p.now)
 	p.now = p.now.Add(time.Minute)
@@ -221,7 +221,7 @@ func TestOverdueCountsOnce(t *testing.T) {
 }
 
 func TestColdStart(t *testing.T) {
-	var m Measure
+	var m lone
 	now := time.Unix(1_800_000_000, 0)
 	mean, lower := m.Success(now)
 	if mean < .99 || mean > 1 || lower > mean || lower < .9 {
@@ -238,7 +238,7 @@ func TestColdStart(t *testing.T) {
 }
 
 func TestSuccessFollowsInHalfAMinute(t *testing.T) {
-	m, p := Measure{}, newProvider(1, 50, leastUsual)
+	m, p := lone{}, newProvider(1, 50, leastUsual)
 	p.run(&m, 20_000)
 	p.fails = 1
 	for end := p.now.Add(30 * time.Second); p.now.Before(end); {
@@ -285,7 +285,7 @@ func TestQuantilesAndLimit(t *testing.T) {
 
 // Fast providers are not slow at 40 ms, however fast they are.
 func TestBriskIsNotSlow(t *testing.T) {
-	m, now := Measure{}, time.Unix(1_800_000_000, 0)
+	m, now := lone{}, time.Unix(1_800_000_000, 0)
 	for i := range 20_000 {
 		latency := time.Millisecond
 		if i > 10_000 {
@@ -333,7 +333,7 @@ func TestTake(t *testing.T) {
 			t.Errorf("test %d: %v nats, want %v", i, got.Nats[i], want.Nats[i])
 		}
 	}
-	if got.Calls != 100 || got.Failed != 10 || m.Take() != (Increment{}) {
+	if got.Calls != 100 || got.Failed != 10 || m.Take() != (Increment{InARow: got.InARow}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -343,6 +343,7 @@ func TestAMeasureIsAPlainValue(t *testing.T) {
 		t.Errorf("%d bytes", n)
 	}
 	plain(t, reflect.TypeFor[Measure](), "Measure")
+	plain(t, reflect.TypeFor[Bank](), "Bank")
 	m, p := warmed(1, 50)
 	if n := testing.AllocsPerRun(1000, func() {
 		s, now := p.call()

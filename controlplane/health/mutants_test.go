@@ -17,7 +17,9 @@ type broken struct {
 
 const (
 	measured = "controlplane/health/measure.go"
+	banked   = "controlplane/health/bank.go"
 	tested   = "controlplane/health/cusum.go"
+	judging  = "controlplane/health/judge.go"
 	sketched = "controlplane/health/sketch.go"
 	faded    = "controlplane/health/discount.go"
 	circuit  = "dataplane/breaker/circuit.go"
@@ -29,22 +31,28 @@ const (
 var brokenRules = []broken{
 	{"a 429 is a failure", measured, "	if s.Class != OK && s.Class != Slow && s.Class != Failure {", "	if s.Class == None {", "TestWhatIsNoEvidence"},
 	{"a decline or another good answer is a failure", measured, "failed, said := s.Class == Failure, NoAlarm", "failed, said := s.Class != Slow, NoAlarm", "TestDeclinesAccuseNobody"},
-	{"an outage is learnt", measured, "	if m.wary {\n", "	if false {\n", "TestAnOutageDoesNotTeachTheBaseline"},
+	{"an outage is learnt", measured, "	if wary || m.wary {\n", "	if false {\n", "TestAnOutageDoesNotTeachTheBaseline"},
 	{"the usual is frozen for ever", measured, "m.skipped = (m.skipped + 1) % leak; m.skipped != 0", "m.skipped = 1; m.skipped != 0", "TestANewUsualIsLearnt"},
 	{"a good call clears the evidence", tested, "	if c.s += w.down; c.s <= 0 {\n		*c = cusum{}\n	}\n}\n\n// ease", "	*c = cusum{}\n}\n\n// ease", "TestOneGoodCallClearsNoEvidence"},
-	{"an alarm is raised once for all", measured, "c.s >= w.h && said == NoAlarm", "c.s >= w.h && said == NoAlarm && m.said.kind == NoAlarm", "TestAnAlarmIsRaisedAgain"},
+	{"an alarm is raised once for all", banked, "c.s >= 1 && said == NoAlarm", "c.s >= 1 && said == NoAlarm && b.said.kind == NoAlarm", "TestAnAlarmIsRaisedAgain"},
 	{"calls from before Clear count", measured, "m.cleared == 0 || t-latency >= m.cleared", "m.cleared == 0 || t-latency != m.cleared", "TestWhatBeganBeforeClear"},
 	{"what is little known is the usual", measured, "	return (r.failed + 1 + float64(2*math.Sqrt(r.failed+.25))) / (r.calls + prior)", "	return r.failed / (r.calls + 1)", "TestWhatIsLittleKnownIsNotTheUsual"},
 	{"who fails from the first call on is as usual", measured, "		p = min(p, leastKnown)\n", "", "TestRefusalsAtTwoCallsASecond"},
 	{"nobody is worse than the floor of the usual", tested, "leastUsual = .005", "leastUsual = .0005", "TestThresholds"},
 	{"lower thresholds", tested, "w.up\n", "w.up * 1.2\n", "TestABrownOutIsSeen|TestTake|TestReplays"},
 	{"a threshold below its promise", tested, "{12.04, 13.62, 13.21}", "{12.04, 13.62, 13.00}", "TestThresholds"},
+	{"kinds of calls that share a test make it hasty", tested, "mixed = 1.015", "mixed = .97", "TestKindsTogether"},
+	{"a good call ends no row of failures", banked, "		b.inARow = 0\n	}\n	first", "	}\n	first", "TestInARow"},
+	{"what is not known yet rises", banked, "		first = Tests - 1\n", "", "TestNobodyIsAccusedWrongly|TestReplays"},
+	{"one region says that nothing succeeds anywhere", judging, "partOfAll = 3", "partOfAll = 300", "TestNobodyAloneSays"},
+	{"who sees successes is not asked", judging, "		if v.succeeds {\n", "		if false {\n", "TestNothingSucceedsAnywhere"},
+	{"that nothing succeeds is said again and again", judging, "h.All = v.All && !h.some", "h.All = v.All", "TestNothingSucceedsAnywhere"},
 	{"an open call counts again when it ends", measured, "		if !counted {\n			m.slowing[i].weigh", "		{\n			m.slowing[i].weigh", "TestOverdueCountsOnce"},
 	{"slow calls that are answered hang", measured, "m.open.counted > 0 && m.open.answered == 0", "m.open.counted > 0", "TestCallsThatStayOpen"},
 	{"the latency window is frozen", sketched, "	s.counts[bucketOf(ns)]++\n", "	if s.total < enough {\n		s.counts[bucketOf(ns)]++\n	}\n", "TestANewUsualIsLearnt"},
 	{"what is brisk is slow", sketched, "max(int64(over), int64(Brisk))", "int64(over)", "TestBriskIsNotSlow"},
-	{"a verdict arms each second", measured, "elapsed(m.armed, t) < uint64(rearm)", "elapsed(m.armed, t) < 1", "TestArm"},
-	{"a verdict alone is an alarm", measured, "*s = min(*s+rise, max(*s, w.h-1))", "*s += rise + 2*w.h", "TestArm"},
+	{"a verdict arms each second", banked, "elapsed(b.armed, t) < uint64(rearm)", "elapsed(b.armed, t) < 1", "TestArm"},
+	{"a verdict alone is an alarm", banked, "*s = min(*s+rise, max(*s, 1-1/w.h))", "*s += rise + 2", "TestArm"},
 	{"nothing fades", faded, "	r.calls, r.failed = r.calls*f, r.failed*f\n", "	_ = f\n", "TestFading|TestSuccessFollows"},
 	{"a clock that was set back stops the fading", faded, "r.at == 0 || wentBack(r.at, now)", "r.at == 0", "TestClocksThatWentBack"},
 

@@ -1,6 +1,10 @@
 package health
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // The tests for failures that the leader keeps are those of the agents: a bank of sums of log-likelihood ratios, each against another share
 // of failing calls. The alarm is a little below the agents' own: three failures in a row, where one call in 200 fails, are one in each of three
@@ -16,8 +20,13 @@ const (
 
 // proof is what one agent showed of one provider.
 type proof struct {
+	agent   *agent
+	open    bool           // the agent's circuit is not closed
+	drained time.Time      // until then an order keeps calls away
 	s       [banks]float64 // evidence that it fails, 0 … alarmAt
 	steps   [spanStep + 1]struct{ calls, failed uint32 }
+	inARow  uint32    // calls that failed since one did not, as it said last
+	asked   time.Time // when calls were last told of
 	last    int64     // number of the newest step
 	fed     time.Time // when it was last added to
 	good    time.Time // when a call was last told of that did not fail
@@ -54,6 +63,11 @@ func (p *proof) put(r *Row, t *Traffic, c *Condition, at time.Time) [banks]float
 	if told > t.Failed {
 		p.good = at
 	}
+	if told > 0 {
+		p.asked = at
+	}
+	_, failed := p.counts(at)
+	p.inARow = uint32(min(uint64(r.Evidence.InARow), failed))
 	p.check(c)
 	words := oneWord
 	if !p.fed.IsZero() {
@@ -76,9 +90,11 @@ func (w *Window) prove(a *agent, k cellKey, r *Row, t *Traffic, c *Condition, at
 	}
 	p := a.proofs[k]
 	if p == nil {
-		p = &proof{}
+		p = &proof{agent: a}
 		a.proofs[k] = p
+		w.seat(k, p)
 	}
+	p.open, p.drained = c.Breaker == "open" || c.Breaker == "half-open", c.Drained
 	by := p.put(r, t, c, at)
 	if t.Calls == 0 && r.Evidence.Calls == 0 {
 		return
@@ -105,13 +121,30 @@ func (p *pool) put(by [banks]float64, at time.Time) {
 }
 
 // forgetProofs drops what the agent's newest report does not have.
-func (a *agent) forgetProofs() {
-	for k := range a.proofs {
+func (w *Window) forgetProofs(a *agent) {
+	for k, p := range a.proofs {
 		if _, here := a.rows[k]; !here {
 			delete(a.proofs, k)
+			w.unseat(k, p)
 		}
 	}
 }
+
+// seat puts a proof among those of its region and provider, by the agents' ids: whoever judges goes through them without a look-up, and adds
+// them up in one order.
+func (w *Window) seat(k cellKey, p *proof) {
+	i, _ := slices.BinarySearchFunc(w.panels[k], p, byAgent)
+	w.panels[k] = slices.Insert(w.panels[k], i, p)
+}
+
+func (w *Window) unseat(k cellKey, p *proof) {
+	left := slices.DeleteFunc(w.panels[k], func(o *proof) bool { return o == p })
+	if w.panels[k] = left; len(left) == 0 {
+		delete(w.panels, k)
+	}
+}
+
+func byAgent(a, b *proof) int { return cmp.Compare(a.agent.seen.ID, b.agent.seen.ID) }
 
 // check counts the active checks in a row; a report repeats the last one.
 func (p *proof) check(c *Condition) {
@@ -172,4 +205,5 @@ func (i *Increment) Add(o Increment) {
 	add(&i.Calls, o.Calls)
 	add(&i.Failed, o.Failed)
 	add(&i.Slow, o.Slow)
+	i.InARow = max(i.InARow, o.InARow)
 }

@@ -23,7 +23,7 @@ type fleet struct {
 
 type outpost struct {
 	name   string
-	m      Measure
+	m      lone
 	next   time.Time // its next call
 	told   time.Time // its next report
 	seq    uint64

@@ -29,6 +29,7 @@ type Verdict struct {
 	Since    time.Time
 	Until    time.Time // it ends by then, whether or not anybody says so
 	Eject    bool      `json:",omitempty"` // of provider and path: agents may leave it sooner. One at a time, where what is left can carry the rest
+	All      bool      `json:",omitempty"` // of provider: nothing that was sent there lately succeeded, from anywhere
 	Why      string    // a sentence
 }
 

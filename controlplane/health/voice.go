@@ -14,9 +14,11 @@ type voice struct {
 	drained       bool     // an order keeps calls away
 	calls, failed uint64   // in the span
 	evidence      [banks]float64
-	alarmed       bool // it says that the provider fails
-	fine          bool // it says that the provider is well
-	lately        bool // a call or an active check has shown so in the last seconds
+	alarmed       bool   // it says that the provider fails
+	fine          bool   // it says that the provider is well
+	succeeds      bool   // an agent's last call, not long ago, did not fail
+	inARow        uint32 // calls of all its agents that failed since
+	lately        bool   // a call or an active check has shown so in the last seconds
 }
 
 // Enough evidence.
@@ -28,24 +30,15 @@ const (
 
 // voices are the regions' voices at now, sorted by service, provider and region: nothing that is added up depends on a map's order.
 func (w *Window) voices(now time.Time) []*voice {
-	by := map[cellKey]*voice{}
-	var all []*voice
-	for _, a := range w.hearing(now) {
-		for k, c := range a.rows {
-			p := a.proofs[k]
-			if p == nil {
-				continue
-			}
-			v := by[k]
-			if v == nil {
-				v = &voice{cellKey: k}
-				by[k], all = v, append(all, v)
-			}
-			v.heard = append(v.heard, p)
-			if c.Breaker == "open" || c.Breaker == "half-open" {
-				v.open++
-			}
-			v.drained = v.drained || c.Drained.After(now)
+	all, table := make([]*voice, 0, len(w.panels)), make([]voice, len(w.panels))
+	for k, panel := range w.panels {
+		v := &table[len(all)]
+		v.cellKey, v.heard = k, panel
+		if slices.ContainsFunc(panel, func(p *proof) bool { return !p.agent.heard(now) }) {
+			v.heard = slices.DeleteFunc(slices.Clone(panel), func(p *proof) bool { return !p.agent.heard(now) })
+		}
+		if len(v.heard) > 0 {
+			all = append(all, v)
 		}
 	}
 	slices.SortFunc(all, func(a, b *voice) int {
@@ -57,28 +50,22 @@ func (w *Window) voices(now time.Time) []*voice {
 	return all
 }
 
-// hearing are the agents that are heard, by id.
-func (w *Window) hearing(now time.Time) []*agent {
-	var all []*agent
-	for _, a := range w.agents {
-		if a.heard(now) {
-			all = append(all, a)
-		}
-	}
-	slices.SortFunc(all, func(a, b *agent) int { return cmp.Compare(a.seen.ID, b.seen.ID) })
-	return all
-}
-
 // speak puts the agents together. What one agent can add is held to its part of a majority: of three, two must say so.
 func (v *voice) speak(p *pool, now time.Time) {
-	var active []*proof
+	active := make([]*proof, 0, len(v.heard))
 	good, bad, well := 0, 0, false
 	for _, one := range v.heard {
+		if one.open {
+			v.open++
+		}
+		v.drained = v.drained || one.drained.After(now)
 		calls, failed := one.counts(now)
 		v.calls, v.failed = v.calls+calls, v.failed+failed
 		if calls > 0 {
 			active = append(active, one)
 		}
+		v.inARow += one.inARow
+		v.succeeds = v.succeeds || one.inARow == 0 && !one.asked.IsZero() && now.Sub(one.asked) <= lately
 		well = well || now.Sub(one.good) <= span && !one.good.IsZero()
 		v.lately = v.lately || now.Sub(one.good) <= lately || one.checks > 0 && now.Sub(one.checked) <= lately
 		switch fresh := now.Sub(one.checked) <= span; {

@@ -20,7 +20,8 @@ type Window struct {
 	events  []Event                            // sorted by time, oldest first
 	told    uint64                             // events that were heard so far
 	start   time.Time
-	pools   map[cellKey]*pool // of a provider: by region, and with region "" of all
+	panels  map[cellKey][]*proof // what agents showed of a provider, by region; sorted by agent
+	pools   map[cellKey]*pool    // of a provider: by region, and with region "" of all
 	limits  map[string]policy.Limits
 	court   court
 }
@@ -63,7 +64,7 @@ var (
 func NewWindow() *Window {
 	return &Window{
 		agents: map[string]*agent{}, cells: map[cellKey]*series[Traffic]{}, flows: map[flowKey]*series[ServiceRow]{}, lanes: map[cellKey]map[laneName][]float64{},
-		pools: map[cellKey]*pool{},
+		panels: map[cellKey][]*proof{}, pools: map[cellKey]*pool{},
 	}
 }
 
@@ -92,7 +93,7 @@ func (w *Window) Put(r Report, at time.Time) error {
 	for i := range r.Services[:min(len(r.Services), MaxServiceRows)] {
 		w.putService(a, &r.Services[i], at)
 	}
-	a.forgetProofs()
+	w.forgetProofs(a)
 	w.putEvents(&r, at)
 	return nil
 }
@@ -219,6 +220,9 @@ func (w *Window) sortEvents() {
 func (w *Window) forget(now time.Time) {
 	for id, a := range w.agents {
 		if now.Sub(a.seen.LastSeen) > Forget {
+			for k, p := range a.proofs {
+				w.unseat(k, p)
+			}
 			delete(w.agents, id)
 		}
 	}

@@ -24,6 +24,7 @@ const (
 	Alarmed   // a detector: it fails, or hangs
 	Slowed    // a detector: it is slow. Of a probe: this one was
 	Refused   // a failure, at once, of which it is proven that nothing was sent: to ask there costs a caller nothing but a moment
+	Faltered  // a detector: part of its calls fail, others succeed
 )
 
 // Gate says whether a call may pass.
@@ -153,8 +154,8 @@ func both(first Transition, changed bool, second Transition) (Transition, bool) 
 	return second, true
 }
 
-// Step takes what a call showed, under the ticket with which it entered. A ticket that is not good any more is dropped. Alarmed and Slowed
-// from a detector need no ticket to open a circuit: they are no call's.
+// Step takes what a call showed, under the ticket with which it entered. A ticket that is not good any more is dropped. Alarmed, Slowed and
+// Faltered from a detector need no ticket to open a circuit: they are no call's.
 func (c *Circuit) Step(e Event, held Ticket, now time.Time, draw uint64) (Transition, bool) {
 	t, changed := c.Settle(now)
 	next, turned := c.step(e, held, now, draw)
@@ -188,7 +189,7 @@ func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 	if e == Failure {
 		c.refused = false // whoever's it is, and however late: no effect goes there as a last resort
 	}
-	detected := (e == Alarmed || e == Slowed) && (c.state == Closed || c.state == Ramp)
+	detected := (e == Alarmed || e == Slowed || e == Faltered) && (c.state == Closed || c.state == Ramp)
 	switch {
 	case detected:
 		return c.stepAlarm(e, now, draw)
@@ -203,7 +204,7 @@ func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 		return c.stepFailure(now, draw)
 	case Success:
 		c.succeeded(held, now)
-	case Abandoned, Alarmed, Slowed: // no evidence: the row of failures neither grows nor ends
+	case Abandoned, Alarmed, Slowed, Faltered: // no evidence: the row of failures neither grows nor ends
 	default: // what nobody knows proves nothing
 	}
 	return Transition{}, false
@@ -228,15 +229,19 @@ func (c *Circuit) stepFailure(now time.Time, draw uint64) (Transition, bool) {
 
 // stepAlarm takes a detector's conclusion where calls pass.
 func (c *Circuit) stepAlarm(e Event, now time.Time, draw uint64) (Transition, bool) {
+	why := TooSlow
+	if e != Slowed {
+		why = Detected
+	}
 	switch {
 	case e == Alarmed:
-		return c.open(Detected, now, draw), true
+		return c.open(why, now, draw), true
 	case c.state == Ramp && c.ramp.away:
 		return Transition{}, false // it is being left already
 	case c.state == Closed && c.settings.Away > 0:
-		return c.leave(now, draw), true
+		return c.leave(why, now, draw), true
 	default:
-		return c.open(TooSlow, now, draw), true
+		return c.open(why, now, draw), true
 	}
 }
 
@@ -244,7 +249,7 @@ func (c *Circuit) stepProbe(e Event, now time.Time, draw uint64) (Transition, bo
 	c.probes.leased = time.Time{}
 	c.ticket++ // a ticket ends once
 	switch e {
-	case Failure, Alarmed:
+	case Failure, Alarmed, Faltered:
 		c.failures++
 		return c.open(ProbeFailed, now, draw), true
 	case Refused: // who asked lost a moment: no reason to ask less often

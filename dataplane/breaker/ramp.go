@@ -12,6 +12,9 @@ type ramp struct {
 // Away tells whether the ramp, if it is on one, leads away from the provider.
 func (c *Circuit) Away() bool { return c.state == Ramp && c.ramp.away }
 
+// Gradual tells whether what is slow, or fails in part, is left gradually.
+func (c *Circuit) Gradual() bool { return c.settings.Away > 0 }
+
 func (c *Circuit) comingBack() bool { return c.state == Ramp && !c.ramp.away }
 
 // done is how much of the ramp's time is over, 0 to 1.
@@ -83,13 +86,13 @@ func (c *Circuit) comeBack(now time.Time) Transition {
 }
 
 // leave begins the ramp away. What it will wait at its end is drawn now: a gate changes nothing.
-func (c *Circuit) leave(now time.Time, draw uint64) Transition {
+func (c *Circuit) leave(why Reason, now time.Time, draw uint64) Transition {
 	c.flaps.opens(c, now)
 	c.ramp = ramp{from: now, over: c.settings.Away, away: true}
 	c.wait = jittered(c.settings.wait(c.flaps.again), draw)
 	c.flaps.again = min(c.flaps.again+1, maxDoubling)
 	c.until = now.Add(c.settings.Away + c.wait)
-	return c.turn(Ramp, TooSlow, now)
+	return c.turn(Ramp, why, now)
 }
 
 func (c *Circuit) close(why Reason, now time.Time) Transition {
@@ -104,7 +107,7 @@ func (c *Circuit) Settle(now time.Time) (Transition, bool) {
 		return Transition{}, false
 	case c.ramp.away:
 		c.probes.good, c.probes.slow = 0, 0
-		return c.turn(Open, TooSlow, now), true
+		return c.turn(Open, c.reason, now), true // why it was left
 	default:
 		return c.close(RampOver, now), true
 	}

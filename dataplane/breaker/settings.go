@@ -34,7 +34,7 @@ type Settings struct {
 	Window    time.Duration // 0: 30 s
 	Calls     int           // at least so many in Window before Percent counts; 0: 20
 	Back      time.Duration // its share grows from StartShare to all of it in this time; 0: at once
-	Away      time.Duration // what is slow, and not failing, loses its share in this time; 0: at once
+	Away      time.Duration // what is slow, or fails in part, loses its share in this time; 0: at once
 	Salt      uint64        // of the provider: two providers on a ramp do not refuse the same calls
 }
 

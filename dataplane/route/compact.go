@@ -161,16 +161,16 @@ const (
 	seenProbe
 	seenWaits // a wait, a rate, a Retry-After or a drain follows
 	seenAway
-	seenUnsent
 	seenShare
 	seenCause
+	seenPartly
 	seenFees
 )
 
 func appendSeen(b []byte, s *Seen) []byte {
-	flags := bit(s.Circuit.Pass, seenPass) | bit(s.Circuit.Probe, seenProbe) | bit(s.Away, seenAway) | bit(s.Cause.Unsent, seenUnsent) |
+	flags := bit(s.Circuit.Pass, seenPass) | bit(s.Circuit.Probe, seenProbe) | bit(s.Away, seenAway) |
 		bit(s.Circuit.Wait != 0 || s.Rate != 0 || s.Closed != 0 || s.Drained != 0, seenWaits) |
-		bit(s.Circuit.Share != 1, seenShare) | bit(s.Cause != Cause{}, seenCause) | bit(s.Fees != Learned{}, seenFees)
+		bit(s.Circuit.Share != 1, seenShare) | bit(s.Cause != Cause{}, seenCause) | bit(s.Partly, seenPartly) | bit(s.Fees != Learned{}, seenFees)
 	b = append(b, flags, byte(s.State), byte(s.Rule))
 	for _, n := range [...]int64{int64(s.Failures), int64(s.InFlight), int64(s.Normal), int64(s.Latency), int64(s.Cost)} {
 		b = binary.AppendVarint(b, n)
@@ -196,7 +196,7 @@ func appendSeen(b []byte, s *Seen) []byte {
 
 func appendCause(b []byte, c *Cause) []byte {
 	e := &c.Evidence
-	b = append(b, byte(c.Alarm), byte(e.Alarm))
+	b = append(b, byte(c.Alarm), byte(e.Alarm), bit(c.Unsent, 1))
 	for _, n := range [...]int64{
 		int64(c.Late), int64(c.Limit), int64(e.Failed), int64(e.Calls), int64(e.Slow), int64(e.Answers), int64(e.Overdue), int64(e.Usual),
 	} {
@@ -214,7 +214,8 @@ func (r *compact) seen(s *Seen) {
 	flags := r.byte()
 	*s = Seen{
 		State: breaker.State(r.byte()), Rule: int8(r.byte()), Failures: int32(r.varint()), InFlight: int32(r.varint()), Normal: int32(r.varint()),
-		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()), Away: flags&seenAway != 0,
+		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()),
+		Leaving: Leaving{Away: flags&seenAway != 0, Partly: flags&seenPartly != 0},
 	}
 	s.Mean, s.Lower = r.float(), r.float()
 	s.Circuit.Pass, s.Circuit.Probe, s.Circuit.Share = flags&seenPass != 0, flags&seenProbe != 0, 1
@@ -228,7 +229,6 @@ func (r *compact) seen(s *Seen) {
 	}
 	if flags&seenCause != 0 {
 		r.cause(&s.Cause)
-		s.Cause.Unsent = flags&seenUnsent != 0
 	}
 	if flags&seenFees != 0 {
 		s.Fees = Learned{Ratio: r.float(), Answers: uint32(r.uvarint())}
@@ -237,7 +237,7 @@ func (r *compact) seen(s *Seen) {
 
 func (r *compact) cause(c *Cause) {
 	e := &c.Evidence
-	c.Alarm, e.Alarm = health.Alarm(r.byte()), health.Alarm(r.byte())
+	c.Alarm, e.Alarm, c.Unsent = health.Alarm(r.byte()), health.Alarm(r.byte()), r.byte() != 0
 	c.Late, c.Limit = int32(r.varint()), time.Duration(r.varint())
 	for _, n := range [...]*uint32{&e.Failed, &e.Calls, &e.Slow, &e.Answers, &e.Overdue} {
 		*n = uint32(r.varint())

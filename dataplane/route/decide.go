@@ -53,10 +53,10 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 		s.salt = salt(row.Provider)
 	}
 	if _, closed := row.Circuit.Pass(); closed && s.State == breaker.Closed && s.Cause.Alarm == 0 { // the decision before left no cause
-		s.Away, s.Circuit = false, breaker.Gate{Pass: true, Share: 1}
+		s.Leaving, s.Circuit = Leaving{}, breaker.Gate{Pass: true, Share: 1}
 		return
 	}
-	s.State, s.Circuit, s.Away, s.Cause = row.Circuit.State(), row.Circuit.Gate(now, draw), row.Circuit.Away(), Cause{}
+	s.State, s.Circuit, s.Leaving, s.Cause = row.Circuit.State(), row.Circuit.Gate(now, draw), Leaving{row.Circuit.Away(), row.partly(kind)}, Cause{}
 	if s.State != breaker.Closed {
 		s.Cause = row.cause
 		s.Cause.Unsent = row.Circuit.Refused() && row.cause.Alarm != health.Hanging
@@ -201,6 +201,9 @@ func (d *Decision) pick(svc *policy.Service, passed policy.Set) {
 		return
 	case pinned && svc.Strategy != policy.Adaptive:
 		d.Winner, d.Reason = pin, ByPin
+		if d.spills(pin) {
+			d.Reason = BySpill
+		}
 		return
 	}
 	best := d.highest(passed)
@@ -221,6 +224,8 @@ func (d *Decision) pick(svc *policy.Service, passed policy.Set) {
 		d.Winner, d.Reason = best, ByPriority
 	}
 	switch {
+	case d.spills(d.Winner):
+		d.Reason = BySpill
 	case d.Scores[d.Winner].Gate == Ramping:
 		d.Reason = ByRamp
 	case d.Seen[d.Winner].Circuit.Probe && d.Reason != ByPin:

@@ -63,6 +63,7 @@ const (
 	ByValue           // the best by money
 	BySpread          // the draw, among those that are as good
 	ByRamp            // nobody else passed: it takes the call before its share would
+	BySpill           // nobody else can take the call, and part of what goes there succeeds
 )
 
 // Cause is what opened a circuit, as numbers: sentences are made when somebody reads. The zero Cause: failures in a row, if any.
@@ -78,7 +79,6 @@ type Cause struct {
 // not above 0.
 type Seen struct {
 	State    breaker.State
-	Away     bool `json:",omitzero"` // on a ramp: it leads away
 	Rule     int8 `json:",omitzero"` // 1 + the index of the rule that keeps the call away; 0: none
 	Circuit  breaker.Gate
 	Failures int32         `json:",omitzero"` // in a row
@@ -87,11 +87,18 @@ type Seen struct {
 	Rate     time.Duration `json:",omitzero"` // until the rate gives the next call
 	Closed   time.Duration `json:",omitzero"` // until Retry-After has passed
 	Drained  time.Duration `json:",omitzero"` // until the drain ends
+	Leaving
 	Showed
 	Cost  policy.Money `json:",omitzero"` // of this call there, by what was learned of its fees
 	Fees  Learned      `json:",omitzero"`
 	Cause Cause        `json:",omitzero"` // why it is not closed
 	salt  uint64
+}
+
+// Leaving is how a provider is left.
+type Leaving struct {
+	Away   bool `json:",omitzero"` // on a ramp that leads away
+	Partly bool `json:",omitzero"` // it is left gradually, and part of what goes there succeeds
 }
 
 // Showed is what the provider's last calls of the same kind showed.

@@ -131,6 +131,8 @@ func (d *Decision) won(svc *policy.Service) string {
 		return fmt.Sprintf("the draw, at %s %% among those that are as good", decimal(s.Weight))
 	case ByRamp:
 		return fmt.Sprintf("nobody else passed, and it is on its ramp at %s %% of its share", decimal(100*d.Seen[d.Winner].Circuit.Share))
+	case BySpill:
+		return d.spilled()
 	case LastResort:
 		if s.Gate == Drained {
 			return "last resort for a read: every provider was gated, and it is only drained"

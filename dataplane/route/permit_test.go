@@ -200,6 +200,15 @@ func TestTheSameFailureTwiceIsOne(t *testing.T) {
 		p, _ := w.begin()
 		w.st.End(p, health.Sample{Class: health.Failure, Again: true}, w.now, 0)
 	}
+	p, _ := w.begin()
+	w.st.End(p, health.Sample{Class: health.Failure}, w.now, 0)
+	p, _ = w.begin()
+	w.st.End(p, health.Sample{Class: health.OK, Again: true}, w.now, 0) // nor does a good one speak for it: failures would not count, and these would
+	if n := w.st.Rows[0].Failing.InARow(); n != 1 || w.st.Rows[0].Circuit.Failures() != 1 {
+		t.Errorf("%d in a row", n)
+	}
+	p, _ = w.begin()
+	w.st.End(p, health.Sample{Class: health.OK}, w.now, 0)
 	if s := w.st.Rows[0].Circuit.State(); s != breaker.Closed || w.st.Rows[0].Circuit.Failures() != 0 {
 		t.Errorf("%v after %d failures", s, w.st.Rows[0].Circuit.Failures())
 	}

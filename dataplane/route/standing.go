@@ -25,19 +25,25 @@ func kindOf(read bool) uint8 {
 	return effects
 }
 
+// Detectors are what calls are measured by: each kind for what is usual and how long it takes, all of them for failures.
+type Detectors struct {
+	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
+	Failing  health.Bank
+}
+
 // Standing is what is known of one provider of a service, in this region.
 type Standing struct {
 	Provider string
 	Circuit  breaker.Circuit
-	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
+	Detectors
 	InFlight int32
 	Drained  time.Time // an order keeps new calls away until then
 	Frozen   time.Time // until then detectors turn nothing: the trouble is ours
 	Home     any       // whoever keeps the row finds its lock by it again; the choice does not look at it
-	salt     uint64    // of the provider's name: with the draw, its place in the rendezvous
-	normal   float64   // calls in flight while the circuit is closed, smoothed
+	trouble
+	salt   uint64  // of the provider's name: with the draw, its place in the rendezvous
+	normal float64 // calls in flight while the circuit is closed, smoothed
 	bucket
-	blame
 	epoch time.Time // ages count from it, without what this process slept
 	ages  [kinds]ages
 	known [kinds]knowledge
@@ -157,6 +163,9 @@ func (p *Permit) Begin(st *Standings, d *Decision, svc *policy.Service, now time
 		p.ticket, _, _ = row.Circuit.Enter(now, p.draw)
 	}
 	row.InFlight++
+	if d.Reason == BySpill {
+		row.trials[p.kind].asked = min(row.trials[p.kind].asked+1, hopeless)
+	}
 	if d.Seen[w].State == breaker.Closed {
 		row.normal += float64((float64(row.InFlight) - row.normal) * (1. / 64))
 	}
@@ -251,18 +260,19 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	if s.RetryAfter > 0 && s.Class != health.OK {
 		row.closed = later(row.closed, now.Add(min(s.RetryAfter, MaxRetryAfter)))
 	}
-	e := event(&s)
-	if s.Class == health.Failure && s.Again { // the same evidence once more
-		s.Class, e = health.None, breaker.Abandoned
+	if s.Again && s.Class != health.Limited { // whatever it shows, the first send showed it
+		s.Class = health.None
 	}
+	e := event(&s)
 	if e == breaker.Refused && p.ticket == breaker.Outside && row.shut() { // that nobody gets through is known
 		s.Class = health.None
 	}
+	row.shows(p, s.Class)
 	if s.Overdue = s.Overdue || judged; judged && (s.Class == health.OK || s.Class == health.Slow) {
 		row.late()
 	}
 	m := &row.Measures[p.kind]
-	alarm := m.Observe(s, now)
+	alarm := m.Observe(&row.Failing, s, now)
 	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || now.Sub(k.at) >= stale {
 		*k = know(m, now)
 	}
@@ -282,7 +292,7 @@ func (row *Standing) ended(p *Permit, e breaker.Event, alarm health.Alarm, laten
 	if changed || alarm == health.NoAlarm {
 		return t, changed
 	}
-	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence()}, now, draw)
+	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence(&row.Failing)}, now, draw)
 }
 
 func (row *Standing) shut() bool {
@@ -307,6 +317,9 @@ func (row *Standing) step(e breaker.Event, held breaker.Ticket, now time.Time, d
 
 // turned keeps what goes with a turn. Who comes back begins anew, and is looked at closely: half of what an alarm takes is there already.
 func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
+	if changed && t.From == breaker.Closed {
+		row.tried(t, &row.cause)
+	}
 	switch {
 	case !changed:
 	case t.To == breaker.Open && (t.Reason == breaker.InARow || t.Reason == breaker.ProbeFailed && row.cause.Alarm == health.Slowing):
@@ -316,9 +329,10 @@ func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 	case t.From == breaker.HalfOpen && (t.To == breaker.Ramp || t.To == breaker.Closed):
 		for k := range row.Measures {
 			row.Measures[k].Clear(now)
-			if t.To == breaker.Ramp {
-				row.Measures[k].Arm(now)
-			}
+		}
+		row.Failing.Clear()
+		if t.To == breaker.Ramp {
+			row.Failing.Arm(row.Measures[:], now)
 		}
 	}
 }
@@ -329,11 +343,13 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 		return breaker.Transition{}, false
 	}
 	e := breaker.Alarmed
-	if c.Alarm == health.Slowing {
+	switch {
+	case c.Alarm == health.Slowing:
 		e = breaker.Slowed
+	case faltering(&c):
+		e = breaker.Faltered
 	}
 	t, changed := row.Circuit.Step(e, breaker.Outside, now, draw)
-	row.turned(t, changed, now)
 	if changed && (t.Reason == breaker.Detected || t.Reason == breaker.TooSlow) {
 		c.Evidence.At = time.Time{} // the circuit knows since when
 		row.blame = blame{cause: c}
@@ -341,6 +357,7 @@ func (row *Standing) alarmed(c Cause, now time.Time, draw uint64) (breaker.Trans
 	if !changed && c.Alarm != health.Slowing && row.cause.Alarm == health.Slowing && row.Circuit.State() != breaker.Closed {
 		row.blame = blame{cause: c} // it was left because it is slow, and now it fails too: nobody's last resort any more, see slowest
 	}
+	row.turned(t, changed, now)
 	return t, changed
 }
 
@@ -372,7 +389,7 @@ func (row *Standing) watch(now time.Time) (breaker.Transition, bool) {
 		}
 		m := &row.Measures[k]
 		if alarm := m.Overdue(n, now); alarm != health.NoAlarm {
-			c := Cause{Alarm: alarm, Evidence: m.Evidence(), Late: int32(row.ages[k].older(at, limit)), Limit: limit}
+			c := Cause{Alarm: alarm, Evidence: m.Evidence(&row.Failing), Late: int32(row.ages[k].older(at, limit)), Limit: limit}
 			if t, changed := row.alarmed(c, now, mix(row.salt^uint64(at))); changed {
 				return t, changed
 			}

@@ -27,12 +27,13 @@ func (d *Decision) narrow(svc *policy.Service, passed policy.Set) policy.Set {
 	if d.Past.Spent {
 		passed = d.cheapest(passed)
 	}
+	passed = d.roomier(svc, passed)
 	if d.Past.Above > 0 && d.tight(svc, passed) {
 		d.shut(passed, Shed)
-		return 0
+		return d.spilling(svc)
 	}
 	if passed == 0 {
-		return d.ramping(svc)
+		return d.spilling(svc) | d.ramping(svc)
 	}
 	return passed
 }

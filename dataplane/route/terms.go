@@ -60,6 +60,9 @@ func (d *Decision) steered(i int8, svc *policy.Service) string {
 	case Ruled:
 		return "kept away by the rule " + ruleName(svc, seen.Rule)
 	case Ramping:
+		if seen.Away && seen.Circuit.Pass {
+			return "being left, " + d.cause(i) + ": others have room for its calls"
+		}
 		if seen.Away {
 			return fmt.Sprintf("being left, %s: %s %% of its share goes there still", d.cause(i), decimal(100*seen.Circuit.Share))
 		}
@@ -78,6 +81,15 @@ func (d *Decision) steered(i int8, svc *policy.Service) string {
 	default:
 		return "eligible, but the service's retries are used up"
 	}
+}
+
+// spilled tells why a call goes where it should not.
+func (d *Decision) spilled() string {
+	why := "nobody else can take it"
+	if d.shed() {
+		why = "what is free at the others is kept for calls that are worth more"
+	}
+	return why + "; part of what goes there succeeds, " + d.cause(d.Winner)
 }
 
 func ruleName(svc *policy.Service, rule int8) string {

@@ -24,7 +24,7 @@ func (g *Gate) UnmarshalText(text []byte) error {
 
 var reasons = [...]string{
 	NoReason: "none", ByOwner: "owner", ByPin: "pin", ByWeight: "weight", ByPriority: "priority", ByFallback: "fallback",
-	ByProbe: "probe", LastResort: "last-resort", ByNearness: "nearest", ByValue: "value", BySpread: "spread", ByRamp: "ramp",
+	ByProbe: "probe", LastResort: "last-resort", ByNearness: "nearest", ByValue: "value", BySpread: "spread", ByRamp: "ramp", BySpill: "spill",
 }
 
 // String is the word in records.

@@ -152,7 +152,7 @@ func attemptName(i int) string { return attemptNames[i : i+1] }
 // ended weighs what a send showed.
 func (d *driver) ended(s *sim, c *call) {
 	x, m := d.sample(s, c)
-	s.tally.showed(s, c, x.Class == health.Failure)
+	s.tally.showed(s, c, x.Class == health.Failure, x.Again)
 	d.done(s, c, x, health.Outcome(m.outcome))
 	if c.read {
 		d.endedRead(s, c, m.outcome)

@@ -58,7 +58,7 @@ func (a *agents) report(region int, now time.Time) health.Report {
 	g := &a.list[region]
 	rep := health.Report{Agent: regionName(region), Region: regionName(region), Run: "1", At: now}
 	for i, row := range g.st.Rows {
-		line := health.Row{Service: g.svc.Name, Provider: row.Provider, Traffic: g.rows[i], Evidence: evidence(row.Measures[:])}
+		line := health.Row{Service: g.svc.Name, Provider: row.Provider, Traffic: g.rows[i], Evidence: row.Failing.Take(row.Measures[:])}
 		line.Condition = health.Condition{InFlight: row.InFlight, Breaker: row.Circuit.State().String(), Since: row.Circuit.Since()}
 		if row.Circuit.State() != breaker.Closed {
 			cause := row.Cause()
@@ -68,14 +68,6 @@ func (a *agents) report(region int, now time.Time) health.Report {
 		rep.Rows = append(rep.Rows, line)
 	}
 	return rep
-}
-
-// evidence is what the tests of all kinds of calls took.
-func evidence(of []health.Measure) (sum health.Increment) {
-	for i := range of {
-		sum.Add(of[i].Take())
-	}
-	return sum
 }
 
 // heed gives the verdicts to the agents, as their boards do.

@@ -41,7 +41,7 @@ func (r *rivals) next(s *sim, c *call) {
 func (r *rivals) ended(s *sim, c *call) {
 	ok := c.shown.status == 200 || c.shown.status == 402 || c.shown.status == 409
 	r.regions[c.region].end(int(c.at), s.now, s.now-c.sentAt, ok)
-	s.tally.showed(s, c, !ok)
+	s.tally.showed(s, c, !ok, false)
 	r.watch(s, int(c.region))
 	switch {
 	case ok && c.shown.status != 409:

@@ -105,8 +105,10 @@ func (a *agents) retry(s *sim, c *call) bool {
 func (a *agents) pulse(s *sim) {
 	now := at(s.now)
 	for r := range s.Scenario.Regions {
-		for _, row := range a.list[r].st.Rows {
+		g := &a.list[r]
+		for i, row := range g.st.Rows {
 			row.Tick(now)
+			g.st.Follow(row, &g.heeded[i], now)
 		}
 		a.watch(s, int8(r))
 	}

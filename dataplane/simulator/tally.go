@@ -157,13 +157,16 @@ func (t *Tally) sent(s *sim, c *call, fees float64) {
 	t.Sends++
 }
 
-// showed notes the end of a send: bad is what its player takes for a failure of the provider's.
-func (t *Tally) showed(s *sim, c *call, bad bool) {
+// showed notes the end of a send: bad is what its player takes for a failure of the provider's. A request that was sent there again is the
+// same request.
+func (t *Tally) showed(s *sim, c *call, bad, again bool) {
 	w := &t.watch
 	if int(c.at) != w.target || c.sentAt < w.onset || s.now > w.over {
 		return
 	}
-	w.since[c.region]++
+	if !again {
+		w.since[c.region]++
+	}
 	if bad && w.firstAt == 0 {
 		w.firstAt = s.now
 	}

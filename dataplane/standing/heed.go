@@ -52,11 +52,30 @@ func (s *service) heed(b *Board, verdicts []health.Verdict, now time.Time) {
 
 func (s *service) heedOne(b *Board, r *row, v *health.Verdict, now time.Time) {
 	if t, changed := s.st.Heed(&r.Standing, &r.heeded, v, b.region, now); changed {
-		b.Note(health.Event{
-			At: now, Kind: "breaker", Service: s.name, Provider: r.Provider, Level: "bad",
-			Text: fmt.Sprintf("%s: circuit open, because of its path from here (%s), asks again in %v", r.Provider, v.Why, max(0, r.Circuit.Until().Sub(t.At).Round(time.Second))),
-		})
+		why := "its path from here (" + v.Why + ")"
+		if v.Kind == health.ProviderFault {
+			why = everywhere
+		}
+		s.hinted(b, r, t, why, now)
 	}
+}
+
+// everywhere is why, in words.
+const everywhere = "all regions' calls: none succeeds"
+
+// follow leaves what fails wherever it is called, see Standings.Follow.
+func (s *service) follow(b *Board, r *row, now time.Time) {
+	if t, changed := s.st.Follow(&r.Standing, &r.heeded, now); changed {
+		s.hinted(b, r, t, everywhere, now)
+	}
+}
+
+// hinted tells that a circuit opened by others' evidence.
+func (s *service) hinted(b *Board, r *row, t breaker.Transition, why string, now time.Time) {
+	b.Note(health.Event{
+		At: now, Kind: "breaker", Service: s.name, Provider: r.Provider, Level: "bad",
+		Text: fmt.Sprintf("%s: circuit open, because of %s, asks again in %v", r.Provider, why, max(0, r.Circuit.Until().Sub(t.At).Round(time.Second))),
+	})
 }
 
 // Lost tells whether this region's own way out is gone: the leader says so, and what is seen here agrees. Then applications go on in another

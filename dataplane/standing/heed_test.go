@@ -62,6 +62,61 @@ func TestAProviderVerdictMakesTheOwnTestQuicker(t *testing.T) {
 	}
 }
 
+// TestWhatFailsEverywhereIsLeft: nothing succeeds from anywhere, the leader says. The last call here decides; where there is none to learn from,
+// that nothing was answered for a while. A region that sees successes keeps sending.
+func TestWhatFailsEverywhereIsLeft(t *testing.T) {
+	cases := []struct {
+		name   string
+		before func(b *Board, svc *policy.Service, now time.Time)
+		after  func(b *Board, svc *policy.Service, now time.Time) // a second after the verdict
+		told   breaker.State                                      // at once
+		then   breaker.State                                      // five seconds later
+	}{
+		{"the last call here failed", func(b *Board, svc *policy.Service, now time.Time) { fail(t, b, svc, 1, now) }, nil, breaker.Open, breaker.Open},
+		{"no call was answered lately", nil, nil, breaker.Open, breaker.Open},
+		{"the last call here succeeded, and then there is none", func(b *Board, svc *policy.Service, now time.Time) { good(t, b, svc, 1, now) }, nil, breaker.Closed, breaker.Open},
+		{"and the next one succeeds too", func(b *Board, svc *policy.Service, now time.Time) { good(t, b, svc, 1, now) }, func(b *Board, svc *policy.Service, now time.Time) { good(t, b, svc, 1, now) }, breaker.Closed, breaker.Closed},
+		{"and the next one fails", func(b *Board, svc *policy.Service, now time.Time) { good(t, b, svc, 1, now) }, func(b *Board, svc *policy.Service, now time.Time) { fail(t, b, svc, 1, now) }, breaker.Closed, breaker.Open},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			svc := payments("stripe", "adyen")
+			svc.Breaker.Failures, svc.Breaker.Reset = 100, time.Minute
+			b := boardOf(svc)
+			good(t, b, svc, 2000, t0)
+			now := t0.Add(time.Minute)
+			if tc.before != nil {
+				tc.before(b, svc, now.Add(-time.Second))
+			}
+			v := blame(health.ProviderFault, "", "stripe", t0, now.Add(time.Minute))
+			v.All = true
+			b.Heed([]health.Verdict{v}, now)
+			if got := stateOf(b, "stripe"); got != tc.told {
+				t.Errorf("told, it is %v, want %v", got, tc.told)
+			}
+			if tc.after != nil {
+				tc.after(b, svc, now.Add(time.Second))
+			}
+			b.Tick(now.Add(time.Second + TickEvery))
+			b.Heed([]health.Verdict{v}, now.Add(2*time.Second)) // it comes again with every update
+			b.Tick(now.Add(5 * time.Second))
+			if got := stateOf(b, "stripe"); got != tc.then {
+				t.Errorf("five seconds later it is %v, want %v", got, tc.then)
+			}
+			if e := b.events.take(); tc.then == breaker.Open && (len(e) != 1 || !strings.Contains(e[0].Text, "circuit open")) {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+	svc := payments("stripe")
+	b := boardOf(svc)
+	v := blame(health.ProviderFault, "", "stripe", t0, t0.Add(time.Minute))
+	v.All = true
+	if b.Heed([]health.Verdict{v}, t0); stateOf(b, "stripe") != breaker.Closed {
+		t.Error("the last provider was left because of what others say")
+	}
+}
+
 // TestAPathVerdictOpensHereAlone, and only where nothing succeeds.
 func TestAPathVerdictOpensHereAlone(t *testing.T) {
 	cases := []struct {
@@ -194,9 +249,11 @@ func keptUnderLies(t *testing.T, draw *rand.Rand) (kept int) {
 	now, d, f := t0, &route.Decision{}, newCall()
 	for second := range 600 {
 		until := now.Add(time.Minute)
+		all := blame(health.ProviderFault, "", "stripe", now, until)
+		all.All = true
 		b.Heed([]health.Verdict{
 			blame(health.OursFault, "", "", now, until), blame(health.RegionFault, "us-east", "", now, until),
-			blame(health.ProviderFault, "", "stripe", now, until), blame(health.PathFault, "us-east", "stripe", now, until),
+			all, blame(health.PathFault, "us-east", "stripe", now, until),
 			blame(health.PathFault, "us-east", fmt.Sprint("none", second), now, until),
 		}[second%2:], now) // frozen in every other second
 		if b.Lost(now) {

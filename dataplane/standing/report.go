@@ -38,18 +38,10 @@ func (s *service) report(to *health.Report, now time.Time) {
 	s.ended = health.ServiceRow{}
 	for _, r := range s.rows {
 		to.Rows = append(to.Rows, health.Row{
-			Service: s.name, Provider: r.Provider, Traffic: r.traffic, Condition: r.condition(now), Evidence: r.taken(),
+			Service: s.name, Provider: r.Provider, Traffic: r.traffic, Condition: r.condition(now), Evidence: r.Failing.Take(r.Measures[:]),
 		})
 		r.traffic = health.Traffic{}
 	}
-}
-
-// taken is what the failure tests of all classes of calls took since the last report.
-func (r *row) taken() (sum health.Increment) {
-	for k := range r.Measures {
-		sum.Add(r.Measures[k].Take())
-	}
-	return sum
 }
 
 func (r *row) condition(now time.Time) health.Condition {
@@ -79,6 +71,8 @@ func (r *row) evidence(now time.Time) string {
 	}
 	why := cause.Text(c.Failures())
 	switch {
+	case r.Partly() && !(c.State() == breaker.Ramp && !c.Away()):
+		why = "being left as far as the others can take its calls: " + why
 	case c.State() == breaker.Open && !c.Until().After(now):
 		why += ", the next call asks again"
 	case c.Away():

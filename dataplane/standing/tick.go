@@ -40,6 +40,7 @@ func (b *Board) tick(now time.Time, late time.Duration) {
 			if t, changed := r.Tick(now); changed {
 				b.turned(r, t)
 			}
+			s.follow(b, r, now)
 		}
 		s.mu.Unlock()
 	}
