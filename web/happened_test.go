@@ -54,7 +54,7 @@ func TestManyCallsAreOneLine(t *testing.T) {
 func TestGainsTile(t *testing.T) {
 	f := health.Flow{Calls: 500, Covered: 98.2, Gains: health.Gains{Saved: 1204, Elsewhere: 3, Worth: 5600 * policy.Unit}}
 	if tile := gainsTile(f, "EUR"); tile.Value != "1,204" || tile.Unit != "calls" ||
-		tile.Note != "in 15 min, worth 5,600 EUR · 98.2 % of calls had a second provider · 3 false declines: accepted elsewhere" {
+		tile.Note != "in 15 min, worth 5,600\u00a0EUR · 98.2\u00a0% of calls had a second provider · 3 false declines: accepted elsewhere" {
 		t.Errorf("%+v", tile)
 	}
 	if tile := gainsTile(health.Flow{}, ""); tile.Value != "0" || tile.Note != "in 15 min" {

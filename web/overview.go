@@ -150,10 +150,10 @@ func gainsTile(f health.Flow, currency string) view.Tile {
 	t := view.Tile{Name: "Saved by failover", Value: view.Count(f.Gains.Saved), Unit: "calls", Level: view.Off, Spark: view.Spark{Label: "no history is kept of saved calls"}}
 	notes := []string{"in 15 min"}
 	if f.Gains.Worth > 0 && currency != "" {
-		notes[0] += ", worth " + view.Number(money(f.Gains.Worth), 0) + " " + currency
+		notes[0] += ", worth " + view.Number(money(f.Gains.Worth), 0) + "\u00a0" + currency
 	}
 	if f.Calls > 0 {
-		notes = append(notes, view.Percent(f.Covered)+" % of calls had a second provider")
+		notes = append(notes, view.Percent(f.Covered)+"\u00a0% of calls had a second provider")
 	}
 	if f.Gains.Elsewhere > 0 {
 		notes = append(notes, plural(int(f.Gains.Elsewhere), "false decline")+": accepted elsewhere")

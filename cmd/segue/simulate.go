@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -90,6 +91,9 @@ func (s *settings) simulate(c *cobra.Command, f *simulateFlags) error {
 		return usageError{fmt.Errorf("%d runs: at most %d; play fewer stories, rates or seeds at a time", len(jobs), mostJobs)}
 	}
 	tallies, err := playAll(c.Context(), jobs, s.io.err)
+	if errors.Is(err, context.Canceled) {
+		return errors.New("simulate: stopped before its end, and nothing was written")
+	}
 	if err != nil {
 		return err
 	}

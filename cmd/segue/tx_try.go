@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -105,12 +106,16 @@ func (s *settings) tellTried(d testDecision) {
 	}
 	fmt.Fprintf(s.io.out, "%s: %s\n%s/%s (%s) · %s · policy %d · decided by %s · nothing was sent\n", winner, d.Why, d.Service, d.Operation, what, d.Region, d.Policy, d.Agent)
 	rows := [][]string{{"", "PROVIDER", "GATE", "WEIGHT", "SCORE", "WHY"}}
+	weighed := slices.ContainsFunc(d.Candidates, func(c testCandidate) bool { return c.Weight > 0 }) // other strategies have no weights
 	for _, c := range d.Candidates {
-		mark := ""
+		mark, weight := "", "–"
 		if c.Chosen {
 			mark = "→"
 		}
-		rows = append(rows, []string{mark, c.Provider, c.Gate, percentText(c.Weight), fmt.Sprintf("%.3f", c.Score), c.Why})
+		if weighed {
+			weight = percentText(c.Weight)
+		}
+		rows = append(rows, []string{mark, c.Provider, c.Gate, weight, fmt.Sprintf("%.3f", c.Score), c.Why})
 	}
 	s.table(rows)
 }

@@ -33,14 +33,14 @@ const (
 
 // Sample is what one call showed.
 type Sample struct {
-	Class      Class
 	Latency    time.Duration // to the first byte of the answer, or to the failure
 	RetryAfter time.Duration // what the provider asked for with a 429; 0: nothing
-	Overdue    bool          // it was counted as slow while it was open
-	Unsent     bool          // a failure of which it is proven that nothing was sent
-	Again      bool          // the answer of a request that was sent again: providers that keep their answers give the first one once more, and it is no evidence
-	Told       bool          // the answer stated what the call cost, or used
-	Stated     policy.Money  // that, in the base currency
+	Stated     policy.Money  // what the answer said that the call cost, in the base currency, if it Told
+	Class      Class
+	Told       bool // the answer stated what the call cost, or used
+	Overdue    bool // it was counted as slow while it was open
+	Again      bool // the answer of a request that was sent again: providers that keep their answers give the first one once more, and it is no evidence
+	Unsent     bool // a failure of which it is proven that nothing was sent
 }
 
 // CallEnd is how one call ended for its caller.

@@ -1,6 +1,9 @@
 package health
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Buckets are the upper bounds, in seconds, of every latency histogram; the last is open.
 var Buckets = [...]float64{.005, .01, .025, .05, .1, .3, .5, .7, 1, 3, 5, 10, 30}
@@ -15,7 +18,7 @@ type Histogram [len(Buckets) + 1]uint32
 type FineHistogram [len(FineBuckets) + 1]uint32
 
 // Observe counts d. A negative time (a clock that was set back) counts as none.
-func (h *Histogram) Observe(d time.Duration) { add(&h[bucket(Buckets[:], d)], 1) }
+func (h *Histogram) Observe(d time.Duration) { add(&h[bucket(bounds[:], d)], 1) }
 
 // Merge puts o's counts on top.
 func (h *Histogram) Merge(o *Histogram) { merge(h[:], o[:]) }
@@ -28,7 +31,7 @@ func (h *Histogram) Count() uint64 { return count(h[:]) }
 func (h *Histogram) Quantile(q float64) (time.Duration, bool) { return quantile(Buckets[:], h[:], q) }
 
 // Observe counts d.
-func (h *FineHistogram) Observe(d time.Duration) { add(&h[bucket(FineBuckets[:], d)], 1) }
+func (h *FineHistogram) Observe(d time.Duration) { add(&h[bucket(fineBounds[:], d)], 1) }
 
 // Merge puts o's counts on top.
 func (h *FineHistogram) Merge(o *FineHistogram) { merge(h[:], o[:]) }
@@ -41,10 +44,22 @@ func (h *FineHistogram) Quantile(q float64) (time.Duration, bool) {
 	return quantile(FineBuckets[:], h[:], q)
 }
 
-func bucket(bounds []float64, d time.Duration) int {
-	s := d.Seconds()
+// The bounds as durations: each call is counted by them.
+var (
+	bounds     = durations(Buckets)
+	fineBounds = durations(FineBuckets)
+)
+
+func durations(seconds [len(Buckets)]float64) (list [len(Buckets)]time.Duration) {
+	for i, s := range seconds {
+		list[i] = time.Duration(math.Round(s * float64(time.Second)))
+	}
+	return list
+}
+
+func bucket(bounds []time.Duration, d time.Duration) int {
 	for i, b := range bounds {
-		if s <= b {
+		if d <= b {
 			return i
 		}
 	}

@@ -75,8 +75,8 @@ func TestQuantileStaysInTheTrueBucket(t *testing.T) {
 		for q := 1; q <= 100; q++ {
 			got, _ := h.Quantile(float64(q) / 100)
 			i := (q*len(micros) + 99) / 100
-			want := bucket(Buckets[:], time.Duration(micros[i-1])*time.Microsecond)
-			if b := bucket(Buckets[:], got-1); b != want {
+			want := bucket(bounds[:], time.Duration(micros[i-1])*time.Microsecond)
+			if b := bucket(bounds[:], got-1); b != want {
 				t.Fatalf("q %d %%: %v is in bucket %d, the truth in %d", q, got, b, want)
 			}
 			if got < last {

@@ -49,11 +49,14 @@ type openCalls struct {
 
 // Observe takes one call that ended, for the tests of its kind and for those that all kinds share. An OK or Slow one was answered, be it with
 // a decline; Limited accuses nobody; None says nothing.
-func (m *Measure) Observe(b *Bank, s Sample, now time.Time) Alarm {
-	t, latency := now.UnixNano(), int64(max(s.Latency, 0))
+func (m *Measure) Observe(b *Bank, s Sample, now time.Time) Alarm { return m.Note(b, &s, now) }
+
+// Note is Observe where a copy of the sample would count.
+func (m *Measure) Note(b *Bank, s *Sample, now time.Time) Alarm {
 	if s.Class != OK && s.Class != Slow && s.Class != Failure {
 		return NoAlarm
 	}
+	t, latency := now.UnixNano(), int64(max(s.Latency, 0))
 	failed, said := s.Class == Failure, NoAlarm
 	m.fast.fade(t, fastStep)
 	m.fast.count(failed)

@@ -58,14 +58,22 @@ func (f *Fee) pieces() bool {
 		slices.ContainsFunc(f.Of, func(p Priced) bool { return by(&p.Tariff) })
 }
 
-// Price is what a call is expected to cost at candidate i. A GET or HEAD looks at what is there, and costs nothing.
+// Price is what a call is expected to cost at candidate i.
 func (s *Service) Price(i int, f *Facts) Money {
-	if op := int(f.Op); op >= 0 && op < len(s.Operations) {
-		if m := s.Operations[op].Match; strings.HasPrefix(m, "GET ") || strings.HasPrefix(m, "HEAD ") {
-			return 0
-		}
+	if s.Free(f) {
+		return 0
 	}
 	return s.Candidates[i].Cost.Expected(f.Value, f.Currency, f.Use)
+}
+
+// Free tells whether the call costs nothing anywhere: a GET or HEAD looks at what is there.
+func (s *Service) Free(f *Facts) bool {
+	op := int(f.Op)
+	if op < 0 || op >= len(s.Operations) {
+		return false
+	}
+	m := s.Operations[op].Match
+	return strings.HasPrefix(m, "GET ") || strings.HasPrefix(m, "HEAD ")
 }
 
 // What is taken for a text of unknown use.

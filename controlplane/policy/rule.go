@@ -32,6 +32,26 @@ func (s *RuleSpec) says() string {
 	}
 }
 
+// pathNames are the names that segments of the operations' paths have. An id may stand anywhere in a path that is open at its end.
+func pathNames(ops []OperationSpec) []string {
+	var names []string
+	for i := range ops {
+		pattern, err := parsePattern(ops[i].Match)
+		if err != nil {
+			continue // told where the operation stands
+		}
+		for _, s := range pattern.segments {
+			if s.kind == named && !slices.Contains(names, s.text) {
+				names = append(names, s.text)
+			}
+		}
+		if pattern.fixed() < len(pattern.segments) && !slices.Contains(names, "id") {
+			names = append(names, "id")
+		}
+	}
+	return names
+}
+
 // lowering compiles the rules of a service for a region; "" is none of them, so that what depends on the region stays open.
 func (p *Policy) lowering(trees *ruleTrees, s *ServiceSpec, region string) *lowering {
 	ops := s.Operations
@@ -44,7 +64,7 @@ func (p *Policy) lowering(trees *ruleTrees, s *ServiceSpec, region string) *lowe
 	for i := range ops {
 		names[i] = ops[i].Name
 	}
-	return &lowering{trees: trees, region: region, regions: p.Regions.Names(), operations: names, base: p.base(), words: map[string]uint16{}}
+	return &lowering{trees: trees, region: region, regions: p.Regions.Names(), operations: names, places: pathNames(ops), base: p.base(), words: map[string]uint16{}}
 }
 
 // rule compiles the rules of a service. What never holds in this region is left out.

@@ -106,6 +106,9 @@ func parseRule(e *cel.Env, text string) (tree *cel.Ast, wrong *mistake) {
 	first := issues.Errors()[0]
 	at := place{max(first.Location.Line(), 1), max(first.Location.Column(), 0) + 1}
 	what, fix := strings.TrimSpace(first.Message), ruleWords
+	what = strings.ToLower(what[:1]) + what[1:]
+	what, _, _ = strings.Cut(what, " expecting ") // the words of a parser's table help nobody
+	what = strings.ReplaceAll(what, "mismatched input '<EOF>'", "it ends too early")
 	if rest, ok := strings.CutPrefix(what, "undeclared reference to '"); ok {
 		name, _, _ := strings.Cut(rest, "'")
 		switch guess := didYouMean(name, ruleVariables); name {
@@ -120,5 +123,5 @@ func parseRule(e *cel.Env, text string) (tree *cel.Ast, wrong *mistake) {
 			}
 		}
 	}
-	return nil, &mistake{at, strings.ToLower(what[:1]) + strings.ReplaceAll(what[1:], "\n", " "), fix}
+	return nil, &mistake{at, strings.ReplaceAll(what, "\n", " "), fix}
 }

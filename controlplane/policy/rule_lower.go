@@ -16,7 +16,8 @@ type lowering struct {
 	region     string
 	regions    []string
 	operations []string
-	base       string // currency of value, for sentences
+	places     []string // of the operations' paths; nil: not asked
+	base       string   // currency of value, for sentences
 	reads      []OperandAt
 	words      map[string]uint16
 	tree       *ast.AST // of the condition at hand

@@ -119,6 +119,9 @@ func (l *lowering) operand(e ast.Expr, as OperandKind) (term, *mistake) {
 			return term{}, l.refuse(e, "write body.x, header.x, path.x or card.x", "%s %s", clip(f.String()), strings.TrimSpace(what))
 		}
 	}
+	if root == "path" && l.places != nil && !slices.Contains(l.places, names[0]) {
+		return term{}, l.refuse(e, didYouMean(names[0], l.places), "no operation has {%s} in its path", clip(names[0]))
+	}
 	at, ok := l.read(OperandAt{From: from, As: as})
 	if !ok {
 		return term{}, l.refuse(e, "let rules read fewer fields", "the rules of a service read more than %d fields", MaxOperands)

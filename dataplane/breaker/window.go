@@ -7,8 +7,9 @@ const slots = 10
 // window counts calls and failures of the last while, in slots that slide: no minute of the calendar begins with a clean slate.
 type window struct {
 	slots [slots]struct{ calls, failed uint32 }
-	last  int64 // the number of the newest slot
-	from  int64 // the newest slot is of the times from there on, in nanoseconds
+	at    int   // the newest
+	last  int64 // its number
+	from  int64 // it is of the times from there on, in nanoseconds
 	to    int64 // and before that
 }
 
@@ -19,7 +20,7 @@ func (w *window) count(now time.Time, span time.Duration, failed bool) {
 	if t := now.UnixNano(); t < w.from || t >= w.to { // a call costs no division while the slot is the same
 		w.slide(t, int64(span/slots))
 	}
-	s := &w.slots[place10(w.last)]
+	s := &w.slots[w.at]
 	s.calls++
 	if failed {
 		s.failed++
@@ -40,7 +41,7 @@ func (w *window) slide(t, each int64) {
 	default: // a little late is now
 		return
 	}
-	w.from, w.to = n*each, (n+1)*each
+	w.at, w.from, w.to = place10(n), n*each, (n+1)*each
 }
 
 func place10(n int64) int { return int((n%slots + slots) % slots) }

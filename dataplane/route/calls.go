@@ -12,6 +12,7 @@ type Calls struct {
 	values  values
 	spent   policy.Money
 	since   time.Time // when the stretch of time began that spent counts
+	ends    time.Time // and when it ends
 	per     time.Duration
 	serial  uint32 // of the stretch
 }
@@ -30,7 +31,7 @@ func (c *Calls) look(p *Past, svc *policy.Service, f *policy.Facts, well bool, n
 	if l := svc.Spend.Limit; l > 0 {
 		c.stretch(svc, now)
 		if c.spent >= l {
-			p.Spent, p.Resets = true, c.since.Add(c.per).Sub(now)
+			p.Spent, p.Resets = true, c.ends.Sub(now)
 		}
 	}
 	if !well {
@@ -44,11 +45,11 @@ func again(f *policy.Facts) bool { return f.Tried != 0 }
 // stretch begins the next stretch of the budget when it is time: stretches begin at whole multiples of their length, days at midnight UTC.
 func (c *Calls) stretch(svc *policy.Service, now time.Time) {
 	per := svc.Spend.Per
-	if in := now.Sub(c.since); per == c.per && in >= 0 && in < per {
+	if per == c.per && now.Before(c.ends) && !now.Before(c.since) {
 		return
 	}
 	if begin := now.Truncate(per); !begin.Equal(c.since) || per != c.per {
-		c.spent, c.since, c.per = 0, begin, per
+		c.spent, c.since, c.ends, c.per = 0, begin, begin.Add(per), per
 		c.serial++
 	}
 }
@@ -72,7 +73,7 @@ func (c *Calls) Spent(svc *policy.Service, now time.Time) (policy.Money, time.Ti
 		return 0, time.Time{}
 	}
 	c.stretch(svc, now)
-	return c.spent, c.since.Add(c.per)
+	return c.spent, c.ends
 }
 
 // money is what a permit took from the service's budget.

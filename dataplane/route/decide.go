@@ -44,10 +44,8 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 	s.Failures, s.InFlight, s.Normal = int32(min(row.Circuit.Failures(), 1<<30)), row.InFlight, int32(row.normal+.5)
 	s.Closed, s.Drained, s.Rate = left(row.closed, now), left(row.Drained, now), 0
 	s.Fees = row.fees.learned
-	if rate > 0 && !row.tat.IsZero() {
-		if s.Rate = row.tat.Sub(now); s.Rate > 0 {
-			s.Rate -= burst(rate)
-		}
+	if rate > 0 && row.tat.After(now) {
+		s.Rate = row.tat.Sub(now) - burst(rate)
 	}
 	if s.salt = row.salt; s.salt == 0 {
 		s.salt = salt(row.Provider)
@@ -78,10 +76,13 @@ func left(until, now time.Time) time.Duration {
 // price takes down what the call would cost at each candidate, and which rule keeps it away.
 func (d *Decision) price(svc *policy.Service) {
 	f := &d.Facts
+	free := svc.Free(f)
 	for i := range int(d.N) {
 		s := &d.Seen[i]
-		s.Rule = 0
-		s.Cost = s.Fees.of(svc.Price(i, f))
+		s.Rule, s.Cost = 0, 0
+		if !free {
+			s.Cost = s.Fees.of(svc.Candidates[i].Cost.Expected(f.Value, f.Currency, f.Use))
+		}
 	}
 	for r := range svc.Rules {
 		if !svc.Rules[r].When(f) {
@@ -100,6 +101,7 @@ const maxRuled = 127
 
 // choose decides from d.Seen, d.Past, d.Facts and the service alone: Replay comes in here.
 func (d *Decision) choose(svc *policy.Service) {
+	d.late = !d.Facts.Deadline.IsZero() && d.Facts.Deadline.Sub(d.At) <= 0
 	passed := policy.Set(0)
 	for i := range int(d.N) {
 		s, seen := &d.Scores[i], &d.Seen[i]
@@ -129,6 +131,9 @@ func (d *Decision) choose(svc *policy.Service) {
 
 // shut gives all of a set the same gate.
 func (d *Decision) shut(set policy.Set, g Gate) {
+	if set == 0 {
+		return
+	}
 	for i := range int(d.N) {
 		if set.Has(i) {
 			d.Scores[i].Gate = g
@@ -180,7 +185,7 @@ func (d *Decision) load(i int, svc *policy.Service) (Gate, time.Duration) {
 		return AtCapacity, 0
 	case seen.Closed > 0 || seen.Rate > 0:
 		return AtRate, max(seen.Closed, seen.Rate)
-	case !d.Facts.Deadline.IsZero() && d.Facts.Deadline.Sub(d.At) <= 0:
+	case d.late:
 		return NoTime, 0
 	case d.Past.Spent && seen.Cost > 0 && svc.Spend.Then != policy.SpendCheapest:
 		return Spent, d.Past.Resets
@@ -209,12 +214,13 @@ func (d *Decision) pick(svc *policy.Service, passed policy.Set) {
 	best := d.highest(passed)
 	switch svc.Strategy {
 	case policy.Adaptive:
-		d.spread(svc, passed, d.Scores[best].Rank-d.near(svc))
-		if pinned && d.Scores[pin].Rank >= d.Scores[best].Rank-d.near(svc) {
+		near := d.near(svc)
+		d.spread(svc, passed, best, near)
+		if pinned && d.Scores[pin].Rank >= d.Scores[best].Rank-near {
 			d.Winner, d.Reason = pin, ByPin
 		}
 	case policy.Nearest:
-		d.spread(svc, passed, d.Scores[best].Rank)
+		d.spread(svc, passed, best, 0)
 	case policy.Weighted:
 		d.Winner, d.Reason = best, ByWeight
 		if weight(svc, int(best)) == 0 {

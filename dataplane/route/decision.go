@@ -123,6 +123,7 @@ type Decision struct {
 	Probe  bool
 	Moved  bool // the session was pinned elsewhere and goes here now; an owned object's call moves no session
 	N      int8 // candidates
+	late   bool // no time is left
 	Past   Past
 	Scores [policy.MaxCandidates]Score
 	Seen   [policy.MaxCandidates]Seen

@@ -13,14 +13,24 @@ const retrySeconds = 10
 // callers' second attempts.
 type retries struct {
 	epoch  time.Time
-	second int64 // since the epoch, of the newest stretch
+	second int64     // since the epoch, of the newest stretch
+	next   time.Time // when the one after it begins
 	came   [retrySeconds]int32
 	spent  [retrySeconds]int32
 	calls  int32
 	used   int32
 }
 
+// turn tells the present stretch.
 func (b *retries) turn(now time.Time) int64 {
+	if !now.Before(b.next) {
+		b.pass(now)
+	}
+	return b.second % retrySeconds
+}
+
+// pass begins the stretches that time has come to.
+func (b *retries) pass(now time.Time) {
 	if b.epoch.IsZero() {
 		b.epoch = now
 	}
@@ -31,8 +41,7 @@ func (b *retries) turn(now time.Time) int64 {
 		b.used -= b.spent[i]
 		b.came[i], b.spent[i] = 0, 0
 	}
-	b.second = s
-	return s % retrySeconds
+	b.second, b.next = s, b.epoch.Add(time.Duration(s+1)*time.Second)
 }
 
 // call counts a call that came in.

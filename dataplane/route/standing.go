@@ -31,23 +31,23 @@ type Detectors struct {
 	Failing  health.Bank
 }
 
-// Standing is what is known of one provider of a service, in this region.
+// Standing is what is known of one provider of a service, in this region. What a choice looks at stands first, close together.
 type Standing struct {
 	Provider string
-	Circuit  breaker.Circuit
-	Detectors
-	InFlight int32
 	Drained  time.Time // an order keeps new calls away until then
-	Frozen   time.Time // until then detectors turn nothing: the trouble is ours
-	Home     any       // whoever keeps the row finds its lock by it again; the choice does not look at it
-	trouble
-	salt   uint64  // of the provider's name: with the draw, its place in the rendezvous
-	normal float64 // calls in flight while the circuit is closed, smoothed
+	InFlight int32
+	normal   float64 // calls in flight while the circuit is closed, smoothed
+	salt     uint64  // of the provider's name: with the draw, its place in the rendezvous
 	bucket
+	known   [kinds]knowledge
+	fees    fees
+	Circuit breaker.Circuit
+	Home    any       // whoever keeps the row finds its lock by it again; the choice does not look at it
+	Frozen  time.Time // until then detectors turn nothing: the trouble is ours
+	trouble
 	epoch time.Time // ages count from it, without what this process slept
-	ages  [kinds]ages
-	known [kinds]knowledge
-	fees  fees
+	Detectors
+	ages [kinds]ages
 }
 
 // blame is what the last alarm was for.
@@ -77,7 +77,7 @@ type bucket struct {
 type knowledge struct {
 	mean, lower    float32
 	latency, limit time.Duration
-	at             time.Time
+	until          time.Time // it is fresh
 }
 
 // stale is how old knowledge may be while calls succeed: where there are thousands a second, one of them changes nothing.
@@ -87,7 +87,7 @@ const stale = 25 * time.Millisecond
 const minLimit = 150 * time.Millisecond
 
 func know(m *health.Measure, now time.Time) knowledge {
-	k := knowledge{latency: m.Latency(), limit: max(m.Limit(), minLimit), at: now}
+	k := knowledge{latency: m.Latency(), limit: max(m.Limit(), minLimit), until: now.Add(stale)}
 	mean, lower := m.Success(now)
 	k.mean, k.lower = float32(mean), float32(lower)
 	return k
@@ -174,7 +174,7 @@ func (p *Permit) Begin(st *Standings, d *Decision, svc *policy.Service, now time
 		p.token = interval(c.Limits.Rate)
 		row.take(p.token, now)
 	}
-	p.money = money{cost: d.Seen[w].Cost, said: d.Seen[w].Cost, known: c.Cost.Known}
+	p.money.from, p.money.cost, p.money.said, p.money.known = nil, d.Seen[w].Cost, d.Seen[w].Cost, c.Cost.Known
 	if d.Seen[w].Fees.Ratio != 0 {
 		p.money.said = svc.Price(w, &d.Facts)
 	}
@@ -272,8 +272,8 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 		row.late()
 	}
 	m := &row.Measures[p.kind]
-	alarm := m.Observe(&row.Failing, s, now)
-	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || now.Sub(k.at) >= stale {
+	alarm := m.Note(&row.Failing, &s, now)
+	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || !now.Before(k.until) {
 		*k = know(m, now)
 	}
 	if e == breaker.Success && alarm == health.NoAlarm && row.Circuit.Succeed(p.ticket, now) { // most calls

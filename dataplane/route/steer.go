@@ -21,7 +21,7 @@ func (d *Decision) narrow(svc *policy.Service, passed policy.Set) policy.Set {
 	if svc.Strategy == policy.Weighted {
 		passed = d.weighted(svc, passed)
 	}
-	if high := svc.HighValue.Above; high > 0 && d.Facts.Value >= high {
+	if d.high(svc) {
 		passed = d.careful(passed)
 	}
 	if d.Past.Spent {
@@ -70,7 +70,7 @@ func (d *Decision) careful(passed policy.Set) policy.Set {
 		return passed
 	}
 	for i := range int(d.N) {
-		if closed.Has(i) && d.Seen[i].Lower < best-nearBest {
+		if d.Seen[i].Lower < best-nearBest {
 			closed &^= policy.Set(0).With(i)
 		}
 	}
@@ -146,12 +146,12 @@ func (d *Decision) rank(svc *policy.Service, passed policy.Set) {
 		d.draws(svc, passed)
 		return
 	}
-	near := nearness(svc, d.Facts.Client)
+	near, all := nearness(svc, d.Facts.Client), d.stakes(svc)
 	for i := range int(d.N) {
 		s := &d.Scores[i]
 		switch svc.Strategy {
 		case policy.Adaptive:
-			s.Rank = d.worth(i, svc)
+			s.Rank = all.at(i, &d.Seen[i], svc.Candidates[i].Limits.InFlight).sum()
 		case policy.Nearest:
 			if i < len(near) {
 				s.Rank = -float64(near[i])
@@ -209,37 +209,59 @@ type Worth struct {
 	Leave float64 // price of leaving the session's provider
 }
 
-// worth is the sum. Every product is rounded by itself: the same on any machine.
-func (d *Decision) worth(i int, svc *policy.Service) float64 {
-	w := d.Worth(i, svc)
-	return w.Gain - w.Loss - w.Delay - w.Leave
-}
+// sum is what it is worth in all.
+func (w Worth) sum() float64 { return w.Gain - w.Loss - w.Delay - w.Leave }
 
 // Worth tells what the worth of candidate i is made of.
 func (d *Decision) Worth(i int, svc *policy.Service) Worth {
-	s, o := &d.Seen[i], &svc.Objective
-	p := d.success(i, svc)
-	w := Worth{
-		Gain: float64(p * (d.margin(svc) - float64(s.Cost))),
-		Loss: float64((1 - p) * float64(o.Failure)),
+	all := d.stakes(svc)
+	return all.at(i, &d.Seen[i], svc.Candidates[i].Limits.InFlight)
+}
+
+// stakes are what the worths of all candidates of a choice are made of.
+type stakes struct {
+	margin  float64 // what a call brings that succeeds
+	failure float64 // what one costs that fails
+	wait    float64 // what a nanosecond costs
+	stay    float64 // what it costs to leave the session's provider
+	pin     int
+	high    bool // the call is of high value
+}
+
+func (d *Decision) stakes(svc *policy.Service) stakes {
+	o := &svc.Objective
+	return stakes{
+		margin: d.margin(svc), failure: float64(o.Failure), wait: float64(o.Second) / float64(time.Second), stay: float64(o.Stay),
+		pin: int(d.Facts.Pinned), high: d.high(svc),
 	}
+}
+
+// at is what the call is worth at candidate i. Every product is rounded by itself: the same on any machine.
+func (a *stakes) at(i int, s *Seen, limit int) Worth {
+	p := s.success(a.high)
+	w := Worth{Gain: float64(p * (a.margin - float64(s.Cost))), Loss: float64((1 - p) * a.failure)}
 	crowd := 1.0
-	if limit := svc.Candidates[i].Limits.InFlight; limit > 0 {
+	if limit > 0 {
 		crowd += float64(s.InFlight) / float64(limit)
 	}
-	w.Delay = float64(float64(float64(o.Second)*float64(float64(s.Latency)/float64(time.Second))) * crowd)
-	if pin := int(d.Facts.Pinned); pin >= 0 && pin != i {
-		w.Leave = float64(o.Stay)
+	w.Delay = float64(float64(a.wait*float64(s.Latency)) * crowd)
+	if a.pin >= 0 && a.pin != i {
+		w.Leave = a.stay
 	}
 	return w
 }
 
-// success is how often a call is expected to succeed: for one of high value, what is known for sure.
-func (d *Decision) success(i int, svc *policy.Service) float64 {
-	if high := svc.HighValue.Above; high > 0 && d.Facts.Value >= high {
-		return float64(d.Seen[i].Lower)
+// success is how often a call is expected to succeed there: one of high value, by what is known for sure.
+func (s *Seen) success(high bool) float64 {
+	if high {
+		return float64(s.Lower)
 	}
-	return float64(d.Seen[i].Mean)
+	return float64(s.Mean)
+}
+
+// high tells whether the call is of high value.
+func (d *Decision) high(svc *policy.Service) bool {
+	return svc.HighValue.Above > 0 && d.Facts.Value >= svc.HighValue.Above
 }
 
 // margin is what a call brings that succeeds.
@@ -252,9 +274,10 @@ func (d *Decision) near(svc *policy.Service) float64 {
 	return float64(asGood * max(d.margin(svc), float64(svc.Objective.Failure)))
 }
 
-// spread takes the draw's choice among those that passed with a rank of at least least.
-func (d *Decision) spread(svc *policy.Service, passed policy.Set, least float64) {
+// spread takes the draw's choice among those that passed and are as good as the best.
+func (d *Decision) spread(svc *policy.Service, passed policy.Set, best int8, near float64) {
 	good, n, shares := policy.Set(0), 0, 0.0
+	least := d.Scores[best].Rank - near
 	for i := range int(d.N) {
 		if passed.Has(i) && d.Scores[i].Rank >= least {
 			good, n, shares = good.With(i), n+1, shares+weight(svc, i)
@@ -264,11 +287,11 @@ func (d *Decision) spread(svc *policy.Service, passed policy.Set, least float64)
 	if svc.Strategy == policy.Nearest {
 		d.Reason = ByNearness
 	}
-	if n == 1 {
-		d.Winner = d.highest(good)
+	if n <= 1 {
+		d.Winner = best
 		return
 	}
-	best := -1.0
+	most := -1.0
 	for i := range int(d.N) {
 		if !good.Has(i) {
 			continue
@@ -278,8 +301,8 @@ func (d *Decision) spread(svc *policy.Service, passed policy.Set, least float64)
 			w, all = 1, float64(n)
 		}
 		d.Scores[i].Weight = 100 * w / all
-		if r := rendezvous(d.Facts.Draw, d.Seen[i].salt, w); r > best {
-			d.Winner, best = int8(i), r
+		if r := rendezvous(d.Facts.Draw, d.Seen[i].salt, w); r > most {
+			d.Winner, most = int8(i), r
 		}
 	}
 	d.Reason = BySpread

@@ -118,7 +118,7 @@ func (d *Decision) against(i, j int8, svc *policy.Service) string {
 	x, y := &d.Seen[i], &d.Seen[j]
 	line := signed((d.Scores[i].Rank-d.Scores[j].Rank)/float64(policy.Unit), 4)
 	var terms []string
-	if gap := 100 * (d.success(int(i), svc) - d.success(int(j), svc)); math.Abs(gap) >= .005 {
+	if gap := 100 * (x.success(d.high(svc)) - y.success(d.high(svc))); math.Abs(gap) >= .005 {
 		terms = append(terms, "success "+signed(gap, 2)+" pp")
 	}
 	if gap := float64(x.Cost - y.Cost); gap != 0 && d.Facts.Value > 0 {

@@ -189,14 +189,15 @@ func (h *house) well(t testing.TB) {
 			return fmt.Errorf("%v %v", a, err)
 		}
 		var world struct {
-			Cells []struct{ Region, Provider, Breaker string }
+			Cells []struct{ Region, Service, Provider, Breaker string }
 		}
 		a.decode(t, &world)
 		if len(world.Cells) < len(regions)*2 {
 			return fmt.Errorf("only %d cells are known", len(world.Cells))
 		}
 		for _, c := range world.Cells {
-			if c.Breaker != "closed" && c.Breaker != "" {
+			// Who is chosen by worth, and was slow, is asked again by a call that would go there: there may be none.
+			if c.Service != "chat" && c.Breaker != "closed" && c.Breaker != "" {
 				return fmt.Errorf("%s is %s in %s", c.Provider, c.Breaker, c.Region)
 			}
 		}
