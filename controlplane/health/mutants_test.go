@@ -52,7 +52,7 @@ var brokenRules = []broken{
 	{"the latency window is frozen", sketched, "	s.counts[bucketOf(ns)]++\n", "	if s.total < enough {\n		s.counts[bucketOf(ns)]++\n	}\n", "TestANewUsualIsLearnt"},
 	{"what is brisk is slow", sketched, "max(int64(over), int64(Brisk))", "int64(over)", "TestBriskIsNotSlow"},
 	{"a verdict arms each second", banked, "elapsed(b.armed, t) < uint64(rearm)", "elapsed(b.armed, t) < 1", "TestArm"},
-	{"a verdict alone is an alarm", banked, "*s = min(*s+rise, max(*s, 1-1/w.h))", "*s += rise + 2", "TestArm"},
+	{"a verdict alone is an alarm", banked, "*s = min(*s+rise, max(*s, 1-1/w.h))", "*s += rise + 2*w.h", "TestArm"},
 	{"nothing fades", faded, "	r.calls, r.failed = r.calls*f, r.failed*f\n", "	_ = f\n", "TestFading|TestSuccessFollows"},
 	{"a clock that was set back stops the fading", faded, "r.at == 0 || wentBack(r.at, now)", "r.at == 0", "TestClocksThatWentBack"},
 

@@ -36,7 +36,7 @@ func Full(seeds int) []Case {
 			cases = append(cases, Case{s.Name, rate, n})
 		}
 	}
-	return append(cases, Case{"outage", 2, max(20, seeds)})
+	return append(cases, Case{"outage", 2, max(200, seeds)})
 }
 
 // Small is what every test run plays: the stories that bars speak of, with few seeds.

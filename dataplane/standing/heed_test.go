@@ -72,7 +72,10 @@ func TestWhatFailsEverywhereIsLeft(t *testing.T) {
 		told   breaker.State                                      // at once
 		then   breaker.State                                      // five seconds later
 	}{
-		{"the last call here failed", func(b *Board, svc *policy.Service, now time.Time) { fail(t, b, svc, 1, now) }, nil, breaker.Open, breaker.Open},
+		{"the last call here failed", func(b *Board, svc *policy.Service, now time.Time) {
+			good(t, b, svc, 1, now.Add(-time.Second))
+			fail(t, b, svc, 1, now)
+		}, nil, breaker.Open, breaker.Open},
 		{"no call was answered lately", nil, nil, breaker.Open, breaker.Open},
 		{"the last call here succeeded, and then there is none", func(b *Board, svc *policy.Service, now time.Time) { good(t, b, svc, 1, now) }, nil, breaker.Closed, breaker.Open},
 		{"and the next one succeeds too", func(b *Board, svc *policy.Service, now time.Time) { good(t, b, svc, 1, now) }, func(b *Board, svc *policy.Service, now time.Time) { good(t, b, svc, 1, now) }, breaker.Closed, breaker.Closed},
