@@ -27,7 +27,7 @@ test: browser tools lint fresh ## every test: unit, race, layout, end to end, th
 	$(MAKE) sdk
 
 check: lint ## while you work: vet, lint, layout, unit, race
-	$(GO) test -run 'TestLayout|TestDocumentation|TestStyle|TestDocs' ./e2e
+	$(GO) test -run 'TestLayout|TestRooms|TestDocumentation|TestStyle|TestDocs' ./e2e
 	$(GO) test -short -timeout 5m $$(./.ci/rooms plain)
 	$(MAKE) race
 

@@ -184,6 +184,7 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 	p.board = standing.New()
 	if p.client, err = provider.New(provider.Config{
 		Region: cfg.Region, Logger: cfg.Log, Metrics: cfg.Metrics, Clock: cfg.Now, Seed: seed(cfg.ID),
+		Note: p.board.Note,
 	}); err != nil {
 		return fmt.Errorf("dataplane: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -292,4 +293,35 @@ func moduleRoot(t *testing.T) string {
 	}
 	t.Fatal("no go.mod above the test")
 	return ""
+}
+
+// TestRoomsAreAllRun holds what `make test` runs (.ci/rooms) against the sources: every package with tests is run, and beside the race
+// detector every one of a shell's.
+func TestRoomsAreAllRun(t *testing.T) {
+	root := moduleRoot(t)
+	lists := map[string][]string{}
+	for _, list := range []string{"plain", "race"} {
+		cmd := exec.Command(filepath.Join(root, ".ci", "rooms"), list)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lists[list] = strings.Fields(string(out))
+	}
+	rooms := readTable(t, filepath.Join(root, "README.md"))
+	tested := map[string]bool{}
+	eachFile(t, root, func(dir, name string, _ *ast.File, _ *token.FileSet) {
+		tested[dir] = tested[dir] || strings.HasSuffix(name, "_test.go") && !strings.HasPrefix(dir, "e2e")
+	})
+	for dir, has := range tested {
+		beside := slices.Contains(lists["race"], "segue/"+dir)
+		switch r, known := rooms[dir]; {
+		case !has:
+		case !beside && !slices.Contains(lists["plain"], "segue/"+dir):
+			t.Errorf("nothing runs the tests of %s", dir)
+		case known && r.pure == beside:
+			t.Errorf("%s: pure is %v, beside the race detector is %v", dir, r.pure, beside)
+		}
+	}
 }

@@ -173,7 +173,10 @@ func costLead(all costs) string {
 	for i := range all.Rows {
 		cost, priced, calls = cost+all.Rows[i].Cost, priced+all.Rows[i].Priced, calls+all.Rows[i].Calls
 	}
-	span := "the last " + view.Number(all.Minutes, 0) + " minutes"
+	span := "the last minute"
+	if n := int(all.Minutes + 0.5); n > 1 {
+		span = "the last " + plural(n, "minute")
+	}
 	switch {
 	case all.Currency == "":
 		return "The policy names no fee: write a cost at a provider, and what calls cost is shown here."

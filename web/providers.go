@@ -404,7 +404,7 @@ func contractFacts(doc *policy.Policy, spec *policy.ProviderSpec) (facts []view.
 	seen := map[string][]string{}
 	var order []string
 	for _, r := range doc.Regions.Names() {
-		e := cmp.Or(spec.EndpointIn(r), c.Endpoint)
+		e := cmp.Or(strings.Join(spec.EndpointsIn(r), ", then "), c.Endpoint)
 		if e == "" {
 			continue
 		}

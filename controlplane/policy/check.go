@@ -206,7 +206,7 @@ func checkTexts(list []Check) []string {
 // checksOf checks the checks of one provider.
 func (c *checker) checksOf(path string, p *ProviderSpec, contract *Contract) {
 	checks := &p.Checks
-	plain := func(r RegionValue) bool { return strings.HasPrefix(r.Value, "http://") }
+	plain := func(r RegionValue) bool { return strings.Contains(" "+r.Value, " http://") }
 	bare := slices.ContainsFunc(p.Endpoint, plain) || len(p.Endpoint) == 0 && plain(RegionValue{Value: contract.Endpoint})
 	for i, a := range checks.Active {
 		at := path + ".active"

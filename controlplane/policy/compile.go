@@ -130,13 +130,13 @@ func (b *builder) candidate(p *ProviderSpec, speaks string) (*Candidate, error) 
 	if !ok {
 		return nil, fmt.Errorf("no credential in region %s", b.region)
 	}
-	endpoint := p.EndpointIn(b.region)
-	if endpoint == "" {
-		endpoint = contract.Endpoint
+	endpoints := bare(p.EndpointsIn(b.region))
+	if len(endpoints) == 0 {
+		endpoints = bare([]string{contract.Endpoint})
 	}
 	c := &Candidate{
 		Provider: p.Name, Contract: &contract.Contract, Digest: contract.digest, Account: p.AccountName(),
-		Endpoint: strings.TrimRight(endpoint, "/"), Credential: credential, Limits: p.Limits,
+		Endpoint: endpoints[0], Further: endpoints[1:], Credential: credential, Limits: p.Limits,
 		places: contract.places,
 	}
 	if c.Hooks, c.Hooked = parseCredential(p.HookSecretIn(b.region)); !c.Hooked {

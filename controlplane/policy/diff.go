@@ -250,7 +250,7 @@ func providerFacts(p *Policy, s *ProviderSpec) []fact {
 	}
 	for _, r := range p.Regions {
 		list = append(list,
-			fact{path: path + ".endpoint." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " endpoint", value: s.EndpointIn(r.Name)},
+			fact{path: path + ".endpoint." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " endpoint", value: strings.Join(s.EndpointsIn(r.Name), ", ")},
 			fact{path: path + ".credential." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " credential", value: s.CredentialIn(r.Name)},
 			fact{path: path + ".webhook_secret." + r.Name, provider: s.Name, region: r.Name, label: s.Name + " webhook_secret", value: s.HookSecretIn(r.Name)})
 	}

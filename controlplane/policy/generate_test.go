@@ -236,7 +236,7 @@ func providers(t *rapid.T, p *Policy, name string) ProviderSpec {
 	}
 	s.Credential = byRegion(t, p, "credential", "caller", "env:A_1", "file:/a b/c: d #e", "file:é")
 	if rapid.Bool().Draw(t, "endpoint") {
-		s.Endpoint = byRegion(t, p, "endpoint", "https://x.example", "http://127.0.0.1:7600/a/b/", "https://y.example:8443")
+		s.Endpoint = byRegion(t, p, "endpoint", "https://x.example", "https://near.example https://far.example/v2", "http://127.0.0.1:7600/a/b/", "https://y.example:8443")
 	}
 	if rapid.Bool().Draw(t, "secret of webhooks") && p.hooked(s.Contract) {
 		s.HookSecret = byRegion(t, p, "webhook secret", "env:H", "file:/h")
@@ -248,7 +248,7 @@ func providers(t *rapid.T, p *Policy, name string) ProviderSpec {
 	if rapid.Bool().Draw(t, "check") {
 		every := minCheckEvery + spans(t, "every", time.Minute)
 		all := []Check{{Method: "GET", Path: "/a?b=c&d", Every: every}, {Kind: CheckTCP, Every: every}, {Kind: CheckTLS, Every: every, Warn: 30, Bad: rapid.IntRange(0, 30).Draw(t, "bad")}}
-		if s.Contract != "stripe/v1" || slices.ContainsFunc(s.Endpoint, func(v RegionValue) bool { return strings.HasPrefix(v.Value, "http:") }) {
+		if s.Contract != "stripe/v1" || slices.ContainsFunc(s.Endpoint, func(v RegionValue) bool { return strings.Contains(v.Value, "http:") }) {
 			all[2] = Check{Method: "HEAD", Path: "/", Every: every}
 		}
 		s.Checks.Active = all[rapid.IntRange(0, 2).Draw(t, "from"):]

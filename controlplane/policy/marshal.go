@@ -249,7 +249,7 @@ func writeOrder(w writer, key string, order []RegionPriority) {
 
 func writeProvider(w writer, p *ProviderSpec) {
 	w.text("contract", p.Contract)
-	writeByRegion(w, "endpoint", p.Endpoint)
+	writeEndpoints(w, p.Endpoint)
 	writeByRegion(w, "credential", p.Credential)
 	writeByRegion(w, "webhook_secret", p.HookSecret)
 	w.text("account", p.Account)

@@ -102,7 +102,7 @@ func spread(p *Policy) *Policy {
 		s, from := &q.Providers[i], &p.Providers[i]
 		s.Account, s.Endpoint, s.Credential, s.HookSecret, s.Cost = from.AccountName(), nil, nil, nil, nil
 		for _, r := range p.Regions {
-			if v := from.EndpointIn(r.Name); v != "" {
+			if v := valueIn(from.Endpoint, r.Name); v != "" {
 				s.Endpoint = append(s.Endpoint, RegionValue{r.Name, v})
 			}
 			if v := from.CredentialIn(r.Name); v != "" {

@@ -20,7 +20,7 @@ func (r *reader) provider(name string, v value) ProviderSpec {
 	r.object(v, fields{
 		known: map[string]func(value){
 			"contract":       func(v value) { p.Contract = r.text(v) },
-			"endpoint":       func(v value) { p.Endpoint = r.byRegion(v) },
+			"endpoint":       func(v value) { p.Endpoint = r.endpoints(v) },
 			"credential":     func(v value) { p.Credential = r.byRegion(v) },
 			"webhook_secret": func(v value) { p.HookSecret = r.byRegion(v) },
 			"account":        func(v value) { p.Account = r.text(v) },

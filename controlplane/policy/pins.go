@@ -36,7 +36,7 @@ func PinsOf(p *Policy, service string) (Pins, bool) {
 		digest := contract.Digest()
 		place := []string{o.Match, at.Name, at.AccountName(), string(digest[:])}
 		for _, r := range p.Regions {
-			place = append(place, r.Name+" "+at.EndpointIn(r.Name))
+			place = append(place, r.Name+" "+valueIn(at.Endpoint, r.Name))
 		}
 		pins.places[o.Name] = strings.Join(place, "\n")
 		pins.life = max(pins.life, contract.Keys.Life)

@@ -109,7 +109,7 @@ type Field struct {
 type ProviderSpec struct {
 	Name       string
 	Contract   string
-	Endpoint   []RegionValue // base URL, per region ("" = default); empty: the contract's
+	Endpoint   []RegionValue // base URLs, the nearest first, with spaces between; per region ("" = default); empty: the contract's
 	Credential []RegionValue // caller | env:NAME | file:PATH, per region ("" = default)
 	HookSecret []RegionValue // env:NAME | file:PATH: what signs its webhooks
 	Account    string        // names the key domain; default: the provider's name

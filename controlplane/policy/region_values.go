@@ -47,9 +47,6 @@ func (s *ServiceSpec) ProvidersIn(region string) []string {
 	return names
 }
 
-// EndpointIn returns the provider's own base URL in a region, "" where it has none.
-func (p *ProviderSpec) EndpointIn(region string) string { return valueIn(p.Endpoint, region) }
-
 // CredentialIn returns the provider's credential in a region as it is written, "" where it has none.
 func (p *ProviderSpec) CredentialIn(region string) string { return valueIn(p.Credential, region) }
 

@@ -106,10 +106,10 @@ func fieldsSchema() *jsonschema.Schema {
 }
 
 func providerSchema() *jsonschema.Schema {
-	byRegion := anyOf(text(), byName(text(), 1, maxRegions+1))
+	byRegion, endpoints := anyOf(text(), byName(text(), 1, maxRegions+1)), anyOf(text(), listOf(text(), maxEndpoints))
 	return object([]string{"contract", "credential"},
 		property{"contract", "what is true of its API: a built-in contract or one of yours", text()},
-		property{"endpoint", "base URL, or by region; left out: the contract's", byRegion},
+		property{"endpoint", "base URL, or a list, the nearest first; or by region; left out: the contract's", anyOf(endpoints, byName(endpoints, 1, maxRegions+1))},
 		property{"credential", "caller, env:NAME or file:PATH, or by region", byRegion},
 		property{"webhook_secret", "what signs its webhooks: env:NAME or file:PATH, or by region", byRegion},
 		property{"account", "names the domain in which keys are unique; left out: the provider's name", text()},

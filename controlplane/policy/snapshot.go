@@ -36,17 +36,23 @@ type Candidate struct {
 	Contract   *Contract
 	Digest     [32]byte // of the contract: recorded with each attempt
 	Account    string
-	Endpoint   string // base URL, no trailing slash
+	Endpoint   string   // base URL, no trailing slash
+	Further    []string // others of its endpoints, the nearer first
 	Credential Credential
-	Hooks      Credential // what signs its webhooks
-	Hooked     bool       // there is such a secret
-	Limits     Limits
+	Hook
+	Limits Limits
 	Probes
 	Weight float64 // percent; strategy weighted
 	Offer
 	SpeaksNative bool // its contract has the API that the service speaks; otherwise calls are mapped
 	places
 	mapped map[string]*Mapped // by operation; nil: nothing has to be mapped
+}
+
+// Hook is what signs its webhooks.
+type Hook struct {
+	Hooks  Credential
+	Hooked bool // there is such a secret
 }
 
 // places are what of a contract is compiled once, for all its candidates.

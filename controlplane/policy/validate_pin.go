@@ -88,6 +88,10 @@ func (c *checker) onePlace(path string, s *ServiceSpec, p *ProviderSpec, pin Off
 			c.problem(path+".provider", "give the provider a credential of its own: env:NAME or file:PATH", "%s passes on whichever credential the caller shows: that is not one account", p.Name)
 			return
 		}
+		if n := len(p.EndpointsIn(r.Name)); n > 1 {
+			c.problem(path+".provider", "give it one endpoint, or choose another provider", "%s has %d endpoints in %s, and a pin is one place", p.Name, n, clip(r.Name))
+			return
+		}
 		at := strings.TrimRight(p.EndpointIn(r.Name), "/")
 		if at == "" {
 			at = strings.TrimRight(contract.Endpoint, "/")

@@ -31,7 +31,7 @@ func (c *checker) provider(p *ProviderSpec) {
 	default:
 		c.reachable(path, p, contract.Endpoint)
 	}
-	c.regionValues(path+".endpoint", p.Endpoint, endpointProblem)
+	c.regionValues(path+".endpoint", p.Endpoint, endpointsProblem)
 	if len(p.Credential) == 0 {
 		c.lacks(path+".credential", "write caller (the application's own key), env:NAME or file:PATH")
 	}

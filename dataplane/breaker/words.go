@@ -26,9 +26,6 @@ var (
 	}
 )
 
-// States are the words of all states, in their order.
-func States() []string { return states[:] }
-
 // String is the word that people and reports read.
 func (s State) String() string { return word(states[:], int(s)) }
 

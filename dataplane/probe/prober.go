@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -135,7 +136,7 @@ func checked(snap *policy.Snapshot) map[target]*lane {
 // same tells whether one lane would ask as the other does. Weights and limits do not matter to it.
 func (l *lane) same(o *lane) bool {
 	a, b := l.candidate, o.candidate
-	return l.check == o.check && reflect.DeepEqual(l.plan, o.plan) && a.Endpoint == b.Endpoint && a.Credential == b.Credential &&
+	return l.check == o.check && reflect.DeepEqual(l.plan, o.plan) && a.Endpoint == b.Endpoint && slices.Equal(a.Further, b.Further) && a.Credential == b.Credential &&
 		a.Digest == b.Digest && reflect.DeepEqual(a.Contract, b.Contract)
 }
 

@@ -111,6 +111,9 @@ func unanswered(r *provider.Result) string {
 func (r *run) send(ctx context.Context, step *policy.TestStep, key string) (provider.Result, *policy.Answered) {
 	to := *r.candidate
 	to.Endpoint = r.Endpoint
+	if !to.Shares() {
+		to.Further = nil
+	}
 	contract := to.Contract
 	made, err := r.Plan.Make(contract, step, r.Vars)
 	if err != nil {

@@ -104,7 +104,7 @@ func (q *Question) cannot(match string, of []string) error {
 		why = "its contract has no such question for " + q.Operation
 	case a.Reference == "":
 		why = "the request carried no reference of ours"
-	case p.Provider != a.Provider || p.Endpoint != a.Endpoint:
+	case p.Provider != a.Provider || !p.At(a.Endpoint):
 		why = "the policy has it elsewhere by now"
 	case p.Credential.Kind == policy.CredentialCaller && !q.Header.Has(slotName(p.Contract.Credential)):
 		why = "the credential is the caller's, who is not here"
@@ -129,9 +129,12 @@ func (c *Client) ask(ctx context.Context, q *Question, asked policy.Asked, as st
 	}
 	limited, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	to := &whole{}
+	to, only := &whole{}, ""
+	if len(q.Candidate.Further) > 0 && !q.Candidate.Shares() { // what was sent to one endpoint is known there alone
+		only = q.Attempt.Endpoint
+	}
 	got := c.Send(limited, &Call{
-		Candidate: q.Candidate, Service: q.Service, Operation: as, Request: r, Read: asked.Method == "GET", PerTry: askTime, RequestID: q.RequestID,
+		Candidate: q.Candidate, Service: q.Service, Operation: as, Request: r, Read: asked.Method == "GET", PerTry: askTime, RequestID: q.RequestID, Where: Where{Only: only},
 	}, to)
 	f.Evidence.Error, f.Evidence.Status = got.Error, got.Status
 	if got.Err != nil || !to.ended {

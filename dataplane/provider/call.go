@@ -23,6 +23,7 @@ type Call struct {
 	Object    string         // mapped: the provider's own id of the object that the call is about
 	Session   string         // mapped: the application's
 	PerTry    time.Duration  // to the first byte of the answer; the context's deadline holds too
+	Where
 	RequestID string
 	// Carry brings what the provider must have before the call, and returns the request as it is to go there. It is asked once, before
 	// anything of the call; an error means that nothing is sent (not_sent, session_not_carried). nil: the request goes as it is.
@@ -32,15 +33,24 @@ type Call struct {
 	Guard func() error
 }
 
+// Where says at which of the provider's endpoints a call is made. The zero value: at the nearest that can be reached.
+type Where struct {
+	Only   string        // there, and nowhere else
+	Leave  string        // it left the call without an answer: the others are asked first
+	within time.Duration // a connection has to be had in; 0: no such limit
+}
+
 // Result is what one send showed.
 type Result struct {
-	Outcome ledger.Outcome
-	Kind    ledger.EvidenceKind
-	Sample  health.Sample
-	Error   string // RFC 9209 token: connection_refused, dns_error, tls_protocol_error, http_response_timeout, http_response_incomplete …; "" if answered
-	Status  int    // 0: no answer
-	Theirs  string // mapped: the provider's own id of what was made
-	Begun   bool   // reply.Begin was called: bytes may have reached the caller
-	Elapsed time.Duration
-	Err     error // for the log; never shown to callers
+	Outcome   ledger.Outcome
+	Kind      ledger.EvidenceKind
+	Sample    health.Sample
+	Error     string // RFC 9209 token: connection_refused, dns_error, tls_protocol_error, http_response_timeout, http_response_incomplete …; "" if answered
+	Status    int    // 0: no answer
+	Theirs    string // mapped: the provider's own id of what was made
+	Begun     bool   // reply.Begin was called: bytes may have reached the caller
+	Endpoint  string // of several: the one that it was sent to
+	Elapsed   time.Duration
+	Unreached bool  // no connection could be had
+	Err       error // for the log; never shown to callers
 }

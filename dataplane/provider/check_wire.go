@@ -30,7 +30,7 @@ func (c *Client) checkWire(ctx context.Context, p *policy.Candidate, k policy.Ch
 		out.Error, out.Err = "connection_timeout", ctx.Err()
 		return out
 	}
-	t, err := c.targets.get(p.Endpoint)
+	t, err := c.targets.get(c.reach.order(p, "", start, false)[0])
 	if err != nil {
 		out.Error, out.Err = "proxy_configuration_error", err
 		return out

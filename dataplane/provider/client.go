@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"segue/controlplane/health"
 )
 
 // Config is what a Client is made of. The zero value works; each field says what it then is.
@@ -25,6 +27,7 @@ type Config struct {
 	Connect  time.Duration               // for DNS, TCP and TLS together; default 5 s
 	Idle     time.Duration               // silence in an answer's body that ends it; default 30 s
 	Quiet    time.Duration               // silence both ways in a tunnel that ends it; default 5 min
+	Note     func(health.Event)          // told when an endpoint of several cannot be reached, and when it can again; nil: nobody
 	KeepIdle time.Duration               // an unused connection is closed after; default 30 s, under the 60–75 s of most servers
 }
 
@@ -49,6 +52,8 @@ type Client struct {
 	transport *http.Transport // HTTP/1.1
 	multiplex *multiplex      // HTTP/2
 	targets   targets
+	reach     reach
+	note      func(health.Event)
 	secrets   *secrets
 	drills    drills
 	metrics   *metrics
@@ -69,6 +74,7 @@ func New(c Config) (*Client, error) {
 	}
 	return &Client{
 		now:       c.Clock,
+		note:      c.Note,
 		idle:      c.Idle,
 		quiet:     c.Quiet,
 		dial:      d,

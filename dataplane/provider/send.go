@@ -43,7 +43,7 @@ func (c *Client) Send(ctx context.Context, call *Call, to message.Reply) Result 
 		}
 		call, start = &mine, c.now()
 	}
-	r := c.send(ctx, call, to, start)
+	r := c.nearest(ctx, call, to, start)
 	r.Elapsed = c.now().Sub(start)
 	if r.Sample.Latency == 0 {
 		r.Sample.Latency = r.Elapsed
@@ -55,6 +55,9 @@ func (c *Client) Send(ctx context.Context, call *Call, to message.Reply) Result 
 func (c *Client) send(ctx context.Context, call *Call, to message.Reply, start time.Time) Result {
 	f := newFlight(ctx, call, c.idle)
 	defer f.end()
+	if call.within > 0 {
+		defer time.AfterFunc(call.within, f.unreachable).Stop()
+	}
 	d := delivery{client: c, call: call, to: to, flight: f, start: start, fault: c.drills.draw(call.Candidate.Provider, start)}
 	if call.Mapping != nil {
 		d.heard = heard(call)
@@ -122,6 +125,8 @@ func (f *flight) failed(err error) Result {
 	if nothing {
 		r.Outcome, r.Kind = ledger.NotSent, ledger.FromAnswer
 	}
+	var dial *dialError
+	r.Unreached = nothing && refused == nil && !f.left() && (f.late() || errors.As(err, &dial))
 	switch {
 	case refused != nil:
 		r.Kind, r.Sample.Class, r.Error, r.Err = ledger.FromStaleSend, health.None, "stale_send", fmt.Errorf("guard: %w", refused)

@@ -131,7 +131,7 @@ func (d *Driver) plainly(t *ledger.Transaction, who *policy.Candidate, operation
 	if a.Reference == "" { // nobody can be asked for what does not carry it
 		c.Lookup, c.Cancel = false, false
 	}
-	c.Changed = who.Endpoint != a.Endpoint || who.Digest != a.Contract
+	c.Changed = !who.At(a.Endpoint) || who.Digest != a.Contract
 	return c
 }
 

@@ -75,9 +75,12 @@ func (w *drive) send(ctx context.Context) {
 	r := w.cfg.Client.Send(ctx, &provider.Call{
 		Candidate: w.who, Service: w.job.Service.Name, Operation: w.job.Operation, Request: w.job.Request, Key: a.ProviderKey, Reference: a.Reference,
 		PerTry: w.job.Service.Attempts.PerTry, RequestID: w.job.RequestID, Guard: w.guard,
-		Mapping: w.mapping(), Object: w.job.Object, Session: w.tx.Session, Carry: w.job.Carry,
+		Mapping: w.mapping(), Object: w.job.Object, Session: w.tx.Session, Carry: w.job.Carry, Where: w.where(a),
 	}, &w.answer)
 	w.theirs = r.Theirs
+	if w.unreached = r.Unreached; r.Endpoint != "" {
+		a.Endpoint = r.Endpoint
+	}
 	if r.Err != nil {
 		w.cfg.Log.Debug("a send gave no whole answer", "transaction", w.tx.ID, "provider", a.Provider, "error", r.Err)
 	}
@@ -86,6 +89,34 @@ func (w *drive) send(ctx context.Context) {
 	// where the answer was passed on, the outcome is written already: a cut of the rest does not take it back
 	w.weigh(ledger.Evidence{Attempt: a.ID, Kind: r.Kind, Outcome: r.Outcome, Error: r.Error, Status: r.Status, Redrive: a.Sends > 1})
 	w.caller.Ended(a, r.Elapsed, w.cfg.Now())
+}
+
+// where says at which endpoint an attempt is sent: where keys are shared by all, at the nearest, and once more at another one than that which
+// gave no answer; else where its row says.
+func (w *drive) where(a *ledger.Attempt) provider.Where {
+	switch {
+	case len(w.who.Further) == 0:
+		return provider.Where{}
+	case !w.who.Shares():
+		return provider.Where{Only: a.Endpoint}
+	case a.Sends > 1:
+		return provider.Where{Leave: a.Endpoint}
+	}
+	return provider.Where{}
+}
+
+// reachable tells whether the provider has an endpoint that this transaction was not at: nobody could be reached where it was.
+func (w *drive) reachable() bool {
+	if !w.unreached || w.who.Shares() {
+		return false // where keys are shared the send went on to the others by itself
+	}
+	n := 0
+	for i := range w.tx.Attempts {
+		if w.tx.Attempts[i].Provider == w.who.Provider {
+			n++
+		}
+	}
+	return n <= len(w.who.Further)
 }
 
 // guard is asked right before the first byte. Both times are measured on a clock that goes on while the machine sleeps.
@@ -124,7 +155,7 @@ func (w *drive) live() bool { return w.job.Caller != nil }
 // elsewhere goes to another provider: the attempt is proven not executed, or the policy accepts duplicates. The row says so before anything is
 // sent.
 func (w *drive) elsewhere(ctx context.Context) (End, bool) {
-	if w.e.Kind != ledger.FromStaleSend { // a paused sender accuses no provider
+	if w.e.Kind != ledger.FromStaleSend && !w.reachable() { // a paused sender accuses no provider, and an endpoint not the others
 		w.facts.Tried = w.facts.Tried.With(w.index())
 	}
 	now := w.cfg.Now()
@@ -242,6 +273,9 @@ func (d *Driver) Intend(t *ledger.Transaction, to *policy.Candidate, r *message.
 	id := ledger.NewAttemptID(now, random())
 	if len(t.Attempts) == 0 && t.ID == ledger.PinnedID(t.Key) { // every region makes the same one
 		id = ledger.PinnedAttemptID(t.Key)
+	}
+	if len(c.Further) > 0 && !c.Shares() {
+		c.Endpoint = d.cfg.Client.Choose(to, now)
 	}
 	err = t.Begin(ledger.Attempt{
 		ID: id, Provider: c.Provider, Account: c.Account, Endpoint: c.Endpoint,

@@ -153,16 +153,17 @@ type drive struct {
 
 // progress is how far a drive came.
 type progress struct {
-	run    string // who drives; another run of this agent may have come since
-	begun  time.Duration
-	before int             // attempts that were there before this call's first
-	sends  int             // sends of the first attempt before this call
-	asks   int             // lookups and cancels
-	e      ledger.Evidence // the last
-	step   ledger.Step     // what it asks for
-	news   bool            // the row in hand says more than the one that is stored
-	object string          // the id of what a lookup found
-	lost   error           // the final write failed while the answer was coming
+	run       string // who drives; another run of this agent may have come since
+	begun     time.Duration
+	before    int             // attempts that were there before this call's first
+	sends     int             // sends of the first attempt before this call
+	asks      int             // lookups and cancels
+	e         ledger.Evidence // the last
+	step      ledger.Step     // what it asks for
+	news      bool            // the row in hand says more than the one that is stored
+	object    string          // the id of what a lookup found
+	lost      error           // the final write failed while the answer was coming
+	unreached bool            // no connection could be had for the last send
 }
 
 // Run drives a job to its end and returns what the caller is to be told. For a caller it does not heed ctx's end, only its values: his

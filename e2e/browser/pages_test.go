@@ -7,12 +7,16 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // axe is axe-core by Deque Systems, under the MPL 2.0 (its licences lie beside it). It is part of the tests only.
 //
 //go:embed testdata/axe.min.js
 var axe string
+
+// axeWithin bounds axe's own work: it looks at each element of a page, and takes seconds where the processor is shared.
+const axeWithin = 2 * time.Minute
 
 // axe returns what axe-core finds on the page, "" for nothing. With rules it looks for these alone.
 func (b *tab) axe(rules ...string) (string, error) {
@@ -27,7 +31,7 @@ func (b *tab) axe(rules ...string) (string, error) {
 	if len(rules) > 0 {
 		only = fmt.Sprintf(`, runOnly: %q.split(" ")`, strings.Join(rules, " "))
 	}
-	return ask[string](b, `axe.run(document, { resultTypes: ["violations"]`+only+` }).then((r) => r.violations.map((v) =>
+	return askFor[string](b, axeWithin, `axe.run(document, { resultTypes: ["violations"]`+only+` }).then((r) => r.violations.map((v) =>
 		v.id + ": " + v.help + "\n" + v.nodes.slice(0, 5).map((n) => "    " + n.html.slice(0, 300) + "\n    " + (n.failureSummary || "").replace(/\n/g, " ").slice(0, 300)).join("\n")).join("\n"))`)
 }
 

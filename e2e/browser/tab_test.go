@@ -104,7 +104,10 @@ func (b *tab) open(path string) {
 }
 
 // ask evaluates an expression.
-func ask[T any](b *tab, expression string) (T, error) {
+func ask[T any](b *tab, expression string) (T, error) { return askFor[T](b, within, expression) }
+
+// askFor evaluates what takes longer than a page's own doings.
+func askFor[T any](b *tab, within time.Duration, expression string) (T, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, within)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))

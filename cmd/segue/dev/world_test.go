@@ -110,7 +110,7 @@ func within(t testing.TB) context.Context {
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.NewTimer(5 * time.Millisecond).C {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-time.NewTimer(5 * time.Millisecond).C {
 		if is() {
 			return
 		}
