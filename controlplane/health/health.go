@@ -40,6 +40,7 @@ type Sample struct {
 	Told       bool // the answer stated what the call cost, or used
 	Overdue    bool // it was counted as slow while it was open
 	Again      bool // the answer of a request that was sent again: providers that keep their answers give the first one once more, and it is no evidence
+	Unsent     bool // a failure of which it is proven that nothing was sent
 }
 
 // CallEnd is how one call ended for its caller.

@@ -23,6 +23,7 @@ const (
 	Abandoned // the call ended without evidence: a probe's lease is given back
 	Alarmed   // a detector: it fails, or hangs
 	Slowed    // a detector: it is slow. Of a probe: this one was
+	Refused   // a failure, at once, of which it is proven that nothing was sent: to ask there costs a caller nothing but a moment
 	Faltered  // a detector: part of its calls fail, others succeed
 )
 
@@ -57,6 +58,7 @@ type Circuit struct {
 	state    State
 	reason   Reason // of the last turn
 	failures int    // in a row; kept while open, so that the evidence can be told
+	refused  bool   // of each of them it is proven that nothing was sent
 	probes   asked
 	since    time.Time // of the trouble while it is not closed, else of its end
 	until    time.Time // open: until when
@@ -184,6 +186,9 @@ func (c *Circuit) succeeded(held Ticket, now time.Time) {
 }
 
 func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transition, bool) {
+	if e == Failure {
+		c.refused = false // whoever's it is, and however late: no effect goes there as a last resort
+	}
 	detected := (e == Alarmed || e == Slowed || e == Faltered) && (c.state == Closed || c.state == Ramp)
 	switch {
 	case detected:
@@ -194,7 +199,8 @@ func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 		return c.stepProbe(e, now, draw)
 	}
 	switch e {
-	case Failure:
+	case Failure, Refused:
+		c.refused = e == Refused && (c.refused || c.failures == 0) // of a row, all or none
 		return c.stepFailure(now, draw)
 	case Success:
 		c.succeeded(held, now)
@@ -246,6 +252,9 @@ func (c *Circuit) stepProbe(e Event, now time.Time, draw uint64) (Transition, bo
 	case Failure, Alarmed, Faltered:
 		c.failures++
 		return c.open(ProbeFailed, now, draw), true
+	case Refused: // who asked lost a moment: no reason to ask less often
+		c.failures++
+		return c.shut(0, ProbeFailed, now, draw), true
 	case Slowed: // one slow answer in a few is what well providers give too
 		if c.probes.slow++; c.probes.slow > 1 {
 			return c.open(TooSlow, now, draw), true
@@ -265,8 +274,13 @@ func (c *Circuit) stepProbe(e Event, now time.Time, draw uint64) (Transition, bo
 // open opens for the wait ± 20 %: agents that saw the same failure do not all come back in the same moment.
 func (c *Circuit) open(why Reason, now time.Time, draw uint64) Transition {
 	c.flaps.opens(c, now)
-	c.wait = jittered(c.settings.wait(c.flaps.again), draw)
-	c.flaps.again = min(c.flaps.again+1, maxDoubling)
+	again := c.flaps.again
+	c.flaps.again = min(again+1, maxDoubling)
+	return c.shut(again, why, now, draw)
+}
+
+func (c *Circuit) shut(again int, why Reason, now time.Time, draw uint64) Transition {
+	c.wait = jittered(c.settings.wait(again), draw)
 	c.until = now.Add(c.wait)
 	c.probes.good, c.probes.slow = 0, 0
 	return c.turn(Open, why, now)
@@ -306,6 +320,9 @@ func (c *Circuit) Since() time.Time { return c.since }
 
 // Failures is how many failures in a row it has seen; probes that failed count on.
 func (c *Circuit) Failures() int { return c.failures }
+
+// Refused tells that of each of its failures in a row it is proven that nothing was sent, however many there were.
+func (c *Circuit) Refused() bool { return c.refused && c.failures > 0 }
 
 // Probes is how many probes succeeded in a row, and how many close it.
 func (c *Circuit) Probes() (got, need int) { return c.probes.good, c.settings.Successes }

@@ -27,6 +27,61 @@ func TestWaitsDouble(t *testing.T) {
 	}
 }
 
+// TestRefusedProbesAskOn: where connections are refused at once, a probe costs a caller a moment, so that the wait does not grow.
+func TestRefusedProbesAskOn(t *testing.T) {
+	c := &Circuit{}
+	c.Configure(Settings{Failures: 3, Successes: 5, Lease: time.Second})
+	probe := func(e Event) time.Duration {
+		now := c.Until()
+		held, _, _ := c.Enter(now, 0)
+		c.Step(e, held, now, uint64(c.settings.wait(c.flaps.again)/5))
+		return c.Until().Sub(now).Round(time.Second)
+	}
+	open(c, t0)
+	for i := range 6 {
+		if wait := probe(Refused); wait > FirstWait+FirstWait/5 {
+			t.Errorf("refused probe %d: asked again after %v", i+1, wait)
+		}
+	}
+	if first, second := probe(Failure), probe(Failure); first != 10*time.Second || second != LongestWait {
+		t.Errorf("failed probes: asked again after %v and %v", first, second)
+	}
+}
+
+// TestRefused is all of a row or nothing, whoever's the failure is.
+func TestRefused(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		events []Event
+		want   bool
+	}{
+		{"nothing failed", []Event{Success}, false},
+		{"all refused", []Event{Refused, Refused, Refused}, true},
+		{"one was sent", []Event{Refused, Failure, Refused}, false},
+		{"the first was sent", []Event{Failure, Refused, Refused}, false},
+		{"another row", []Event{Failure, Success, Refused, Refused, Refused}, true},
+		{"it is over", []Event{Refused, Refused, Success}, false},
+	} {
+		c := configured()
+		for _, e := range tc.events {
+			held, _, _ := c.Enter(t0, 0)
+			c.Step(e, held, t0, 0)
+		}
+		if c.Refused() != tc.want {
+			t.Errorf("%s: %v", tc.name, c.Refused())
+		}
+	}
+	c := configured()
+	for range settings.Failures {
+		held, _, _ := c.Enter(t0, 0)
+		c.Step(Refused, held, t0, 0)
+	}
+	c.Step(Failure, Outside, t0, 0)
+	if c.Refused() {
+		t.Error("an effect that went there as the last resort stayed without an answer, and the next may go there too")
+	}
+}
+
 // TestDoublingsAreForgivenSlowly: one for each minute that it stays closed.
 func TestDoublingsAreForgivenSlowly(t *testing.T) {
 	for _, tc := range []struct {

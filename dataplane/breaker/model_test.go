@@ -177,7 +177,7 @@ func (w *walk) end(t *rapid.T) {
 	i := rapid.IntRange(0, len(w.out)-1).Draw(t, "which")
 	held := w.out[i]
 	w.out = append(w.out[:i], w.out[i+1:]...)
-	events := []Event{Success, Success, Success, Failure, Abandoned}
+	events := []Event{Success, Success, Success, Failure, Refused, Abandoned}
 	if w.state == HalfOpen {
 		events = append(events, Slowed)
 	}
@@ -187,12 +187,13 @@ func (w *walk) end(t *rapid.T) {
 	w.tell(t, tr, changed)
 	switch {
 	case was == Open || was == HalfOpen && !mine:
+		before.refused = before.refused && e != Failure
 		if changed || w.c != before {
 			t.Fatalf("a late %d with ticket %d moved %v", e, held, was)
 		}
 	case was == HalfOpen:
 		w.probeEnded(t, e)
-	case changed && tr.To == Open && tr.Reason == InARow && (e != Failure || tr.Failures < (w.s.Failures+1)/2):
+	case changed && tr.To == Open && tr.Reason == InARow && (e != Failure && e != Refused || tr.Failures < (w.s.Failures+1)/2):
 		t.Fatalf("opened by %d after %d failures", e, tr.Failures)
 	}
 }
@@ -213,7 +214,7 @@ func (w *walk) probeEnded(t *rapid.T, e Event) {
 		if w.late++; w.late == 2 {
 			want = Open
 		}
-	case Failure:
+	case Failure, Refused:
 		want = Open
 	}
 	if w.state != want {

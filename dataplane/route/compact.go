@@ -196,7 +196,7 @@ func appendSeen(b []byte, s *Seen) []byte {
 
 func appendCause(b []byte, c *Cause) []byte {
 	e := &c.Evidence
-	b = append(b, byte(c.Alarm), byte(e.Alarm))
+	b = append(b, byte(c.Alarm), byte(e.Alarm), bit(c.Unsent, 1))
 	for _, n := range [...]int64{
 		int64(c.Late), int64(c.Limit), int64(e.Failed), int64(e.Calls), int64(e.Slow), int64(e.Answers), int64(e.Overdue), int64(e.Usual),
 	} {
@@ -237,7 +237,7 @@ func (r *compact) seen(s *Seen) {
 
 func (r *compact) cause(c *Cause) {
 	e := &c.Evidence
-	c.Alarm, e.Alarm = health.Alarm(r.byte()), health.Alarm(r.byte())
+	c.Alarm, e.Alarm, c.Unsent = health.Alarm(r.byte()), health.Alarm(r.byte()), r.byte() != 0
 	c.Late, c.Limit = int32(r.varint()), time.Duration(r.varint())
 	for _, n := range [...]*uint32{&e.Failed, &e.Calls, &e.Slow, &e.Answers, &e.Overdue} {
 		*n = uint32(r.varint())

@@ -57,6 +57,7 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 	s.State, s.Circuit, s.Leaving, s.Cause = row.Circuit.State(), row.Circuit.Gate(now, draw), Leaving{row.Circuit.Away(), row.partly(kind)}, Cause{}
 	if s.State != breaker.Closed {
 		s.Cause = row.cause
+		s.Cause.Unsent = row.Circuit.Refused() && row.cause.Alarm != health.Hanging
 	}
 }
 

@@ -58,7 +58,7 @@ const (
 	ByPriority        // first in the order that passed
 	ByFallback        // none with a weight passed
 	ByProbe           // the one probe of a half-open circuit
-	LastResort        // every one was gated: reads, and effects where one is only slow
+	LastResort        // every one was gated: reads, and effects where one is only slow or nothing is sent at all
 	ByNearness        // nobody who passed is nearer to the user
 	ByValue           // the best by money
 	BySpread          // the draw, among those that are as good
@@ -72,6 +72,7 @@ type Cause struct {
 	Evidence health.Evidence
 	Late     int32         // calls in flight that were older than Limit
 	Limit    time.Duration // 0: their age did not tell
+	Unsent   bool          `json:",omitzero"` // each of its failures in a row was a connection that was refused at once
 }
 
 // Seen is one look at a standing: all that the choice takes from it. Durations count from the decision's time; what has passed is

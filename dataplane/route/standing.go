@@ -263,6 +263,10 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	if s.Again && s.Class != health.Limited { // whatever it shows, the first send showed it
 		s.Class = health.None
 	}
+	e := event(&s)
+	if e == breaker.Refused && p.ticket == breaker.Outside && row.shut() { // that nobody gets through is known
+		s.Class = health.None
+	}
 	row.shows(p, s.Class)
 	if s.Overdue = s.Overdue || judged; judged && (s.Class == health.OK || s.Class == health.Slow) {
 		row.late()
@@ -272,7 +276,6 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || !now.Before(k.until) {
 		*k = know(m, now)
 	}
-	e := event(s.Class)
 	if e == breaker.Success && alarm == health.NoAlarm && row.Circuit.Succeed(p.ticket, now) { // most calls
 		return breaker.Transition{}, false
 	}
@@ -290,6 +293,10 @@ func (row *Standing) ended(p *Permit, e breaker.Event, alarm health.Alarm, laten
 		return t, changed
 	}
 	return row.alarmed(Cause{Alarm: alarm, Evidence: m.Evidence(&row.Failing)}, now, draw)
+}
+
+func (row *Standing) shut() bool {
+	return row.Circuit.State() == breaker.Open || row.Circuit.State() == breaker.HalfOpen
 }
 
 func later(a, b time.Time) time.Time {
@@ -430,9 +437,15 @@ func (p *Permit) free() (judged bool) {
 	return p.judged
 }
 
+// moment is how long a connection may take to be refused, so that to try there costs a caller next to nothing.
+const moment = 500 * time.Millisecond
+
 // event is what a class means to the plain circuit: answered slowly is answered, and a 429 accuses nobody.
-func event(c health.Class) breaker.Event {
-	switch c {
+func event(s *health.Sample) breaker.Event {
+	if s.Class == health.Failure && s.Unsent && s.Latency <= moment {
+		return breaker.Refused
+	}
+	switch s.Class {
 	case health.OK, health.Slow:
 		return breaker.Success
 	case health.Failure:

@@ -308,21 +308,24 @@ func (d *Decision) spread(svc *policy.Service, passed policy.Set, best int8, nea
 	d.Reason = BySpread
 }
 
-// lastResort never gates the last provider. What is only slow answers: it takes calls of all kinds (see slowest). Else reads alone: the
-// least bad is the one with the fewest failures in a row whose circuit is shut; if there is none, one that is drained. It takes a fifth of
-// what it carries on an ordinary day. Capacity, rate and time hold all the same. Effects are refused: a failing provider would leave them
-// unknown.
+// lastResort never gates the last provider. What is only slow answers: it takes calls of all kinds (see slowest). Else the least bad is the one
+// with the fewest failures in a row whose circuit is shut; if there is none, one that is drained. It takes a fifth of what it carries on an
+// ordinary day. Capacity, rate and time hold all the same. Effects are refused, for a failing provider would leave them unknown; but where
+// every connection is refused, a try is proven unsent, and takes an effect there in the moment in which somebody is reached again.
 func (d *Decision) lastResort(svc *policy.Service) {
 	if d.Facts.Owner >= 0 || d.shed() {
 		return
 	}
-	if d.slowest(svc); d.Winner >= 0 || !d.Facts.Read {
+	if d.slowest(svc); d.Winner >= 0 {
 		return
 	}
 	for _, drained := range [...]bool{false, true} {
 		for i := range d.N {
 			s := &d.Scores[i]
 			if drained && s.Gate != Drained || !drained && s.Gate != CircuitOpen && s.Gate != CircuitProbing {
+				continue
+			}
+			if !d.Facts.Read && (drained || !d.Seen[i].Cause.Unsent) {
 				continue
 			}
 			if !drained && int(s.InFlight) >= max(1, int(d.normal(int(i), svc))/fewer) {

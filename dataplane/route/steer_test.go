@@ -369,6 +369,50 @@ func TestTheLastResortIsGentle(t *testing.T) {
 	}
 }
 
+// TestAnEffectIsTriedWhereNothingIsSent: where every connection was refused, a try is proven unsent; one that may have been sent ends that.
+func TestAnEffectIsTriedWhereNothingIsSent(t *testing.T) {
+	w := newWorld(policy.Priority, 0, 0)
+	refused := health.Sample{Class: health.Failure, Unsent: true, Latency: 20 * time.Millisecond}
+	for i, row := range w.st.Rows {
+		row.Circuit.Configure(breaker.Settings{Failures: 3, Successes: 5, Lease: time.Second})
+		for range 3 {
+			w.f.Tried = policy.Set(0).With(1 - i)
+			p, _ := w.begin()
+			p.End(refused, w.now, 0)
+		}
+	}
+	w.f.Tried = 0
+	p, d := w.begin()
+	if d.Winner != 0 || d.Reason != LastResort || p.ticket != breaker.Outside {
+		t.Fatalf("%v by %v; %v, %v", d.Winner, d.Reason, d.Scores[0].Gate, d.Scores[1].Gate)
+	}
+	if q, d := w.begin(); d.Winner != 1 || q.row == p.row {
+		t.Errorf("the second of one moment: %v", d.Winner)
+	} else {
+		q.Release()
+	}
+	before, _ := p.row.Measures[effects].Success(w.now)
+	p.End(refused, w.now, 0)
+	if after, _ := p.row.Measures[effects].Success(w.now); after != before {
+		t.Errorf("a try that was refused as expected took the rate of success from %v to %v", before, after)
+	}
+	for range 2 { // now the connection is there, and no answer comes: whether it was executed is not known
+		if p, d := w.begin(); p.Valid() {
+			p.End(health.Sample{Class: health.Failure, Latency: 4 * time.Second}, w.now, 0)
+		} else {
+			t.Errorf("%v: %v", d.Winner, d.Scores[0].Gate)
+		}
+	}
+	if _, d := w.begin(); d.Winner >= 0 {
+		t.Errorf("an effect goes to %v, where the last ones stayed without an answer", d.Winner)
+	}
+	w = newWorld(policy.Priority, 0)
+	w.drain(0)
+	if d := w.decide(); d.Winner >= 0 {
+		t.Error("an effect goes to a provider that is drained")
+	}
+}
+
 func TestARampTakesWhatNobodyElseCan(t *testing.T) {
 	w := newWorld(policy.Priority, 0, 0)
 	w.svc.Candidates[0].Limits.InFlight, w.svc.Candidates[1].Limits.InFlight = 100, 10

@@ -18,7 +18,7 @@ type Bar struct {
 func (s *Study) bars() []Bar {
 	var out []Bar
 	for _, b := range []func() (Bar, bool){
-		s.barSeen, s.barFalse, s.barOff, s.barSteady, s.barBrownout, s.barBack, s.barFlapping, s.barGrey, s.barDeclines, s.barEgress, s.barStorm, s.barTwice, s.barRivals,
+		s.barSeen, s.barFalse, s.barOff, s.barSteady, s.barBrownout, s.barFees, s.barBack, s.barFlapping, s.barGrey, s.barDeclines, s.barEgress, s.barStorm, s.barTwice, s.barRivals,
 	} {
 		if bar, ok := b(); ok {
 			if !bar.Held {
@@ -37,6 +37,7 @@ const (
 	nameOff      = "2/s in three regions, the provider is down: all regions off it"
 	nameSteady   = "fees and failures against the oracle, nothing happens"
 	nameBrownout = "fees and failures against the oracle, 30 % brown-out"
+	nameFees     = "fees and failures against the oracle, the cheapest provider doubles its fees"
 	nameBack     = "90 % of its share back after a black hole"
 	nameFlapping = "flapping: the provider is not taken back faster than is safe"
 	nameGrey     = "six times as slow, no errors: left"
@@ -83,6 +84,9 @@ func (s *Study) barOff() (Bar, bool) {
 func (s *Study) barSteady() (Bar, bool) { return s.against(nameSteady, "steady", 1) }
 
 func (s *Study) barBrownout() (Bar, bool) { return s.against(nameBrownout, "brownout-30", 2) }
+
+// barFees wants what answers state of fees to be learned.
+func (s *Study) barFees() (Bar, bool) { return s.against(nameFees, "fee-drift", 2) }
 
 func (s *Study) against(name, scenario string, percent float64) (Bar, bool) {
 	r := s.find(scenario, 50, Segue)

@@ -90,7 +90,7 @@ func compound() []Scenario {
 		}},
 		{Name: "retry-storm", What: "The two cheapest providers lose 90 % of their capacity, and callers who fail come back up to three times.", Regions: 1, Units: 5,
 			Returns: 3, Faults: two(Fault{From: 2, To: 3, region: all, ill: condition{lost: .9}})},
-		{Name: "fee-drift", What: "The cheapest provider doubles its fees, and nobody is told.", Regions: 1, Units: 5, Faults: []Fault{
+		{Name: "fee-drift", What: "The cheapest provider doubles its fees, and nobody is told but by its answers.", Regions: 1, Units: 5, Faults: []Fault{
 			{From: 2, To: 5, region: all, ill: condition{fees: 1}},
 		}, Target: all},
 		{Name: "egress", What: "One of three regions loses its way out: it reaches no provider.", Regions: 3, Units: 5, Faults: []Fault{

@@ -61,6 +61,10 @@ func (a *agents) choose(s *sim, c *call, f *policy.Facts) int {
 // done gives the permit back with what the send showed.
 func (a *agents) done(s *sim, c *call, x health.Sample, o health.Outcome) {
 	g := &a.list[c.region]
+	x.Unsent = o == health.NotSent
+	if o == health.Succeeded && !c.read { // answers state their fee
+		x.Told, x.Stated = true, policy.Money(s.world.fee(int(c.at), c)*1e6)
+	}
 	g.rows[c.at].Attempt(x, o)
 	if x.Class == health.OK || x.Class == health.Slow {
 		g.heeded[c.at].Answered(at(s.now))
