@@ -63,7 +63,7 @@ var brokenRules = []broken{
 	{"one slow probe opens it", circuit, "c.probes.slow > 1", "c.probes.slow > 0", "TestSlowProbes"},
 	{"no jitter", circuit, "time.Duration(draw%(spread+1))", "time.Duration(spread/2)", "TestOpenForResetWithinTwentyPercent"},
 	{"late answers count", circuit, "held != c.ticket || c.state == Open", "c.state == Open", "TestCallsFromBeforeAreDropped|TestALeaseRunsOut"},
-	{"the doublings are forgotten", circuit, "	c.flaps.again = min(c.flaps.again+1, maxDoubling)\n	c.until = now.Add(c.wait)", "	c.until = now.Add(c.wait)", "TestWaitsDouble"},
+	{"the doublings are forgotten", circuit, "	c.flaps.again = min(again+1, maxDoubling)\n", "", "TestWaitsDouble"},
 	{"the doublings are forgiven at once", ramped, "max(now.Sub(f.calm)/Stable, 0)", "max(now.Sub(f.calm), 0)", "TestDoublingsAreForgivenSlowly|TestWhatFlaps"},
 	{"what flaps comes back as fast", ramped, "c.settings.Back << c.flaps.relapses", "c.settings.Back", "TestWhatFlapsComesBackSlowly"},
 	{"a long black hole comes back slowly", ramped, "	case c.comingBack():\n", "	case c.comingBack() || c.state == HalfOpen:\n", "TestWhatFlapsComesBackSlowly"},

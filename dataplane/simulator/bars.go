@@ -180,6 +180,16 @@ func (s *Study) barTwice() (Bar, bool) {
 	return Bar{Name: nameTwice, Want: "0", Got: got, Held: twice == 0}, calls > 0
 }
 
+// dearer tells from which price of a duplicate on a rival that costs less now costs more.
+func dearer(rival, mine *Result) string {
+	if rival.Doubled <= mine.Doubled {
+		return "nothing twice in these runs"
+	}
+	ahead := mine.Loss - rival.Loss
+	price := DuplicateCost * (1 + ahead/(rival.Doubled-mine.Doubled))
+	return fmt.Sprintf("%.0f in 100,000 twice: behind where a duplicate costs over %.0f", rival.PerHundred, price)
+}
+
 // barRivals lists who cost less than Segue in a story where something fails; and who would, if duplicates cost nothing.
 func (s *Study) barRivals() (Bar, bool) {
 	var lost, blind []string
@@ -195,7 +205,7 @@ func (s *Study) barRivals() (Bar, bool) {
 			switch {
 			case x == nil:
 			case x.Loss < mine.Loss:
-				lost = append(lost, fmt.Sprintf("%s: %s by %.1f %%", g.Scenario.Name, r.Name, 100*(1-x.Loss/mine.Loss)))
+				lost = append(lost, fmt.Sprintf("%s: %s by %.1f %% (%s)", g.Scenario.Name, r.Name, 100*(1-x.Loss/mine.Loss), dearer(x, mine)))
 			case x.Loss-x.Doubled < mine.Loss-mine.Doubled:
 				blind = append(blind, fmt.Sprintf("%s: %s", g.Scenario.Name, r.Name))
 			}
@@ -224,7 +234,7 @@ func (g *Group) faulty() bool {
 // reasons say why a bar is missed that is known to be.
 func reasons() map[string]string {
 	return map[string]string{
-		nameBrownout: "What is lost is lost behind the trouble: an open circuit asks again after 5 s, doubling to 60 s, so that the cheapest provider comes back late.",
+		nameBrownout: "What is lost is lost behind the trouble: an open circuit asks again after 5 s, doubling to 20 s, so that the cheapest provider comes back late.",
 		nameOff:      "With two calls a second a region has none for whole seconds, and each needs a few failures of its own: the worst runs are those gaps.",
 		nameRivals: "Who retries blindly elsewhere tells every caller an outcome; where nothing was executed (a black hole, refused connections, most errors) that is right by luck, and costs nothing here. " +
 			"Segue tells a caller that it is not known rather than charge him twice. A breaker that asks again at a fixed time also comes back sooner than one that doubles.",

@@ -31,7 +31,7 @@ func Full(seeds int) []Case {
 		for _, rate := range Rates() {
 			n := seeds
 			if rate > 100 {
-				n = max(1, seeds/10)
+				n = max(1, seeds/5)
 			}
 			cases = append(cases, Case{s.Name, rate, n})
 		}
