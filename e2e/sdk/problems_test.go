@@ -28,6 +28,7 @@ var problems = []problem{
 	{"no-quorum", "the ledger's disk is full", "recorder", "full", nil, nil},
 	{"no-eligible-provider", "nobody listens at the provider's port", "gone", "gone", nil, nil},
 	{"overloaded", "the provider's in_flight limit is taken", "narrow", "narrow", meetFull, nil},
+	{"budget-exhausted", "what the service's calls may cost in a day is spent", "spent", "spent", spendAll, nil},
 	{"deadline-too-short", "X-Stainless-Timeout: 0.005", "recorder", "short", put("X-Stainless-Timeout", "0.005", "X-Stainless-Read-Timeout", "0.005"), nil},
 	{"key-reused", "the same key with another amount or sender", "recorder", "reused", reuseKey, nil},
 	{"key-missing", "no key, and no text from which one could be made", "recorder", "none", forgetKey, nil},
@@ -256,6 +257,11 @@ func forgetKey(_ *testing.T, f *front, lib library, a *ask) {
 	if lib.speaks == "twilio" {
 		a.Text = ""
 	}
+}
+
+// spendAll makes a call that costs what the service's calls may cost in a day. It is refused itself where another SDK's was first.
+func spendAll(t *testing.T, _ *front, lib library, _ *ask) {
+	lib.make(t, lib.keyed(here.agent("spent-"+lib.speaks), fresh("first")))
 }
 
 func askTwice(t *testing.T, f *front, lib library, a *ask) {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -33,7 +35,7 @@ var here *world // set by TestMain, read by tests
 var services = append([]string{"payments", "mock"}, crossed()...)
 
 // roles are what the tables need a service for.
-var roles = []string{"recorder", "keyless", "gone", "narrow", "hosted", "held"}
+var roles = []string{"recorder", "keyless", "gone", "narrow", "hosted", "held", "spent"}
 
 var contracts = map[string]string{"stripe": "stripe/v1", "openai": "openai/v1", "twilio": "twilio/2010"}
 
@@ -68,6 +70,8 @@ func (w *world) ownPolicy() string {
 			endpoint = closedPort()
 		case "narrow":
 			limits = ", limits: {in_flight: 1}"
+		case "spent":
+			limits, more = ", cost: {fixed: 1 EUR}", ", budget: {spend: 1 EUR/day, then: refuse}"
 		case "hosted":
 			listen = fmt.Sprintf("{port: %d, host: %s.example}", servicePort+i, name)
 		case "held":
@@ -164,6 +168,32 @@ func (w *world) startSandbox() error {
 	}
 	secret, err := os.ReadFile(filepath.Join(data, "sandbox-credential"))
 	w.credential = strings.TrimSpace(string(secret))
+	return errors.Join(err, w.ordered())
+}
+
+var byWorth = regexp.MustCompile(`strategy: adaptive.*\n +providers: (\[openai-a,.*\])\n +balance: .*`)
+
+// ordered has the demo's chat choose by an order: the tests fail its first provider again and again, and one that fails is worth less for a while.
+func (w *world) ordered() error {
+	segue := func(args ...string) ([]byte, error) {
+		out, err := exec.Command(w.bin, append(args, "--api", fmt.Sprintf("http://127.0.0.1:%d", w.sandboxAt+uiPort))...).CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("segue %s: %w\n%s", strings.Join(args, " "), err, out)
+		}
+		return out, nil
+	}
+	demo, err := segue("policy", "get")
+	if err != nil {
+		return err
+	}
+	if !byWorth.Match(demo) {
+		return fmt.Errorf("the demo's chat is not adaptive:\n%s", demo)
+	}
+	file := filepath.Join(w.dir, "ordered.yaml")
+	if err := os.WriteFile(file, byWorth.ReplaceAll(demo, []byte("strategy: priority\n    priority: $1")), 0o600); err != nil {
+		return err
+	}
+	_, err = segue("policy", "apply", file, "--replace", "--yes", "--reason", "an order for the tests")
 	return err
 }
 
