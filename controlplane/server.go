@@ -35,6 +35,8 @@ type Config struct {
 	Now     func() time.Time
 	Metrics *prometheus.Registry
 	Fatal   func(error) // ends the process: the replica cannot go on
+	// DiskTimeout is how long a write of the replica may take before the node ends, where another can lead. 0: 10 s.
+	DiskTimeout time.Duration
 }
 
 // Server is one control node.
@@ -77,6 +79,7 @@ func (s *Server) assemble() error {
 	s.replica, err = replica.New(replica.Config{
 		ID: s.cfg.ID, Listener: s.raft, Dir: s.cfg.Dir, Peers: s.voters(), Join: s.cfg.Join, TLS: s.cfg.TLS,
 		Log: s.cfg.Log, Metrics: s.cfg.Metrics, Now: s.cfg.Now, Fatal: s.cfg.Fatal, OnTerm: s.lead,
+		DiskTimeout: s.cfg.DiskTimeout,
 	})
 	if err != nil {
 		return fmt.Errorf("controlplane: %w", err)
