@@ -37,6 +37,7 @@ func (s *Server) lead(ctx context.Context, term uint64) {
 	defer work.Wait()
 	work.Go(func() { s.promote(ctx) })
 	judges, tick := newBench(s, window), time.NewTicker(judgeEvery)
+	shifts := &mover{server: s, window: window, began: s.cfg.Now()}
 	defer tick.Stop()
 	for {
 		select {
@@ -47,6 +48,7 @@ func (s *Server) lead(ctx context.Context, term uint64) {
 			do(window, acks)
 		case <-tick.C:
 			judges.judge(ctx, &work)
+			shifts.move(ctx, &work)
 		}
 	}
 }
