@@ -35,6 +35,8 @@ type Config struct {
 	Now     func() time.Time
 	Metrics *prometheus.Registry
 	Fatal   func(error) // ends the process: the replica cannot go on
+	// DiskTimeout is how long a write of the replica may take before the node ends, where another can lead. 0: 10 s.
+	DiskTimeout time.Duration
 }
 
 // Server is one control node.
@@ -53,6 +55,7 @@ type Server struct {
 	end     context.CancelFunc
 	idle    sync.WaitGroup
 	twins   prometheus.Counter
+	strange prometheus.Counter
 }
 
 // New binds the node's listeners. The replica begins to take part in elections at once; Start begins to serve.
@@ -77,6 +80,7 @@ func (s *Server) assemble() error {
 	s.replica, err = replica.New(replica.Config{
 		ID: s.cfg.ID, Listener: s.raft, Dir: s.cfg.Dir, Peers: s.voters(), Join: s.cfg.Join, TLS: s.cfg.TLS,
 		Log: s.cfg.Log, Metrics: s.cfg.Metrics, Now: s.cfg.Now, Fatal: s.cfg.Fatal, OnTerm: s.lead,
+		DiskTimeout: s.cfg.DiskTimeout,
 	})
 	if err != nil {
 		return fmt.Errorf("controlplane: %w", err)
@@ -84,7 +88,10 @@ func (s *Server) assemble() error {
 	s.twins = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "segue_agent_twin_reports_total", Help: "Reports refused because another run reports under the same agent id.",
 	})
-	if err := s.cfg.Metrics.Register(s.twins); err != nil {
+	s.strange = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "segue_agent_strange_rows_total", Help: "Rows of reports that were left out, because the policy has no such service or provider.",
+	})
+	if err := errors.Join(s.cfg.Metrics.Register(s.twins), s.cfg.Metrics.Register(s.strange)); err != nil {
 		return fmt.Errorf("controlplane: %w", err)
 	}
 	if err := s.cfg.Metrics.Register(newMeasures(s)); err != nil {

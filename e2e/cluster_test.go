@@ -35,7 +35,7 @@ func (w *world) standing(node int) standing {
 // joiner starts a control node that waits to be added; it stands in the world's list from then on.
 func (w *world) joiner(id, dir, api, raft string) int {
 	w.t.Helper()
-	n := newProcess(w.t, w.dir, dir, "control", "--id", id, "--join", "--dir", filepath.Join(w.dir, dir), "--listen", api, "--raft", raft)
+	n := newProcess(w.t, w.dir, dir, "control", "--id", id, "--join", "--dir", filepath.Join(w.dir, dir), "--listen", api, "--raft", raft, "--disk-timeout", "2m")
 	n.start()
 	eventually(w.t, 10*time.Second, id+" waits to be added", func() error {
 		if !strings.Contains(n.said(), "segue cluster add "+id+" "+raft) {
@@ -145,7 +145,7 @@ func TestEverythingLostAndRestored(t *testing.T) {
 	}
 	l := newLoad(w, 2, 50*time.Millisecond)
 	l.grows(20, 20*time.Second)
-	first := newProcess(t, w.dir, "n1", "control", "--id", "n1", "--dir", filepath.Join(w.dir, "n1"), "--listen", w.ports.api[0], "--raft", w.spare(8))
+	first := newProcess(t, w.dir, "n1", "control", "--id", "n1", "--dir", filepath.Join(w.dir, "n1"), "--listen", w.ports.api[0], "--raft", w.spare(8), "--disk-timeout", "2m")
 	first.start()
 	first.ready(w.ports.api[0], 20*time.Second)
 	w.damaged(file)

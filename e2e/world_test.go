@@ -109,7 +109,7 @@ func prepare(t testing.TB, p plan) *world {
 	for i := range w.plan.nodes {
 		name := fmt.Sprintf("c%d", i+1)
 		w.nodes = append(w.nodes, newProcess(t, w.dir, name, "control", "--dir", filepath.Join(w.dir, name),
-			"--listen", w.ports.api[i], "--raft", w.ports.raft[i], "--peers", strings.Join(w.ports.raft, ",")))
+			"--listen", w.ports.api[i], "--raft", w.ports.raft[i], "--peers", strings.Join(w.ports.raft, ","), "--disk-timeout", "2m"))
 	}
 	for i, r := range w.plan.regions {
 		w.agents[r] = newProcess(t, w.dir, "agent-"+r, "agent", "--region", r, "--dir", w.agentDir(r), "--control", strings.Join(w.ports.api, ","),

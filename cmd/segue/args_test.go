@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +75,7 @@ func TestPeers(t *testing.T) {
 			t.Errorf("%+v: %s at %s, %v", c, cfg.ID, cfg.Raft, err)
 		}
 	}
-	_, err := controlConfig(controlFlags{dir: t.TempDir(), id: "b", raft: "127.0.0.1:7080", listen: "127.0.0.1:7070", peers: named})
+	_, err := controlConfig(controlFlags{diskTimeout: time.Second, dir: t.TempDir(), id: "b", raft: "127.0.0.1:7080", listen: "127.0.0.1:7070", peers: named})
 	if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), "--peers has node b at 127.0.0.1:7081") {
 		t.Errorf("an address that --peers contradicts: %v", err)
 	}

@@ -22,6 +22,7 @@ import (
 type controlFlags struct {
 	id, dir, listen, raft, peers, log string
 	join                              bool
+	diskTimeout                       time.Duration
 }
 
 func newControl(s *settings) *cobra.Command {
@@ -53,6 +54,7 @@ Until certificates and sign-in come, only loopback addresses are served.`,
 	c.Flags().StringVar(&f.raft, "raft", "", "the replica's address (default: the first free of 127.0.0.1:7080 and up)")
 	c.Flags().StringVar(&f.peers, "peers", "", "replica addresses of all voters, comma-separated: ADDR or ID=ADDR")
 	c.Flags().BoolVar(&f.join, "join", false, "wait to be added to a cluster that runs: segue cluster add")
+	c.Flags().DurationVar(&f.diskTimeout, "disk-timeout", 10*time.Second, "a write that takes longer ends the node, if another voter can lead")
 	c.Flags().StringVar(&f.log, "log", "info", "debug, info, warn or error")
 	_ = c.MarkFlagRequired("dir")
 	return c
@@ -99,7 +101,10 @@ func controlConfig(f controlFlags) (controlplane.Config, error) {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return controlplane.Config{}, fmt.Errorf("--dir: %w", err)
 	}
-	cfg := controlplane.Config{ID: f.id, Dir: f.dir, Listen: f.listen, Raft: f.raft}
+	if f.diskTimeout < time.Second {
+		return controlplane.Config{}, usageError{fmt.Errorf("--disk-timeout is %s: 1s or more, a busy disk takes as long now and then", f.diskTimeout)}
+	}
+	cfg := controlplane.Config{ID: f.id, Dir: f.dir, Listen: f.listen, Raft: f.raft, DiskTimeout: f.diskTimeout}
 	var err error
 	if cfg.Raft, err = addressOr(cfg.Raft, 7080, "--raft"); err != nil {
 		return cfg, err

@@ -27,6 +27,8 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time      // nil: time.Now
 	Metrics prometheus.Registerer // nil: none
+	// DiskTimeout is how long a write may take before the node ends, so that another can lead. 0: ten election time-outs.
+	DiskTimeout time.Duration
 	// Fatal is called once, when the node must not go on: its storage hangs, or the log holds a command that it does not know. It should
 	// end the process.
 	Fatal func(error)
@@ -42,7 +44,6 @@ type trial struct {
 	space         func(dir string) (free, total uint64, e error) // replaces statfs
 	snapshotEvery uint64                                         // entries between snapshots
 	keepEntries   uint64                                         // entries kept behind a snapshot
-	stall         time.Duration
 }
 
 // Peer is a node of the cluster.
@@ -76,6 +77,8 @@ func (c *Config) check() error {
 		return errors.New("replica: ID and Dir must be given")
 	case c.Log == nil, c.Fatal == nil:
 		return errors.New("replica: Log and Fatal must be given")
+	case c.DiskTimeout < 0:
+		return fmt.Errorf("replica: DiskTimeout is %s: it is 0 or more", c.DiskTimeout)
 	case len(c.Peers) == 0 || len(c.Peers) > maxPeers:
 		return fmt.Errorf("replica: %d peers, between 1 and %d are possible", len(c.Peers), maxPeers)
 	}
@@ -133,10 +136,10 @@ func (c *Config) raft() (*raft.Config, error) {
 	return rc, nil
 }
 
-// stall is how long the storage may take.
-func (c *Config) stall(rc *raft.Config) time.Duration {
-	if c.trial.stall > 0 {
-		return c.trial.stall
+// diskTimeout is how long the storage may take.
+func (c *Config) diskTimeout(rc *raft.Config) time.Duration {
+	if c.DiskTimeout > 0 {
+		return c.DiskTimeout
 	}
 	return stallElections * rc.ElectionTimeout
 }

@@ -106,7 +106,7 @@ func New(cfg Config) (*Replica, error) {
 
 // start does what can fail, in the order in which abandon and Stop undo it.
 func (r *Replica) start(rc *raft.Config, fatal func(error)) error {
-	if err := r.open(r.cfg.stall(rc), fatal); err != nil {
+	if err := r.open(r.cfg.diskTimeout(rc), fatal); err != nil {
 		return err
 	}
 	if err := r.connect(); err != nil {
@@ -123,7 +123,7 @@ func (r *Replica) start(rc *raft.Config, fatal func(error)) error {
 }
 
 // open opens log and snapshots.
-func (r *Replica) open(stall time.Duration, fatal func(error)) error {
+func (r *Replica) open(limit time.Duration, fatal func(error)) error {
 	db, err := openStore(r.cfg.Dir)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (r *Replica) open(stall time.Duration, fatal func(error)) error {
 	if r.cfg.trial.store != nil {
 		db = r.cfg.trial.store(db)
 	}
-	r.disk.store = &watched{store: db, limit: stall, fatal: fatal}
+	r.disk.store = &watched{store: db, limit: limit, hangs: func(err error) { r.diskHangs(err, fatal) }}
 	if err := belong(r.disk.store, r.cfg.ID); err != nil {
 		return err
 	}

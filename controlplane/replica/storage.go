@@ -68,16 +68,16 @@ func boltOptions() *bbolt.Options {
 	return &bbolt.Options{Timeout: openFor, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType}
 }
 
-// watched ends the node when a write does not return. Raft would keep its leadership and answer nobody.
+// watched tells of a write that does not return. Raft would keep its leadership and answer nobody.
 type watched struct {
 	store
 	limit time.Duration
-	fatal func(error)
+	hangs func(error)
 }
 
 func (w *watched) watch(what string) (done func() bool) {
 	return time.AfterFunc(w.limit, func() {
-		w.fatal(fmt.Errorf("replica: the storage hangs: %s did not return for %s", what, w.limit))
+		w.hangs(fmt.Errorf("replica: the storage hangs: %s did not return for %s", what, w.limit))
 	}).Stop
 }
 

@@ -192,6 +192,15 @@ func (r *Replica) nudge(ctx context.Context, term uint64, news <-chan struct{}) 
 	}
 }
 
+// diskHangs ends the node where another voter can lead in its place. A node that is alone waits: its end would help nobody.
+func (r *Replica) diskHangs(err error, fatal func(error)) {
+	if len(r.servers()) > 1 {
+		fatal(err)
+		return
+	}
+	r.log.Error("no other node could take over: this one waits for its disk", "error", err)
+}
+
 func (r *Replica) lookAtDisk() {
 	low, err := r.space.look()
 	switch {

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -64,7 +65,7 @@ func (h *hanging) StoreLogs(logs []*raft.Log) error {
 func TestHangingStorageEndsTheNode(t *testing.T) {
 	disks := make([]*hanging, 3)
 	c := start(t, 3, func(i int, c *Config) {
-		c.trial.stall = 300 * time.Millisecond
+		c.DiskTimeout = 300 * time.Millisecond
 		c.trial.store = func(s store) store { disks[i] = &hanging{store: s}; return disks[i] }
 	})
 	l := c.leader()
@@ -89,6 +90,48 @@ func TestHangingStorageEndsTheNode(t *testing.T) {
 	until(t, "the node ends", func() bool {
 		return c.nodes[l].raft.Load().State() == raft.Shutdown && c.nodes[l].trans.IsShutdown()
 	})
+}
+
+// told are the lines of a log.
+type told chan string
+
+func (c told) Write(b []byte) (int, error) {
+	select {
+	case c <- string(b):
+	default: // nobody reads so much
+	}
+	return len(b), nil
+}
+
+// A node that is alone ends for nobody's good: it says that its disk hangs, and goes on when the disk does.
+func TestHangingStorageOfALoneNodeIsWaitedFor(t *testing.T) {
+	var disk *hanging
+	told := make(told, 100)
+	c := start(t, 1, func(_ int, c *Config) {
+		c.DiskTimeout = 20 * time.Millisecond
+		c.Log = slog.New(slog.NewTextHandler(told, &slog.HandlerOptions{Level: slog.LevelError}))
+		c.trial.store = func(s store) store { disk = &hanging{store: s}; return disk }
+	})
+	c.must(c.leader(), first())
+	gate := make(chan struct{})
+	disk.mu.Lock()
+	disk.gate = gate
+	disk.mu.Unlock()
+	proposed := make(chan error, 1)
+	go func() {
+		_, err := c.nodes[0].Propose(within(t, 20*time.Second), weights("w", 10))
+		proposed <- err
+	}()
+	for !strings.Contains(<-told, "waits for its disk") {
+		t.Log("something else was told before")
+	}
+	disk.mu.Lock()
+	disk.gate = nil
+	disk.mu.Unlock()
+	close(gate)
+	if err := <-proposed; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestFullDiskDoesNotCampaign(t *testing.T) {

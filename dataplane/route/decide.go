@@ -59,6 +59,20 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 		s.Cause = row.cause
 		s.Cause.Unsent = row.Circuit.Refused() && row.cause.Alarm != health.Hanging
 	}
+	if s.Circuit.Probe {
+		row.hope(s, kind)
+	}
+}
+
+// hope is how a provider is seen that may be asked whether it is well again. How long it took does not fade with time, so that it would keep calls,
+// and with them the probe, away for ever. That calls fail there fades, and until then the call that asks weighs what it may lose; where
+// connections are refused, that is nothing.
+func (row *Standing) hope(s *Seen, kind uint8) {
+	mean, lower, latency := row.Measures[kind].Usual()
+	s.Showed.Latency = latency
+	if s.Cause.Unsent {
+		s.Showed.Mean, s.Showed.Lower = float32(mean), float32(lower)
+	}
 }
 
 func shows(m *health.Measure, now time.Time) Showed {

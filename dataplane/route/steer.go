@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	nearBest = .005 // of high value: how much less often than the best a candidate may be known to succeed
-	asGood   = .001 // of the margin: candidates whose worth differs by no more are as good
-	scarce   = .2   // of all limits: what is left free of them for the calls that are worth most
-	fewer    = 5    // of the calls in flight on an ordinary day, the last resort takes one in so many
+	nearBest  = .005 // of high value: how much less often than the best a candidate may be known to succeed
+	asGood    = .001 // of the margin: candidates whose worth differs by no more are as good
+	scarce    = .2   // of all limits: what is left free of them for the calls that are worth most
+	fewer     = 5    // of the calls in flight on an ordinary day, the last resort takes one in so many
+	unreached = 2    // where each connection was refused: what is in flight there for longer than a moment has been reached after all
 )
 
 // narrow asks the gates that compare those that passed. None of them is the last one's: they say who is better. But for Shed: a call that
@@ -325,7 +326,11 @@ func (d *Decision) lastResort(svc *policy.Service) {
 			if !d.Facts.Read && (drained || !d.Seen[i].Cause.Unsent) {
 				continue
 			}
-			if !drained && int(s.InFlight) >= max(1, int(d.normal(int(i), svc))/fewer) {
+			share := fewer
+			if d.Seen[i].Cause.Unsent {
+				share = unreached
+			}
+			if !drained && int(s.InFlight) >= max(1, int(d.normal(int(i), svc))/share) {
 				continue
 			}
 			if g, _ := d.load(int(i), svc); g == Passed && (d.Winner < 0 || d.better(i, d.Winner)) {

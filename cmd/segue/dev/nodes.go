@@ -29,6 +29,9 @@ type nodes struct {
 // errDown is what a change or a read meets when every control node is stopped.
 var errDown = &state.Error{Code: state.NoLeader, Message: "every control node is stopped; agents go on with the last good policy"}
 
+// diskTimeout is long: the voters share one disk and one process, so that the end of one would be the end of all.
+const diskTimeout = 2 * time.Minute
+
 // voters is how many control nodes there are: one may die.
 const voters = 3
 
@@ -46,7 +49,7 @@ func nodeConfigs(cfg Config, n int) []controlplane.Config {
 	for i, p := range peers {
 		configs[i] = controlplane.Config{
 			ID: p.ID, Dir: filepath.Join(cfg.Dir, "control", p.ID), Listen: loopback(cfg.Ports.Control + i), Raft: p.Raft, Peers: peers,
-			Log: cfg.Log, Now: time.Now, Fatal: cfg.Fatal,
+			Log: cfg.Log, Now: time.Now, Fatal: cfg.Fatal, DiskTimeout: diskTimeout,
 		}
 	}
 	return configs
