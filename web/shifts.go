@@ -18,25 +18,40 @@ import (
 
 // shift is one as the API shows it: a move of weights in steps, with a stop.
 type shift struct {
-	ID        string             `json:"id"`
-	Service   string             `json:"service"`
-	Region    string             `json:"region"`
-	Phase     state.Phase        `json:"phase"` // shifting, held, stopped, returned or finished
-	Why       string             `json:"why,omitempty"`
-	By        string             `json:"by"` // who began it
-	Reason    string             `json:"reason"`
-	Began     time.Time          `json:"began"`
-	Changed   time.Time          `json:"changed"`       // when the phase or the step changed last
-	Next      time.Time          `json:"next,omitzero"` // while it is shifting: the next step, or after the last one the end, comes not before
-	Start     map[string]float64 `json:"start"`         // the weights from before
-	Target    map[string]float64 `json:"target"`        // and those at its end
-	Set       map[string]float64 `json:"set"`           // those that it has set
-	Steps     []float64          `json:"steps"`         // percent of the way
-	Taken     int                `json:"taken"`         // steps that were taken
-	Every     string             `json:"every"`
-	OnTrouble string             `json:"on_trouble"` // back or stay
-	Margin    float64            `json:"margin"`     // percentage points by which who gains may succeed less often than who loses
-	Success   []shiftSide        `json:"success"`    // of the last minute, for those whose share changes
+	ID      string    `json:"id"`
+	Service string    `json:"service"`
+	Region  string    `json:"region"`
+	By      string    `json:"by"` // who began it
+	Reason  string    `json:"reason"`
+	Began   time.Time `json:"began"`
+	shiftCourse
+	shiftShares
+	shiftPace
+	Success []shiftSide `json:"success"` // of the last minute, for those whose share changes
+}
+
+// shiftCourse is how far a shift has come.
+type shiftCourse struct {
+	Phase   state.Phase `json:"phase"` // shifting, held, stopped, returned or finished
+	Why     string      `json:"why,omitempty"`
+	Taken   int         `json:"taken"`         // steps that were taken
+	Changed time.Time   `json:"changed"`       // when the phase or the step changed last
+	Next    time.Time   `json:"next,omitzero"` // while it is shifting: the next step, or after the last one the end, comes not before
+}
+
+// shiftShares are its weights, by provider.
+type shiftShares struct {
+	Start  map[string]float64 `json:"start"`  // from before
+	Target map[string]float64 `json:"target"` // at its end
+	Set    map[string]float64 `json:"set"`    // that it has set
+}
+
+// shiftPace is how it goes.
+type shiftPace struct {
+	Steps     []float64 `json:"steps"` // percent of the way
+	Every     string    `json:"every"`
+	OnTrouble string    `json:"on_trouble"` // back or stay
+	Margin    float64   `json:"margin"`     // percentage points by which who gains may succeed less often than who loses
 }
 
 // shiftSide is how one provider of a shift does now.
@@ -55,9 +70,10 @@ type shifts struct {
 
 func showShift(f *state.Shift, world *health.World) shift {
 	v := shift{
-		ID: f.ID, Service: f.Service, Region: f.Region, Phase: f.Phase, Why: f.Why, By: f.By, Reason: f.Reason, Began: f.At, Changed: f.Changed,
-		Start: byProvider(f.Start), Target: byProvider(f.Target), Set: byProvider(f.Set()),
-		Steps: f.Steps, Taken: f.Taken, Every: f.Every.String(), OnTrouble: "back", Margin: f.Margin, Success: []shiftSide{},
+		ID: f.ID, Service: f.Service, Region: f.Region, By: f.By, Reason: f.Reason, Began: f.At, Success: []shiftSide{},
+		shiftCourse: shiftCourse{Phase: f.Phase, Why: f.Why, Taken: f.Taken, Changed: f.Changed},
+		shiftShares: shiftShares{Start: byProvider(f.Start), Target: byProvider(f.Target), Set: byProvider(f.Set())},
+		shiftPace:   shiftPace{Steps: f.Steps, Every: f.Every.String(), OnTrouble: "back", Margin: f.Margin},
 	}
 	if f.Phase == state.Shifting {
 		v.Next = f.Next

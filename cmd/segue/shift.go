@@ -37,31 +37,44 @@ ID may be left out where one shift is under way.`,
 
 // shifted is one shift as the API tells it.
 type shifted struct {
-	ID        string             `json:"id"`
-	Service   string             `json:"service"`
-	Region    string             `json:"region"`
-	Phase     state.Phase        `json:"phase"`
-	Why       string             `json:"why,omitempty"`
-	By        string             `json:"by"`
-	Reason    string             `json:"reason"`
-	Began     time.Time          `json:"began"`
-	Changed   time.Time          `json:"changed"`
-	Next      time.Time          `json:"next,omitzero"`
-	Start     map[string]float64 `json:"start"`
-	Target    map[string]float64 `json:"target"`
-	Set       map[string]float64 `json:"set"`
-	Steps     []float64          `json:"steps"`
-	Taken     int                `json:"taken"`
-	Every     string             `json:"every"`
-	OnTrouble string             `json:"on_trouble"`
-	Margin    float64            `json:"margin"`
-	Success   []struct {
-		Provider string  `json:"provider"`
-		Gains    bool    `json:"gains"`
-		Calls    uint64  `json:"calls"`
-		Success  float64 `json:"success"`
-		Breaker  string  `json:"breaker"`
-	} `json:"success"`
+	ID      string    `json:"id"`
+	Service string    `json:"service"`
+	Region  string    `json:"region"`
+	By      string    `json:"by"`
+	Reason  string    `json:"reason"`
+	Began   time.Time `json:"began"`
+	shiftCourse
+	shiftPace
+	Success []shiftSide `json:"success"`
+}
+
+// shiftCourse is how far it is.
+type shiftCourse struct {
+	Phase   state.Phase        `json:"phase"`
+	Why     string             `json:"why,omitempty"`
+	Taken   int                `json:"taken"`
+	Changed time.Time          `json:"changed"`
+	Next    time.Time          `json:"next,omitzero"`
+	Start   map[string]float64 `json:"start"`
+	Target  map[string]float64 `json:"target"`
+	Set     map[string]float64 `json:"set"`
+}
+
+// shiftPace is how it goes.
+type shiftPace struct {
+	Steps     []float64 `json:"steps"`
+	Every     string    `json:"every"`
+	OnTrouble string    `json:"on_trouble"`
+	Margin    float64   `json:"margin"`
+}
+
+// shiftSide is how one provider of it does now.
+type shiftSide struct {
+	Provider string  `json:"provider"`
+	Gains    bool    `json:"gains"`
+	Calls    uint64  `json:"calls"`
+	Success  float64 `json:"success"`
+	Breaker  string  `json:"breaker"`
 }
 
 type shiftList struct {
