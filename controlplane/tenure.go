@@ -125,6 +125,11 @@ func (s *Server) note(w *health.Window, known map[string]state.Ack, reports []he
 		if err != nil {
 			s.cfg.Log.Warn("a report was refused", "agent", reports[i].Agent, "error", err)
 		}
+		left := w.Strange()
+		s.strange.Add(float64(left.Rows))
+		if left.First {
+			s.cfg.Log.Warn("an agent reports of what the policy does not have: it is left out, and counted from now on", "agent", reports[i].Agent, "name", left.Name, "rows", left.Rows)
+		}
 	}
 	for _, a := range acks {
 		if _, ok := known[a.Agent]; ok || len(known) < maxAcks {
