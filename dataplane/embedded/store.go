@@ -77,7 +77,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s.db = db
 	if err := errors.Join(s.count(), s.failed()); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrCorrupt, dir, err), s.db.Close(), s.log.lock.Close())
+		return nil, errors.Join(unopened(dir, err), s.db.Close(), s.log.lock.Close())
 	}
 	s.opened.Store(true)
 	s.look()
