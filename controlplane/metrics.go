@@ -25,7 +25,7 @@ const viewFor = time.Second
 func newMeasures(s *Server) *measures {
 	return &measures{
 		server: s, heard: map[string]time.Time{},
-		revision: prometheus.NewDesc("segue_policy_revision", "Revision of the policy in force, as this node has it.", nil, nil),
+		revision: prometheus.NewDesc("segue_policy_revision", "Revision of the policy in force in the region, as this node has it.", []string{"region"}, nil),
 		age:      prometheus.NewDesc("segue_feed_age_seconds", "Time since the control plane heard of the region's agent that was silent longest.", []string{"region"}, nil),
 	}
 }
@@ -39,11 +39,14 @@ func (m *measures) Describe(out chan<- *prometheus.Desc) {
 // Collect reads them. Where no leader answers, what was known grows older: that is what it would show.
 func (m *measures) Collect(out chan<- prometheus.Metric) {
 	st := m.server.replica.State()
-	out <- prometheus.MustNewConstMetric(m.revision, prometheus.GaugeValue, float64(st.Current().Number))
+	if st.Current().Number == 0 { // no policy, so no region
+		out <- prometheus.MustNewConstMetric(m.revision, prometheus.GaugeValue, 0, "")
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.look()
 	for _, region := range st.Current().Policy.Regions.Names() {
+		out <- prometheus.MustNewConstMetric(m.revision, prometheus.GaugeValue, float64(st.Current().Number), region)
 		if at, ok := m.heard[region]; ok {
 			age := max(m.server.cfg.Now().Sub(at), 0)
 			out <- prometheus.MustNewConstMetric(m.age, prometheus.GaugeValue, age.Seconds(), region)

@@ -55,6 +55,7 @@ type Server struct {
 	end     context.CancelFunc
 	idle    sync.WaitGroup
 	twins   prometheus.Counter
+	strange prometheus.Counter
 }
 
 // New binds the node's listeners. The replica begins to take part in elections at once; Start begins to serve.
@@ -87,7 +88,10 @@ func (s *Server) assemble() error {
 	s.twins = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "segue_agent_twin_reports_total", Help: "Reports refused because another run reports under the same agent id.",
 	})
-	if err := s.cfg.Metrics.Register(s.twins); err != nil {
+	s.strange = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "segue_agent_strange_rows_total", Help: "Rows of reports that were left out, because the policy has no such service or provider.",
+	})
+	if err := errors.Join(s.cfg.Metrics.Register(s.twins), s.cfg.Metrics.Register(s.strange)); err != nil {
 		return fmt.Errorf("controlplane: %w", err)
 	}
 	if err := s.cfg.Metrics.Register(newMeasures(s)); err != nil {

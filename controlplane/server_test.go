@@ -278,7 +278,7 @@ func TestAnyNodeServesAgents(t *testing.T) {
 func TestOwnPaths(t *testing.T) {
 	c := newCluster(t, 1)
 	c.leader()
-	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ok", "/version": "segue", "/metrics": "segue_policy_revision 0"} {
+	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ok", "/version": "segue", "/metrics": `segue_policy_revision{region=""} 0`} {
 		r, err := http.Get("http://" + c.nodes[0].Addr() + path)
 		if err != nil {
 			t.Fatal(err)

@@ -37,6 +37,7 @@ func (s *Server) lead(ctx context.Context, term uint64) {
 	defer work.Wait()
 	work.Go(func() { s.promote(ctx) })
 	judges, tick := newBench(s, window), time.NewTicker(judgeEvery)
+	shifts := &mover{server: s, window: window, began: s.cfg.Now()}
 	defer tick.Stop()
 	for {
 		select {
@@ -47,6 +48,7 @@ func (s *Server) lead(ctx context.Context, term uint64) {
 			do(window, acks)
 		case <-tick.C:
 			judges.judge(ctx, &work)
+			shifts.move(ctx, &work)
 		}
 	}
 }
@@ -122,6 +124,11 @@ func (s *Server) note(w *health.Window, known map[string]state.Ack, reports []he
 		}
 		if err != nil {
 			s.cfg.Log.Warn("a report was refused", "agent", reports[i].Agent, "error", err)
+		}
+		left := w.Strange()
+		s.strange.Add(float64(left.Rows))
+		if left.First {
+			s.cfg.Log.Warn("an agent reports of what the policy does not have: it is left out, and counted from now on", "agent", reports[i].Agent, "name", left.Name, "rows", left.Rows)
 		}
 	}
 	for _, a := range acks {

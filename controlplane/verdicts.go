@@ -38,6 +38,7 @@ func (b *bench) judge(ctx context.Context, aside *sync.WaitGroup) {
 	st, now := s.replica.State(), s.cfg.Now()
 	if current := st.Current(); current.Number != b.revision {
 		b.window.Learn(current.Policy)
+		b.window.Know(current.Policy)
 		b.revision = current.Number
 	}
 	verdicts := b.window.Judge(now)

@@ -340,7 +340,7 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 		`segue_overhead_seconds_count{service="payments",step="claim"} 1`, `segue_store_seconds_count{consistency="fsync",op="claim"} 1`,
 		`segue_policy_revision{region="here"} 1`, `segue_breaker_state{provider="main",region="here",state="closed"} 1`,
 		`segue_late_duplicates_total{service="payments"} 0`, `segue_exposure_total{service="payments"} 0`,
-		`segue_unknown_transactions{service="payments"} 0`, `segue_unknown_value_minor{currency="XXX",service="payments"} 0`, `segue_unknown_oldest_seconds{service="payments"} 0`,
+		`segue_unknown_transactions{service="payments"} 0`, `segue_unknown_value_minor{service="payments"} 0`, `segue_unknown_currency_value_minor{currency="XXX",service="payments"} 0`, `segue_unknown_oldest_seconds{service="payments"} 0`,
 		`provider_request_duration_seconds_count{endpoint="charge",provider="backup",status="success"} 1`,
 	} {
 		if !strings.Contains(string(text), want) {

@@ -139,16 +139,28 @@ func (a *Agent) heed(u state.Update) {
 func (a *Agent) Report() health.Report {
 	r := a.parts.board.Report(a.cfg.Now())
 	r.Agent, r.Region, r.Run, r.Addr = a.cfg.ID, a.cfg.Region, a.run, a.Addrs()
-	unknown := a.parts.driver.Unknowns()
+	unknown, snap := a.parts.driver.Unknowns(), a.force.snapshot.Load()
 	for i := range r.Services {
 		s := &r.Services[i]
 		u := unknown[s.Service]
 		s.UnknownOpen, s.OldestUnknown = int32(min(u.Open, 1<<30)), u.Oldest
-		a.metrics.worth(s.Service, u.Worth)
+		a.metrics.worth(s.Service, exchange(snap, s.Service), u.Worth)
 	}
 	a.cover(&r)
 	a.metrics.show(&r, a.age())
 	return r
+}
+
+// exchange is what a policy says of currencies; nil: there is none yet.
+func exchange(snap *policy.Snapshot, service string) *policy.Exchange {
+	if snap == nil {
+		return nil
+	}
+	svc, known := snap.Service(service)
+	if !known {
+		return nil
+	}
+	return svc.Exchange
 }
 
 // cover tells which share of the sessions in use could go on elsewhere now.

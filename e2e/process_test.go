@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"segue/e2e/patience"
 )
 
 // process is a child that runs the real binary. It can be ended in every way and started again with the same arguments.
@@ -181,20 +183,8 @@ func wants(status int, url string) error {
 // eventually asks again and again until done has no complaint, and fails the test with the last one when the time is up.
 func eventually(t testing.TB, within time.Duration, what string, done func() error) {
 	t.Helper()
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := done()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline.C:
-			t.Fatalf("%s: not within %v: %v", what, within, err)
-		case <-tick.C:
-		}
+	if err := patience.Await(within, 5*time.Millisecond, done); err != nil {
+		t.Fatalf("%s: not within %v: %v", what, within, err)
 	}
 }
 

@@ -192,7 +192,7 @@ func decision(d query.Decision, i, of int) view.Decision {
 	}
 	weighted := slices.ContainsFunc(d.Candidates, func(c query.Candidate) bool { return c.Weight > 0 })
 	for _, c := range d.Candidates {
-		row := view.Candidate{Provider: c.Provider, Gate: c.Gate, Weight: "–", Score: score(c.Rank), Why: c.Why, Chosen: c.Chosen, Level: view.Warn, Icon: "off"}
+		row := view.Candidate{Provider: c.Provider, Gate: c.Gate, Weight: "–", Score: c.Score(), Why: c.Why, Chosen: c.Chosen, Level: view.Warn, Icon: "off"}
 		if weighted {
 			row.Weight = plain(c.Weight) + " %"
 		}
@@ -202,14 +202,6 @@ func decision(d query.Decision, i, of int) view.Decision {
 		out.Candidates = append(out.Candidates, row)
 	}
 	return out
-}
-
-// score is a candidate's rank; those that a gate kept out have none.
-func score(rank float64) string {
-	if !(rank > 0) || rank > 1e12 {
-		return "–"
-	}
-	return fmt.Sprintf("%.3f", rank)
 }
 
 // momentIcon keeps the question mark for what nobody knows.

@@ -50,6 +50,7 @@ type testCandidate struct {
 	Why      string  `json:"why"`
 	Weight   float64 `json:"weight"` // configured, percent
 	Score    float64 `json:"score"`  // the highest of those that passed wins
+	Unit     string  `json:"unit"`   // what the score is counted in, where it is money: EUR; else ""
 	Chosen   bool    `json:"chosen"`
 }
 
@@ -72,7 +73,7 @@ func decidedOf(t query.Tried) testDecision {
 		Provider: t.Winner, Why: t.Why, Sentences: orEmpty(t.Sentences), Candidates: []testCandidate{},
 	}
 	for _, c := range t.Candidates {
-		d.Candidates = append(d.Candidates, testCandidate{Provider: c.Provider, Gate: c.Gate, Why: c.Why, Weight: c.Weight, Score: c.Rank, Chosen: c.Chosen})
+		d.Candidates = append(d.Candidates, testCandidate{Provider: c.Provider, Gate: c.Gate, Why: c.Why, Weight: c.Weight, Score: c.Rank, Unit: c.Unit, Chosen: c.Chosen})
 	}
 	return d
 }

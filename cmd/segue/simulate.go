@@ -73,6 +73,14 @@ func scenarioNames() []string {
 }
 
 func (s *settings) simulate(c *cobra.Command, f *simulateFlags) error {
+	for _, one := range [...]struct {
+		flag string
+		list []string
+	}{{"scenario", f.scenarios}, {"rate", f.rates}, {"players", f.players}} {
+		if c.Flags().Changed(one.flag) && len(one.list) == 0 {
+			return usageError{fmt.Errorf("--%s: name at least one, or leave it out for the default", one.flag)}
+		}
+	}
 	cases, err := f.cases(c.Flags().Changed("scenario") || c.Flags().Changed("rate"))
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"segue/controlplane/query"
 )
 
 // testRequest is a request that is decided and not sent, as the API takes it.
@@ -44,7 +46,13 @@ type testCandidate struct {
 	Why      string  `json:"why"`
 	Weight   float64 `json:"weight"`
 	Score    float64 `json:"score"`
+	Unit     string  `json:"unit"`
 	Chosen   bool    `json:"chosen"`
+}
+
+func (c *testCandidate) score() string {
+	as := query.Candidate{Rank: c.Score, Unit: c.Unit}
+	return as.Score()
 }
 
 func newTxTry(s *settings) *cobra.Command {
@@ -115,7 +123,7 @@ func (s *settings) tellTried(d testDecision) {
 		if weighed {
 			weight = percentText(c.Weight)
 		}
-		rows = append(rows, []string{mark, c.Provider, c.Gate, weight, fmt.Sprintf("%.3f", c.Score), c.Why})
+		rows = append(rows, []string{mark, c.Provider, c.Gate, weight, c.score(), c.Why})
 	}
 	s.table(rows)
 }

@@ -12,7 +12,8 @@ import (
 // Window puts the reports of all agents together: 15 minutes of history in steps of five seconds, by the receiver's clock, and each
 // agent's latest gauges. It is one goroutine's: the leader's loop.
 type Window struct {
-	regions map[string]bool // known ones; nil: any
+	roll    [2]*roll        // what the policy has, and the one before it: agents follow one after the other; nil: anything may be reported
+	strange Strange         // what the last Put left out
 	agents  map[string]*agent
 	cells   map[cellKey]*series[Traffic]
 	flows   map[flowKey]*series[ServiceRow]
@@ -37,6 +38,7 @@ type agent struct {
 	since    time.Time // when the run was first heard
 	twinAt   time.Time // when the run before was last heard beside it
 	seq      uint64
+	strange  bool // it has reported of what the policy does not have
 	rows     map[cellKey]Condition
 	was      map[cellKey]Condition // rows of the report before
 	proofs   map[cellKey]*proof    // of the providers in rows, over many reports
@@ -68,16 +70,9 @@ func NewWindow() *Window {
 	}
 }
 
-// Know tells the regions of the policy: reports from elsewhere are refused. Until it is told, any region may report.
-func (w *Window) Know(regions []string) {
-	w.regions = make(map[string]bool, len(regions))
-	for _, r := range regions {
-		w.regions[r] = true
-	}
-}
-
 // Put takes one report that came at the receiver's time at. It takes all of it, bounded, or nothing. The report is the caller's again.
 func (w *Window) Put(r Report, at time.Time) error {
+	w.strange = Strange{}
 	w.forget(at)
 	a, err := w.admit(&r, at)
 	if err != nil {
@@ -86,6 +81,7 @@ func (w *Window) Put(r Report, at time.Time) error {
 	if w.start.IsZero() {
 		w.start = at
 	}
+	w.strip(a, &r)
 	a.hear(&r, at)
 	for i := range r.Rows[:min(len(r.Rows), MaxRows)] {
 		w.putRow(a, &r.Rows[i], at)
@@ -103,7 +99,7 @@ func (w *Window) admit(r *Report, at time.Time) (*agent, error) {
 	if !named(r.Agent) || !named(r.Region) || len(r.Run) > maxName {
 		return nil, fmt.Errorf("%w: it names no agent or no region, or with more than %d bytes", ErrReport, maxName)
 	}
-	if w.regions != nil && !w.regions[r.Region] {
+	if !w.has(func(k *roll) bool { return k.regions[r.Region] }) {
 		return nil, fmt.Errorf("%w: the policy has no region %q", ErrReport, r.Region)
 	}
 	a := w.agents[r.Agent]
@@ -123,7 +119,7 @@ func (w *Window) admit(r *Report, at time.Time) (*agent, error) {
 	case r.Run != a.seen.Run && r.Run == a.lastRun:
 		return nil, fmt.Errorf("%w: run %q of %q has ended", ErrLate, r.Run, r.Agent)
 	case r.Run != a.seen.Run:
-		a.lastRun, a.seen.Run, a.seq, a.since = a.seen.Run, r.Run, 0, at
+		a.lastRun, a.seen.Run, a.seq, a.since, a.strange = a.seen.Run, r.Run, 0, at, false
 	case r.Seq <= a.seq && a.seq > 0:
 		return nil, fmt.Errorf("%w: %d after %d of %q", ErrLate, r.Seq, a.seq, r.Agent)
 	}

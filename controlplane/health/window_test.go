@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"segue/controlplane/policy"
+	"segue/regions"
 )
 
 var t0 = time.Date(2026, 11, 21, 14, 0, 0, 0, time.UTC)
@@ -200,9 +203,58 @@ func TestLateAndDoubleReportsAreDropped(t *testing.T) {
 	}
 }
 
+func twoRegions(providers ...string) *policy.Policy {
+	p := &policy.Policy{Regions: regions.Topology{{Name: "us-east"}, {Name: "eu-west"}}, Services: []policy.ServiceSpec{{Name: "payments"}}}
+	for _, name := range providers {
+		p.Providers = append(p.Providers, policy.ProviderSpec{Name: name})
+	}
+	return p
+}
+
+// TestWhatThePolicyDoesNotHaveIsLeftOut: a broken agent fills neither the pages nor the window, and what is left of its report counts.
+func TestWhatThePolicyDoesNotHaveIsLeftOut(t *testing.T) {
+	w := NewWindow()
+	w.Know(twoRegions("stripe"))
+	for seq := range uint64(3) {
+		r := reportOf("a1", "us-east", seq+1, 10, 0)
+		strange := r.Rows[0]
+		strange.Provider = fmt.Sprint("made-up-", seq)
+		r.Rows = append(r.Rows, strange, Row{Service: "ghost", Provider: "stripe"})
+		r.Services = append(r.Services, ServiceRow{Service: "ghost", Calls: 5})
+		r.Events = []Event{{Service: "ghost", Text: "boo", At: t0}, {Provider: "made-up", Text: "boo", At: t0}, {Service: "payments", Text: "well", At: t0}}
+		r.Addr = map[string]string{"payments": "127.0.0.1:7101", "ghost": "127.0.0.1:1"}
+		rows := len(r.Rows)
+		put(t, w, r, t0)
+		if s := w.Strange(); s.Rows != 5 || s.Name == "" || s.First != (seq == 0) {
+			t.Errorf("report %d: %+v", seq, s)
+		}
+		if len(r.Rows) != rows || r.Rows[1].Provider != strange.Provider {
+			t.Error("the caller's report was changed")
+		}
+	}
+	world := w.World(t0)
+	if len(world.Cells) != 1 || len(world.Services) != 1 || len(world.Events) != 3 || world.Cells[0].Calls != 30 || len(world.Agents[0].Addr) != 1 {
+		t.Errorf("%+v", world)
+	}
+	put(t, w, reportOf("a1", "us-east", 4, 10, 0), t0)
+	if s := w.Strange(); s != (Strange{}) {
+		t.Errorf("of a clean report: %+v", s)
+	}
+	w.Know(twoRegions("adyen")) // agents take a policy later than others: what the one before has is no stranger
+	put(t, w, reportOf("a1", "us-east", 5, 10, 0), t0)
+	if s := w.Strange(); s.Rows != 0 {
+		t.Errorf("of the policy before: %+v", s)
+	}
+	w.Know(twoRegions("adyen"))
+	put(t, w, reportOf("a1", "us-east", 6, 10, 0), t0)
+	if s := w.Strange(); s.Rows != 1 || s.Name != "stripe" {
+		t.Errorf("of the policy before that: %+v", s)
+	}
+}
+
 func TestNobodyMovesAnotherRegion(t *testing.T) {
 	w := NewWindow()
-	w.Know([]string{"us-east", "eu-west"})
+	w.Know(twoRegions("stripe"))
 	put(t, w, reportOf("a1", "us-east", 1, 10, 0), t0)
 	cases := []struct {
 		name string

@@ -33,6 +33,14 @@ func (e *Exchange) Money(v Value) (m Money, ok bool) {
 	return 0, false
 }
 
+// Minor is how many millionths the smallest unit of the base currency has.
+func (e *Exchange) Minor() float64 {
+	if e == nil || len(e.rates) == 0 {
+		return 1
+	}
+	return float64(e.rates[0].factor) // the base's is the first
+}
+
 // price is Money for an amount of the document. Validate has seen that there is a rate.
 func (e *Exchange) price(p Price) Money {
 	for i := range e.rates {

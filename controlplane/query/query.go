@@ -1,6 +1,9 @@
 package query
 
 import (
+	"fmt"
+	"math"
+	"strconv"
 	"time"
 
 	"segue/controlplane/policy"
@@ -104,7 +107,19 @@ type Candidate struct {
 	Why      string // a sentence
 	Weight   float64
 	Rank     float64
+	Unit     string `json:",omitempty"` // what Rank is counted in, where it is money: EUR
 	Chosen   bool
+}
+
+// Score is the rank as people read it: what the call is worth there in money, or where the candidate stands in the draw or the order.
+func (c *Candidate) Score() string {
+	switch {
+	case c.Unit != "":
+		return strconv.FormatFloat(math.Round(c.Rank*10_000)/10_000, 'f', -1, 64) + " " + c.Unit
+	case !(c.Rank > 0) || c.Rank > 1e12:
+		return "–"
+	}
+	return fmt.Sprintf("%.3f", c.Rank)
 }
 
 // Moment is one line of a transaction's timeline.

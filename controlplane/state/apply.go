@@ -57,7 +57,7 @@ func (s *State) change(c Command, index uint64) (*State, Result) {
 		return &same, same.outcome(err)
 	}
 	if c.SetVerdicts == nil {
-		draft.record(c, c.Kind(), done.text)
+		draft.record(c, c.told(), done.text)
 	}
 	result := draft.outcome(nil)
 	result.Order = done.order
@@ -89,6 +89,10 @@ func (s *State) run(c Command) (done, *Error) {
 		return s.membership(c.Membership)
 	case c.SetVerdicts != nil:
 		return s.setVerdicts(c, c.SetVerdicts)
+	case c.BeginShift != nil:
+		return s.beginShift(c, c.BeginShift)
+	case c.MoveShift != nil:
+		return s.moveShift(c, c.MoveShift)
 	default:
 		return done{}, refuse(Unsupported, "the command is unknown here")
 	}
@@ -115,6 +119,14 @@ func (c *Command) Kind() string {
 		return name
 	}
 	return ""
+}
+
+// told is what the audit calls the change.
+func (c *Command) told() string {
+	if m := c.MoveShift; m != nil {
+		return c.Kind() + " " + string(m.Act)
+	}
+	return c.Kind()
 }
 
 // skipped tells a command that this node does not know and may pass over.
@@ -145,10 +157,16 @@ func (c *Command) check() *Error {
 	if err := c.checkOrigin(); err != nil {
 		return err
 	}
-	if c.SetWeights != nil {
+	switch {
+	case c.SetWeights != nil:
 		return checkWeights(c.SetWeights.Weights)
+	case c.BeginShift != nil:
+		return c.BeginShift.check()
+	case c.MoveShift != nil:
+		return c.MoveShift.check()
+	default:
+		return nil
 	}
-	return nil
 }
 
 func checkText(name, text string, limit int) *Error {
@@ -199,9 +217,7 @@ func (c *Command) digest() string {
 	case c.SetWeights != nil:
 		w := c.SetWeights
 		buf = appendTexts(binary.BigEndian.AppendUint64(buf, w.Base), w.Service, w.Region)
-		for _, x := range w.Weights {
-			buf = binary.BigEndian.AppendUint64(appendTexts(buf, x.Provider), math.Float64bits(x.Percent))
-		}
+		buf = appendWeights(buf, w.Weights)
 	case c.GiveOrder != nil:
 		buf = appendOrder(buf, &c.GiveOrder.Order)
 	case c.EndOrder != nil:
@@ -219,6 +235,12 @@ func (c *Command) digest() string {
 		buf = appendTexts(buf, string(m.Kind), m.Node, m.Raft, fmt.Sprint(m.Force))
 	case c.Restore != nil:
 		buf = appendTexts(buf, c.Restore.Sum) // a repeat brings another incarnation
+	case c.BeginShift != nil:
+		buf = appendShift(buf, c.BeginShift)
+	case c.MoveShift != nil:
+		m := c.MoveShift
+		buf = appendTexts(buf, m.ID, string(m.Act), m.Why)
+		buf = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(buf, m.Index), math.Float64bits(m.Loser))
 	}
 	if c.Match != 0 {
 		buf = binary.BigEndian.AppendUint64(append(buf, 0), c.Match)
@@ -242,6 +264,25 @@ func appendOrder(buf []byte, o *policy.Order) []byte {
 		}
 	}
 	return buf
+}
+
+func appendWeights(buf []byte, weights []policy.Weight) []byte {
+	for _, x := range weights {
+		buf = binary.BigEndian.AppendUint64(appendTexts(buf, x.Provider), math.Float64bits(x.Percent))
+	}
+	return buf
+}
+
+func appendShift(buf []byte, b *BeginShift) []byte {
+	buf = appendTexts(buf, b.Service, b.From, b.To, fmt.Sprint(b.Stay))
+	buf = appendTexts(binary.BigEndian.AppendUint64(buf, uint64(len(b.Regions))), b.Regions...)
+	for _, n := range [...]uint64{b.Base, uint64(b.Every), math.Float64bits(b.Amount), math.Float64bits(b.Margin), uint64(len(b.Steps))} {
+		buf = binary.BigEndian.AppendUint64(buf, n)
+	}
+	for _, step := range b.Steps {
+		buf = binary.BigEndian.AppendUint64(buf, math.Float64bits(step))
+	}
+	return appendWeights(buf, b.Weights)
 }
 
 // appendTexts writes each text behind its length, so that no text can pass for the end of one and the begin of the next.

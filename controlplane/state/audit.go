@@ -31,7 +31,7 @@ func (e Entry) sum(prev string) string {
 func (s *State) record(c Command, kind, text string) {
 	e := Entry{Index: s.Index, At: c.At, Actor: c.Actor, Reason: c.Reason, Request: c.Request, Kind: kind, Text: text}
 	e.Hash = e.sum(s.Head)
-	s.Audit, s.room = grow(s.Audit, s.room, e)
+	s.Audit, s.room.audit = grow(s.Audit, s.room.audit, e)
 	s.Head = e.Hash
 	if drop := len(s.Audit) - MaxAudit; drop > 0 {
 		s.root = s.Audit[drop-1].Hash

@@ -27,10 +27,13 @@ type Command struct {
 	Beside
 }
 
-// Beside are the changes that are unlike the others: verdicts are never in the audit, a restore is never in the log.
+// Beside are the changes that are unlike the others: verdicts are never in the audit, a restore is never in the log, and shifts are moved
+// by the leader too.
 type Beside struct {
 	SetVerdicts *SetVerdicts `json:",omitempty"`
 	Restore     *Restore     `json:",omitempty"`
+	BeginShift  *BeginShift  `json:",omitempty"`
+	MoveShift   *MoveShift   `json:",omitempty"`
 }
 
 // Init names the cluster's incarnation. The first leader proposes it as the log's first command, so that every node has the same one;
@@ -81,7 +84,7 @@ type Restore struct {
 type Result struct {
 	Index    uint64
 	Revision uint64 // in force after the command
-	Order    string // id, for orders; several with spaces between
+	Order    string // id, for orders and shifts; several with spaces between
 	Err      *Error // refused: nothing changed
 }
 

@@ -7,6 +7,9 @@ import "sync/atomic"
 // would copy 10,000 audit entries.
 type room struct{ free atomic.Int64 }
 
+// rooms are those of a State's lists.
+type rooms struct{ audit, revisions *room }
+
 // grow returns list with v at its end. list itself stays as it is.
 func grow[T any](list []T, r *room, v T) ([]T, *room) { return growBy(list, r, v, len(list)+16) }
 

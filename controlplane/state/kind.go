@@ -35,6 +35,8 @@ var changes = [...]kind{
 	kindOf("Membership", func(c *Command) **Membership { return &c.Membership }),
 	kindOf("SetVerdicts", func(c *Command) **SetVerdicts { return &c.SetVerdicts }),
 	kindOf("Restore", func(c *Command) **Restore { return &c.Restore }),
+	kindOf("BeginShift", func(c *Command) **BeginShift { return &c.BeginShift }),
+	kindOf("MoveShift", func(c *Command) **MoveShift { return &c.MoveShift }),
 }
 
 // kinds counts the changes that are set, and returns the last of them with its name.

@@ -87,6 +87,7 @@ func (s *State) Restored(now *State, c Command, index uint64) (*State, Result) {
 	draft := *s
 	draft.Index, draft.Incarnation, draft.Nodes = index, c.Restore.Incarnation, now.Nodes
 	draft.Orders, draft.Verdicts = s.InForce(c.At), nil // what failed when the backup was made says nothing of now
+	draft.stopShifts(c.At, "a backup was restored")
 	draft.record(c, c.Kind(), fmt.Sprintf("restored a backup of incarnation %s, revision %d, in place of incarnation %s, revision %d",
 		s.Incarnation, s.Current().Number, now.Incarnation, now.Current().Number))
 	result := draft.outcome(nil)

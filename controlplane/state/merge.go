@@ -216,6 +216,8 @@ func (c *Command) origin() (Origin, uint64) {
 		return c.ApplyPolicy.Origin, 0
 	case c.SetWeights != nil:
 		return c.SetWeights.Origin, 0
+	case c.MoveShift != nil:
+		return FromWeights, 0
 	default:
 		return "", 0
 	}

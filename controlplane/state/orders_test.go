@@ -199,11 +199,3 @@ func BenchmarkApply(b *testing.B) {
 		})
 	}
 }
-
-func providers(weights []policy.Weight) []string {
-	names := make([]string, len(weights))
-	for i, w := range weights {
-		names[i] = w.Provider
-	}
-	return names
-}

@@ -97,7 +97,11 @@ func (s *State) revise(c Command, doc policy.Document, changes []policy.Change, 
 	r.Origin, r.Back = c.origin()
 	s.keep(r)
 	s.text, s.cuts = doc, cuts
-	return done{text: fmt.Sprintf("revision %d: %s", r.Number, sentence(r.Summary))}, nil
+	made := done{text: fmt.Sprintf("revision %d: %s", r.Number, sentence(r.Summary))}
+	if c.MoveShift == nil {
+		made.text += s.interrupted(c)
+	}
+	return made, nil
 }
 
 // spareRevisions are the places behind a full list: what was dropped before them stays in memory until they are taken.
@@ -110,7 +114,7 @@ func (s *State) keep(r Revision) {
 		first--
 		total += len(s.Revisions[first].Source)
 	}
-	s.Revisions, s.revisionRoom = growBy(s.Revisions[first:], s.revisionRoom, r, spareRevisions)
+	s.Revisions, s.room.revisions = growBy(s.Revisions[first:], s.room.revisions, r, spareRevisions)
 }
 
 // cutAll makes the document of each region, once per revision: an Update then costs nothing but its send.

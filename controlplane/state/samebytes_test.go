@@ -47,7 +47,7 @@ func (r *everyKind) next(s *State) Command {
 
 func (r *everyKind) change(s *State) Command {
 	region := pick(r, "us-east", "eu-west", "mars")
-	switch r.IntN(13) {
+	switch r.IntN(16) {
 	case 0, 1, 2:
 		return Command{ApplyPolicy: &ApplyPolicy{Base: r.revision(s), Source: r.text(s), Origin: pick(r, FromFile, FromFile, FromEdit, ""), Replace: r.IntN(8) == 0}}
 	case 3:
@@ -68,6 +68,19 @@ func (r *everyKind) change(s *State) Command {
 		return Command{Announce: &Announce{Node{ID: fmt.Sprint("c", r.IntN(20)), API: fmt.Sprint("127.0.0.1:", 7000+r.IntN(3))}}}
 	case 11:
 		return Command{Beside: Beside{SetVerdicts: &SetVerdicts{r.verdicts()}}, Ignorable: true}
+	case 12, 13:
+		c := beginTo(float64(r.IntN(101)), 0, region)
+		c.BeginShift.Weights[1].Percent = 100 - c.BeginShift.Weights[0].Percent
+		c.BeginShift.Steps, c.BeginShift.Base = many(1+r.IntN(5)), pick(r, 0, 0, r.revision(s))
+		return c
+	case 14:
+		if len(s.Shifts) == 0 {
+			return moveTo("sh_nowhere", ShiftStop)
+		}
+		f := pick(r, s.Shifts...)
+		c := moveTo(f.ID, pick(r, ShiftStep, ShiftStep, ShiftHold, ShiftResume, ShiftReturn, ShiftStop, ShiftGo, ShiftBack, ShiftFinish))
+		c.MoveShift.Index = f.Index
+		return c
 	default:
 		kind := pick(r, AddNode, Promote, RemoveNode, Transfer, MembershipKind("moon"))
 		return Command{Membership: &Membership{Kind: kind, Node: fmt.Sprint("c", r.IntN(20)), Raft: "127.0.0.1:7080"}, Ignorable: true}

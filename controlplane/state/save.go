@@ -33,7 +33,8 @@ type header struct {
 	Orders      []policy.Order
 	Verdicts    []health.Verdict `json:",omitempty"`
 	Nodes       []Node
-	Filed       *Filed `json:",omitempty"`
+	Filed       *Filed  `json:",omitempty"`
+	Shifts      []Shift `json:",omitempty"`
 	Revisions   int
 	Audit       int
 	Seen        int
@@ -64,7 +65,7 @@ func (s *State) Save(w io.Writer) error {
 func (s *State) saveLines(enc *json.Encoder) error {
 	err := enc.Encode(header{
 		Format: saveFormat, Version: saveVersion, Incarnation: s.Incarnation, Index: s.Index, Head: s.Head, Root: s.root,
-		Orders: s.Orders, Verdicts: s.Verdicts, Nodes: s.Nodes, Filed: s.Filed, Revisions: len(s.Revisions), Audit: len(s.Audit), Seen: len(s.seen.list),
+		Orders: s.Orders, Verdicts: s.Verdicts, Nodes: s.Nodes, Filed: s.Filed, Shifts: s.Shifts, Revisions: len(s.Revisions), Audit: len(s.Audit), Seen: len(s.seen.list),
 	})
 	return errors.Join(err, saveEach(enc, s.Revisions), saveEach(enc, s.Audit), saveEach(enc, s.seen.list))
 }
@@ -98,7 +99,7 @@ func loadLines(in *lineReader) (*State, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	s := &State{Incarnation: h.Incarnation, Index: h.Index, Head: h.Head, root: h.Root, Orders: h.Orders, Verdicts: h.Verdicts, Nodes: h.Nodes, Filed: h.Filed}
+	s := &State{Incarnation: h.Incarnation, Index: h.Index, Head: h.Head, root: h.Root, Orders: h.Orders, Verdicts: h.Verdicts, Nodes: h.Nodes, Filed: h.Filed, Shifts: h.Shifts}
 	var err error
 	if s.Revisions, err = loadEach[Revision](in, h.Revisions); err != nil {
 		return nil, err
@@ -129,7 +130,7 @@ func (h *header) check() error {
 		n, limit int
 	}{
 		{"revisions", h.Revisions, MaxRevisions}, {"orders", len(h.Orders), MaxOrders}, {"verdicts", len(h.Verdicts), health.MaxVerdicts},
-		{"audit entries", h.Audit, MaxAudit}, {"request ids", h.Seen, MaxSeen},
+		{"shifts", len(h.Shifts), MaxShifts}, {"audit entries", h.Audit, MaxAudit}, {"request ids", h.Seen, MaxSeen},
 	} {
 		if b.n < 0 || b.n > b.limit {
 			return fmt.Errorf("%d %s, at most %d are kept", b.n, b.name, b.limit)

@@ -18,13 +18,13 @@ type State struct {
 	Audit       []Entry          // newest last; at most MaxAudit kept
 	Head        string           // hash of the last audit entry
 	Filed       *Filed           // the document that a file said last; nil until one was applied
+	Shifts      []Shift          // oldest first; at most MaxShifts kept
 
-	root         string                     // hash before Audit[0]: what the chain hangs on once old entries are dropped
-	room         *room                      // of Audit
-	revisionRoom *room                      // of Revisions
-	seen         memory                     // request ids of the last 24 h
-	text         policy.Document            // the revision in force, with what is known of its text
-	cuts         map[string]policy.Document // region → its cut of the revision in force, made once per revision
+	root string                     // hash before Audit[0]: what the chain hangs on once old entries are dropped
+	room rooms                      // behind the lists
+	seen memory                     // request ids of the last 24 h
+	text policy.Document            // the revision in force, with what is known of its text
+	cuts map[string]policy.Document // region → its cut of the revision in force, made once per revision
 }
 
 // Bounds of what State keeps.

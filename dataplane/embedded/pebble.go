@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -14,15 +15,18 @@ import (
 func openPebble(dir string, o Options, l *logger) (db *pebble.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			db, err = nil, fmt.Errorf("%w: %s: %v", ErrCorrupt, dir, r)
+			db, err = nil, damaged(dir, fmt.Errorf("%v", r))
 		}
 	}()
 	if err := o.fs.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("embedded: %w", err)
+		return nil, unopened(dir, err)
 	}
 	lock, err := pebble.LockDirectory(dir, o.fs)
+	if missed := (*fs.PathError)(nil); errors.As(err, &missed) { // there is no lock to have: nobody else is in the way
+		return nil, unopened(dir, err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrInUse, dir, err)
+		return nil, fmt.Errorf("%w: %s: %w; stop it, or give this one a directory of its own", ErrInUse, dir, oneLine(err))
 	}
 	m, err := openMarks(o.fs, dir, o.Log)
 	if err != nil {
@@ -31,10 +35,10 @@ func openPebble(dir string, o Options, l *logger) (db *pebble.DB, err error) {
 	h := &holding{lock, m}
 	db, err = pebble.Open(dir, settings(h, l))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrCorrupt, dir, err), h.Close())
+		return nil, errors.Join(unopened(dir, err), h.Close())
 	}
 	if err := checkFormat(db, o.write); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s", err, dir), db.Close(), h.Close())
+		return nil, errors.Join(unfit(dir, err), db.Close(), h.Close())
 	}
 	l.lock = h
 	return db, nil
@@ -55,12 +59,14 @@ func settings(h *holding, l *logger) *pebble.Options {
 		FormatMajorVersion: pebble.FormatNewest, // its log tells a torn end from damage in the middle
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
-				l.log.Error("the store's background work failed and is repeated", "error", err)
+				l.log.Error("the store's background work failed and is repeated", "error", oneLine(err))
 				l.stuck(err)
 			},
 			// Damage in one file is an error to whoever reads it: the rest still serves.
-			DataCorruption: func(i pebble.DataCorruptionInfo) { l.log.Error("a file of the store is damaged", "what", i.String()) },
-			DiskSlow:       func(i pebble.DiskSlowInfo) { l.log.Warn("the store's disk is slow", "what", i.String()) },
+			DataCorruption: func(i pebble.DataCorruptionInfo) {
+				l.log.Error("a file of the store is damaged", "file", i.Path, "error", oneLine(i.Details))
+			},
+			DiskSlow: func(i pebble.DiskSlowInfo) { l.log.Warn("the store's disk is slow", "what", i.String()) },
 		},
 	}
 	// Every claim asks for a row that is not there: without a filter each file of the store is opened and searched for it.

@@ -1,10 +1,7 @@
 package proxy
 
 import (
-	"math"
-
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/text/currency"
 
 	"segue/controlplane/policy"
 	"segue/dataplane/ledger"
@@ -28,11 +25,7 @@ func newCosts(of *prometheus.CounterVec, svc *policy.Service) *costs {
 	if svc.Exchange == nil || svc.Exchange.Base == "" {
 		return nil
 	}
-	scale := 2
-	if unit, err := currency.ParseISO(svc.Exchange.Base); err == nil {
-		scale, _ = currency.Standard.Rounding(unit)
-	}
-	c := &costs{by: map[string]prometheus.Counter{}, minor: float64(policy.Unit) / math.Pow10(scale)}
+	c := &costs{by: map[string]prometheus.Counter{}, minor: svc.Exchange.Minor()}
 	for _, who := range svc.Candidates {
 		if who.Cost.Known {
 			c.by[who.Provider] = of.WithLabelValues(who.Provider, svc.Exchange.Base)

@@ -26,7 +26,8 @@ func (p *Proxy) decide(_ context.Context, x *Exchange) error {
 	}
 	permit, ok := p.cfg.Board.Choose(&x.decision, x.svc.Service, &x.facts, x.call.Arrived)
 	x.svc.past.decided(x.svc.Service, &x.decision)
-	x.told.second = second(&x.decision)
+	x.svc.failovers.chosen(x.svc, &x.decision)
+	x.told.second, x.told.instead, x.told.nobody = second(&x.decision), instead(&x.decision), !ok
 	if !ok {
 		return x.unchosen(x.refused(&x.decision))
 	}
@@ -104,6 +105,7 @@ func dryRun(x *Exchange) *message.Answer {
 func (x *Exchange) Decided(d *route.Decision) {
 	x.work.entry.decided(x, d)
 	x.svc.past.decided(x.svc.Service, d)
+	x.svc.failovers.chosen(x.svc, d)
 	if d.Winner < 0 {
 		return
 	}
@@ -152,5 +154,6 @@ func (x *Exchange) hopped(h hop, now time.Time) {
 	x.svc.handles.attempt(h.provider, h.outcome)
 	x.cost(h.provider, h.outcome)
 	x.svc.past.ended(x.svc.Service, h.provider, h.outcome, h.elapsed, now)
+	x.svc.failovers.ended(h.provider, h.outcome, h.status, now.Add(-h.elapsed))
 	x.work.entry.ended(&h, now)
 }

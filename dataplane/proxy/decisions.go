@@ -40,6 +40,7 @@ type choice struct {
 	at       time.Time
 	revision uint64
 	why      string
+	money    string // the base currency
 	record   *route.Record
 }
 
@@ -81,6 +82,14 @@ func (e *entry) moment(at time.Time, level, word, text string) {
 	}
 }
 
+// money is the currency that the service's calls are counted in; "": none.
+func (s *service) money() string {
+	if s.Exchange == nil {
+		return ""
+	}
+	return s.Exchange.Base
+}
+
 // decided takes a decision down with all its inputs.
 func (e *entry) decided(x *Exchange, d *route.Decision) {
 	if e == nil {
@@ -90,7 +99,7 @@ func (e *entry) decided(x *Exchange, d *route.Decision) {
 	defer e.mu.Unlock()
 	why := d.Why(x.svc.Service)
 	if len(e.choices) < ledger.MaxAttempts {
-		e.choices = append(e.choices, choice{at: d.At, revision: x.view.snap.Revision, why: why, record: d.Record(x.svc.Service)})
+		e.choices = append(e.choices, choice{at: d.At, revision: x.view.snap.Revision, why: why, money: x.svc.money(), record: d.Record(x.svc.Service)})
 	}
 	if d.Winner < 0 {
 		e.moment(d.At, "bad", "nobody left", why)

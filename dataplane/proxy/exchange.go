@@ -82,6 +82,8 @@ type told struct {
 	outcome ledger.Outcome
 	begun   bool // the caller has a header: nothing else can be said any more
 	second  bool // for the first choice there was a second provider
+	nobody  bool // nobody was eligible
+	instead bool // whoever takes it now does so in another's place
 }
 
 func (x *Exchange) begin(p *Proxy, c *Call, to message.Reply) {
@@ -130,6 +132,7 @@ func (x *Exchange) count() {
 	if c := x.proxy.cfg.Carrier; c != nil && x.talk.now != "" && x.decision.Winner >= 0 && !x.talk.owned {
 		c.Used(x.svc.Service, x.facts.Draw, x.decision.Winner, x.facts.Barred, x.call.Arrived)
 	}
+	x.recovers()
 	g := x.gains()
 	x.proxy.cfg.Board.Call(x.svc.Name, health.CallEnd{
 		Outcome: health.Outcome(x.told.outcome), FailedOver: x.failedOver(), Overhead: overhead, Covered: g.covered, Elsewhere: g.elsewhere, Worth: g.worth,

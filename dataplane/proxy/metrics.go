@@ -23,6 +23,7 @@ type metrics struct {
 	overhead  *prometheus.HistogramVec
 	store     storeSeconds
 	worth     worthMetrics
+	failover  failoverMetrics
 	costs     *prometheus.CounterVec
 }
 
@@ -31,7 +32,7 @@ type storeSeconds struct{ claim, final prometheus.Observer }
 
 func newMetrics(to prometheus.Registerer, region, level string) (*metrics, error) {
 	m := &metrics{
-		region: region, worth: newWorthMetrics(), costs: newCostCounter(),
+		region: region, worth: newWorthMetrics(), failover: newFailoverMetrics(), costs: newCostCounter(),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "segue_calls_total", Help: "Calls as they ended for their callers.",
 		}, []string{"service", "region", "outcome"}),
@@ -53,7 +54,7 @@ func newMetrics(to prometheus.Registerer, region, level string) (*metrics, error
 	}, []string{"op", "consistency"})
 	for _, err := range []error{
 		register(to, &m.calls), register(to, &m.attempts), register(to, &m.failovers), register(to, &m.moves), register(to, &m.overhead), register(to, &store),
-		register(to, &m.costs),
+		register(to, &m.costs), register(to, &m.failover.recovery), register(to, &m.failover.proven),
 	} {
 		if err != nil {
 			return nil, err
@@ -97,6 +98,8 @@ type service struct {
 	dialect policy.Dialect
 	handles handles
 	past    *history
+
+	failovers *failovers
 }
 
 const outcomes = int(ledger.Unknown) + 1
@@ -138,6 +141,7 @@ func (m *metrics) view(snap *policy.Snapshot) *view {
 				row[o] = m.attempts.WithLabelValues(svc.Name, c.Provider, m.region, ledger.Outcome(o).String())
 			}
 			s.handles.attempts[c.Provider] = row
+			m.failover.proven.WithLabelValues(svc.Name, c.Provider)
 		}
 		v.services[svc.Name] = s
 	}

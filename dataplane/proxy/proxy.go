@@ -55,6 +55,7 @@ type Proxy struct {
 	log       decisions
 	past      past
 	declines  declines
+	failovers map[string]*failovers // by service; Swap's
 	metrics   *metrics
 	exchanges sync.Pool
 }
@@ -85,7 +86,21 @@ func New(cfg Config) (*Proxy, error) {
 func (p *Proxy) Swap(snap *policy.Snapshot) {
 	v := p.metrics.view(snap)
 	p.past.swap(v)
+	p.follow(v)
 	p.view.Store(v)
+}
+
+// follow gives each service of the policy what is known of its failovers. Swaps come one at a time.
+func (p *Proxy) follow(v *view) {
+	next := make(map[string]*failovers, len(v.services))
+	for name, svc := range v.services {
+		if svc.failovers = p.failovers[name]; svc.failovers == nil {
+			svc.failovers = &failovers{}
+		}
+		svc.failovers.keep(svc)
+		next[name] = svc.failovers
+	}
+	p.failovers = next
 }
 
 // Serve answers one call. It returns when the call is over: an effect that began goes on though its caller left, until its deadline.

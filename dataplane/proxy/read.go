@@ -86,6 +86,7 @@ func (x *Exchange) sendRead(ctx context.Context, try int) provider.Result {
 		x.svc.handles.attempt(who.Provider, r.Outcome)
 		x.cost(who.Provider, r.Outcome)
 		x.svc.past.ended(x.svc.Service, who.Provider, r.Outcome, r.Elapsed, now)
+		x.svc.failovers.ended(who.Provider, r.Outcome, r.Status, x.clock.sent)
 		return r
 	}
 	x.hopped(hop{provider: who.Provider, outcome: r.Outcome, err: r.Error, status: r.Status, elapsed: r.Elapsed}, now)

@@ -29,7 +29,7 @@ func (p *Proxy) Try(ctx context.Context, c *Call) query.Tried {
 		return t
 	}
 	d := &x.decision
-	c1 := choice{at: d.At, revision: x.view.snap.Revision, why: d.Why(x.svc.Service), record: d.Record(x.svc.Service)}
+	c1 := choice{at: d.At, revision: x.view.snap.Revision, why: d.Why(x.svc.Service), money: x.svc.money(), record: d.Record(x.svc.Service)}
 	t.Decision, t.Sentences = c1.explain(), d.Explain(x.svc.Service)
 	return t
 }

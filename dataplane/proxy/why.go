@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"segue/controlplane/policy"
 	"segue/controlplane/query"
 	"segue/dataplane/route"
 )
@@ -46,9 +47,11 @@ func (c *choice) explain() query.Decision {
 		if chosen {
 			q.Winner = k.Provider
 		}
-		q.Candidates = append(q.Candidates, query.Candidate{
-			Provider: k.Provider, Gate: k.Gate.String(), Why: reasons[i], Weight: k.Weight, Rank: d.Scores[i].Rank, Chosen: chosen,
-		})
+		row := query.Candidate{Provider: k.Provider, Gate: k.Gate.String(), Why: reasons[i], Weight: k.Weight, Rank: d.Scores[i].Rank, Chosen: chosen}
+		if svc.Strategy == policy.Adaptive {
+			row.Rank, row.Unit = row.Rank/float64(policy.Unit), c.money
+		}
+		q.Candidates = append(q.Candidates, row)
 	}
 	return q
 }

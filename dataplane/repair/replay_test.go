@@ -408,7 +408,7 @@ func TestCollector(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	must(t, reg.Register(NewCollector(r.Repair, "eu-west")))
 	got := gather(t, reg)
-	if got["segue_hints pending eu-west"] != 1 || got["segue_hint_bytes eu-west"] == 0 || got["segue_hint_expires_seconds eu-west"] == 0 {
+	if got["segue_hints eu-west"] != 1 || got["segue_hint_bytes eu-west"] == 0 || got["segue_hint_expires_seconds eu-west"] == 0 {
 		t.Errorf("with one hint: %v", got)
 	}
 	r.link.cut.Store(false)
@@ -416,13 +416,13 @@ func TestCollector(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = gather(t, reg)
-	want := []string{"segue_hints pending eu-west", "segue_hints held eu-west", "segue_hint_oldest_seconds eu-west", "segue_hint_left_seconds eu-west"}
+	want := []string{"segue_hints eu-west", "segue_hints_held eu-west", "segue_hint_oldest_seconds eu-west", "segue_hint_left_seconds eu-west"}
 	for _, name := range want {
 		if v, ok := got[name]; !ok || v != 0 {
 			t.Errorf("%s is %v, %v", name, v, ok)
 		}
 	}
-	if got["segue_hints journal eu-west"] != 1 || got["segue_hints_replayed_total applied eu-west"] != 1 || got["segue_hint_rate eu-west"] != 0.1 || len(got) != 15 {
+	if got["segue_hints_journal eu-west"] != 1 || got["segue_hints_replayed_total applied "] != 1 || got["segue_hint_rate eu-west"] != 0.1 || len(got) != 15 {
 		t.Errorf("after the replay: %v", got)
 	}
 }

@@ -122,9 +122,10 @@ type Decision struct {
 	Winner int8 // index of the candidate; -1: none
 	Reason Reason
 	Probe  bool
-	Moved  bool // the session was pinned elsewhere and goes here now; an owned object's call moves no session
-	N      int8 // candidates
-	late   bool // no time is left
+	Moved  bool       // the session was pinned elsewhere and goes here now; an owned object's call moves no session
+	N      int8       // candidates
+	late   bool       // no time is left
+	ill    policy.Set // those whose circuit is not closed
 	Past   Past
 	Scores [policy.MaxCandidates]Score
 	Seen   [policy.MaxCandidates]Seen

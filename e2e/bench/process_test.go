@@ -2,7 +2,6 @@ package bench
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"segue/e2e/patience"
 )
 
 const (
@@ -208,20 +209,8 @@ func must(t testing.TB, err error) {
 // eventually polls until do succeeds.
 func eventually(t testing.TB, what string, do func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := do()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("never: %s: %v", what, err)
-		case <-tick.C:
-		}
+	if err := patience.Await(20*time.Second, 20*time.Millisecond, do); err != nil {
+		t.Fatalf("never: %s: %v", what, err)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"segue/cmd/segue/dev"
+	"segue/e2e/patience"
 )
 
 // usualSeed makes the shopper repeatable.
@@ -200,26 +201,7 @@ func free(offset int) bool {
 // eventually wants it to hold within a time.
 func eventually(t testing.TB, within time.Duration, what string, holds func() error) {
 	t.Helper()
-	if err := await(within, holds); err != nil {
+	if err := patience.Await(within, 25*time.Millisecond, holds); err != nil {
 		t.Fatalf("not within %v: %s: %v", within, what, err)
-	}
-}
-
-// await asks again until it holds or the time is over.
-func await(within time.Duration, holds func() error) error {
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := holds()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-deadline.C:
-			return err
-		case <-tick.C:
-		}
 	}
 }

@@ -126,7 +126,7 @@ func newCustomer(w *world, a []*agent, n int, pause time.Duration, j *journal) *
 }
 
 const (
-	patience   = 12 * time.Second
+	answerIn   = 12 * time.Second
 	mostTries  = 4
 	mostWaited = 20 * time.Second
 )
@@ -157,7 +157,7 @@ func (c *customer) shop(ctx context.Context) {
 func (c *customer) buy(ctx context.Context, o *order) {
 	begun := time.Now()
 	for tries := 0; tries < mostTries && time.Since(begun) < mostWaited; {
-		limit := patience
+		limit := answerIn
 		if c.rng.IntN(10) == 0 { // in a hurry
 			limit = between(c.rng, 30*time.Millisecond, time.Second)
 		}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"segue/e2e/patience"
 )
 
 // workshop is the directory in which binaries are built; TestMain removes it.
@@ -60,19 +62,15 @@ func seed(t testing.TB) uint64 {
 
 // eventually asks again and again until done has no complaint; the last one is its error when the time is up.
 func eventually(within time.Duration, what string, done func() error) error {
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := done()
-		if gone := ended(""); err == nil || errors.As(err, &gone) {
-			return err
+	gone, last := ended(""), error(nil)
+	err := patience.Await(within, 20*time.Millisecond, func() error {
+		if last = done(); errors.As(last, &gone) {
+			return nil // it will not come back: no use in waiting
 		}
-		select {
-		case <-deadline.C:
-			return fmt.Errorf("%s: not within %v: %w", what, within, err)
-		case <-tick.C:
-		}
+		return last
+	})
+	if err != nil {
+		return fmt.Errorf("%s: not within %v: %w", what, within, err)
 	}
+	return last
 }

@@ -158,7 +158,7 @@ func replay(w *world, trials []*trial) int {
 		for n, a := range w.agents {
 			if a.name == t.Sayings[0].Agent {
 				c := newCustomer(w, []*agent{a}, 1000+n, 0, nil)
-				s := c.ask(t.order, patience)
+				s := c.ask(t.order, answerIn)
 				s.Replay = true
 				t.Sayings = append(t.Sayings, s)
 				c.http.CloseIdleConnections()
