@@ -251,8 +251,22 @@ func (m *Measure) Success(now time.Time) (mean, lower float64) {
 	return mean, max(mean-float64(1.645*error), 0)
 }
 
-// Clear puts the tests to 0, when a circuit lets calls pass again. What is usual stays known. No single answer does that.
+// Usual is what Success and Latency say where nothing is wrong: what is to be expected of a provider that was out and may be well again.
+func (m *Measure) Usual() (mean, lower float64, latency time.Duration) {
+	failed := m.usualFailures()
+	mean = 1 - failed
+	error := math.Sqrt(failed * mean / (prior + 1))
+	if latency = m.Quantile(.5); latency == 0 {
+		latency = m.Latency()
+	}
+	return mean, max(mean-float64(1.645*error), 0), latency
+}
+
+// Clear puts the tests to 0, when a circuit lets calls pass again. What is usual stays known, and is what is expected: the calls of the trouble,
+// probes that failed most of all, say nothing of what comes after it. No single answer does that.
 func (m *Measure) Clear(now time.Time) {
+	_, _, usual := m.Usual()
+	m.fast, m.mean = rate{}, float64(usual)
 	m.slowing, m.open, m.said, m.wary = [slowTests]cusum{}, openCalls{}, alarm{}, false
 	m.cleared = now.UnixNano()
 }

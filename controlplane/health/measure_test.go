@@ -393,3 +393,22 @@ func TestClocksThatWentBack(t *testing.T) {
 		t.Errorf("two minutes in which all failed, and success is %v", mean)
 	}
 }
+
+// TestWhatIsUsualOutlivesATrouble: what is to be expected after one is what was usual before, and not what the trouble showed.
+func TestWhatIsUsualOutlivesATrouble(t *testing.T) {
+	m, p := warmed(1, 50)
+	mean, lower, latency := m.Usual()
+	for range 60 {
+		p.now = p.now.Add(time.Second)
+		m.Observe(Sample{Class: Failure, Latency: time.Second}, p.now)
+		m.Observe(Sample{Class: Slow, Latency: 5 * time.Second}, p.now)
+	}
+	if now, _ := m.Success(p.now); now > .9 || m.Latency() < time.Second {
+		t.Fatalf("the trouble was none: %v, %v", now, m.Latency())
+	}
+	m.Clear(p.now)
+	after, least := m.Success(p.now)
+	if math.Abs(after-mean) > .002 || math.Abs(least-lower) > .01 || m.Latency() > latency*5/4 || m.Latency() < latency*3/4 {
+		t.Errorf("after it %v, at least %v, in %v; usual are %v, %v, %v", after, least, m.Latency(), mean, lower, latency)
+	}
+}

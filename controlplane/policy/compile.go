@@ -23,6 +23,7 @@ func Compile(p *Policy, region string, revision uint64) (*Snapshot, error) {
 		if err != nil {
 			return nil, fmt.Errorf("policy: compile service %s for region %s: %w", p.Services[i].Name, region, err)
 		}
+		svc.Place = len(s.Services)
 		s.Services = append(s.Services, svc)
 	}
 	return s, nil

@@ -37,6 +37,9 @@ type Priced struct {
 
 // Expected is what one call costs: whole numbers only, rounded to the nearest millionth, at most MaxMoney.
 func (f *Fee) Expected(value Money, currency Currency, use Use) Money {
+	if len(f.Of) == 0 && len(f.Steps) == 0 { // most
+		return f.Tariff.of(value, use)
+	}
 	tariff, steps := &f.Tariff, f.Steps
 	for i := range f.Of {
 		if f.Of[i].Currency == currency {

@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // Snapshot is a policy compiled for one region. It is immutable, lives in an agent, and is loaded once per request.
 type Snapshot struct {
@@ -14,6 +17,7 @@ type Snapshot struct {
 // Service is a compiled service. A candidate's index is its bit in a Set and its place in every slice of Standings.
 type Service struct {
 	Name       string
+	Place      int // in its snapshot: whoever keeps something for each service finds it sooner by place than by name
 	Listen     Listen
 	Speaks     *Contract
 	Operations []*Operation
@@ -86,6 +90,12 @@ type Set uint16
 
 // Has tells whether candidate i is in the set.
 func (s Set) Has(i int) bool { return s&(1<<uint(i)) != 0 }
+
+// First is the first candidate of a set that has any.
+func (s Set) First() int { return bits.TrailingZeros16(uint16(s)) }
+
+// Rest is the set without its first candidate.
+func (s Set) Rest() Set { return s & (s - 1) }
 
 // With returns the set and candidate i.
 func (s Set) With(i int) Set { return s | 1<<uint(i) }

@@ -10,9 +10,15 @@ const (
 // of adds up the parts of a price. Every part is at least 0 and at most MaxMoney, and so is the sum.
 func (t *Tariff) of(value Money, use Use) Money {
 	sum := plus(t.Fixed, part(value, t.Billion, billion))
-	if t.In != 0 || t.Out != 0 {
-		sum = plus(sum, plus(part(t.In, int64(use.In), million), part(t.Out, int64(use.Out), million)))
+	if t.In|t.Out|t.Segment != 0 {
+		sum = plus(sum, t.used(use))
 	}
+	return sum
+}
+
+// used is what tokens and segments cost.
+func (t *Tariff) used(use Use) Money {
+	sum := plus(part(t.In, int64(use.In), million), part(t.Out, int64(use.Out), million))
 	if t.Segment != 0 {
 		sum = plus(sum, part(t.Segment, int64(max(use.Segments, 1)), 1))
 	}

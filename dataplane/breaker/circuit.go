@@ -240,6 +240,8 @@ func (c *Circuit) stepAlarm(e Event, now time.Time, draw uint64) (Transition, bo
 		return Transition{}, false // it is being left already
 	case c.state == Closed && c.settings.Away > 0:
 		return c.leave(why, now, draw), true
+	case e == Faltered:
+		return c.falter(why, now, draw), true
 	default:
 		return c.open(why, now, draw), true
 	}
@@ -254,7 +256,7 @@ func (c *Circuit) stepProbe(e Event, now time.Time, draw uint64) (Transition, bo
 		return c.open(ProbeFailed, now, draw), true
 	case Refused: // who asked lost a moment: no reason to ask less often
 		c.failures++
-		return c.shut(0, ProbeFailed, now, draw), true
+		return c.unreached(now, draw), true
 	case Slowed: // one slow answer in a few is what well providers give too
 		if c.probes.slow++; c.probes.slow > 1 {
 			return c.open(TooSlow, now, draw), true
@@ -276,11 +278,28 @@ func (c *Circuit) open(why Reason, now time.Time, draw uint64) Transition {
 	c.flaps.opens(c, now)
 	again := c.flaps.again
 	c.flaps.again = min(again+1, maxDoubling)
-	return c.shut(again, why, now, draw)
+	return c.shut(c.settings.wait(again), why, now, draw)
 }
 
-func (c *Circuit) shut(again int, why Reason, now time.Time, draw uint64) Transition {
-	c.wait = jittered(c.settings.wait(again), draw)
+// falter opens where part of the calls fail. To find that out costs few calls, however often: its next ramp back is no longer for it.
+func (c *Circuit) falter(why Reason, now time.Time, draw uint64) Transition {
+	relapses := c.flaps.relapses
+	t := c.open(why, now, draw)
+	c.flaps.relapses = min(c.flaps.relapses, relapses)
+	return t
+}
+
+// unreached opens again after a probe whose connection was refused. Where none was ever reached since the trouble began, it asks soon.
+func (c *Circuit) unreached(now time.Time, draw uint64) Transition {
+	wait := c.settings.wait(0)
+	if c.settings.Reset == 0 && c.Refused() {
+		wait = RefusedWait
+	}
+	return c.shut(wait, ProbeFailed, now, draw)
+}
+
+func (c *Circuit) shut(wait time.Duration, why Reason, now time.Time, draw uint64) Transition {
+	c.wait = jittered(wait, draw)
 	c.until = now.Add(c.wait)
 	c.probes.good, c.probes.slow = 0, 0
 	return c.turn(Open, why, now)

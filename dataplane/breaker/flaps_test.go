@@ -37,14 +37,65 @@ func TestRefusedProbesAskOn(t *testing.T) {
 		c.Step(e, held, now, uint64(c.settings.wait(c.flaps.again)/5))
 		return c.Until().Sub(now).Round(time.Second)
 	}
-	open(c, t0)
+	open(c, t0) // by failures that were no refusals
 	for i := range 6 {
-		if wait := probe(Refused); wait > FirstWait+FirstWait/5 {
+		if wait := probe(Refused); wait > FirstWait+FirstWait/5 || wait < FirstWait*4/5 {
 			t.Errorf("refused probe %d: asked again after %v", i+1, wait)
 		}
 	}
 	if first, second := probe(Failure), probe(Failure); first != 10*time.Second || second != LongestWait {
 		t.Errorf("failed probes: asked again after %v and %v", first, second)
+	}
+}
+
+// TestWhatIsNeverReachedIsAskedSoon: where each connection was refused since the trouble began, a probe waits a second. The first that may have
+// been sent ends that, and a Reset that somebody set is kept.
+func TestWhatIsNeverReachedIsAskedSoon(t *testing.T) {
+	refused := func(reset time.Duration) (*Circuit, func(Event) time.Duration) {
+		c := &Circuit{}
+		c.Configure(Settings{Failures: 3, Successes: 5, Lease: time.Second, Reset: reset})
+		for range 3 {
+			held, _, _ := c.Enter(t0, 0)
+			c.Step(Refused, held, t0, 0)
+		}
+		return c, func(e Event) time.Duration {
+			now := c.Until()
+			held, _, _ := c.Enter(now, 0)
+			c.Step(e, held, now, 0) // this draw takes a fifth off
+			return c.Until().Sub(now)
+		}
+	}
+	c, probe := refused(0)
+	for range 60 {
+		if wait := probe(Refused); wait != RefusedWait*4/5 {
+			t.Fatalf("asked again after %v", wait)
+		}
+	}
+	if wait := probe(Failure); c.Refused() || wait != 8*time.Second {
+		t.Errorf("a probe that may have been sent failed: asked again after %v", wait)
+	}
+	if wait := probe(Refused); wait != FirstWait*4/5 {
+		t.Errorf("a refused one behind it: asked again after %v", wait)
+	}
+	if _, probe := refused(30 * time.Second); probe(Refused) != 24*time.Second {
+		t.Error("a Reset that somebody set was not kept")
+	}
+}
+
+// TestWhatFailsInPartComesBackAsSoon: to find out that part of the calls fail costs few calls, so that its ramp back does not grow. What fails
+// altogether comes back more slowly each time.
+func TestWhatFailsInPartComesBackAsSoon(t *testing.T) {
+	for e, want := range map[Event]time.Duration{Faltered: 5 * time.Second, Alarmed: 40 * time.Second} {
+		c := &Circuit{}
+		c.Configure(Settings{Failures: 3, Successes: 5, Lease: time.Second, Back: 5 * time.Second})
+		now := t0
+		for range 4 { // the first trouble and three relapses
+			c.Step(e, Outside, now, 0)
+			now = probed(t, c).Add(time.Second)
+		}
+		if c.State() != Ramp || c.ramp.over != want {
+			t.Errorf("event %d: %v, back in %v, want %v", e, c.State(), c.ramp.over, want)
+		}
 	}
 }
 

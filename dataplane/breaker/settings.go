@@ -11,6 +11,9 @@ const (
 	FirstWait   = 5 * time.Second
 	LongestWait = 20 * time.Second
 
+	// RefusedWait is how long it is where every connection is refused: to ask costs a caller a moment, and leaves nothing unknown.
+	RefusedWait = time.Second
+
 	// Stable is how long a circuit has to stay closed before one doubling is forgiven. What flaps faster is not forgiven.
 	Stable = time.Minute
 

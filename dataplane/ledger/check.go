@@ -8,6 +8,22 @@ var checks = [...]time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 
 // longestHold ends the checks where a provider finds its requests for ever: a row is kept no longer.
 const longestHold = 35 * 24 * time.Hour
 
+// What one drive of a row may do.
+const (
+	MaxSends = 4 // of one attempt: the first and three re-drives, which a call's deadline hardly holds anyway
+	MaxAsks  = 8 // lookups and cancels
+)
+
+// AgainAfter is how long a driver waits before it sends an attempt once more to a provider that enforces keys; n sends and waits lie behind it.
+func AgainAfter(n int) time.Duration {
+	return min(lastAgain, firstAgain<<min(max(n, 0), 6))
+}
+
+const (
+	firstAgain = 50 * time.Millisecond
+	lastAgain  = time.Second
+)
+
 // NextCheck is when the background looks for t's outcome next: by a lookup within its horizon, or by the kept request while its key may be
 // relied on. Zero: nothing can be learnt by asking any more, and an operator decides.
 func NextCheck(t *Transaction, c Circumstances) time.Time {

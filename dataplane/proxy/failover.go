@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"segue/dataplane/breaker"
 	"segue/dataplane/ledger"
 	"segue/dataplane/route"
 )
@@ -87,10 +86,10 @@ func (f *failovers) chosen(svc *service, d *route.Decision) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, c := range svc.Candidates {
-		switch is := d.Seen[i].State; {
-		case is == breaker.Open || is == breaker.HalfOpen:
+		switch {
+		case d.Shut(i):
 			f.of(c.Provider).left = true
-		case is == breaker.Closed && f.by[c.Provider] != nil && f.by[c.Provider].left:
+		case d.Closed(i) && f.by[c.Provider] != nil && f.by[c.Provider].left:
 			f.over(c.Provider)
 		}
 	}
@@ -99,7 +98,7 @@ func (f *failovers) chosen(svc *service, d *route.Decision) {
 // shut tells whether a circuit keeps calls away.
 func shut(d *route.Decision) bool {
 	for i := range d.N {
-		if is := d.Seen[i].State; is == breaker.Open || is == breaker.HalfOpen {
+		if d.Shut(int(i)) {
 			return true
 		}
 	}

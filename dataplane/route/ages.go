@@ -69,6 +69,14 @@ func (a *ages) due(at, limit time.Duration) bool {
 	return a.tail != a.next && g.open > 0 && at-g.last >= limit
 }
 
+// left is how long nothing can become due: until the oldest that was not judged does, or else one that begins now. It is asked where due was not.
+func (a *ages) left(at, limit time.Duration) time.Duration {
+	if g := &a.ring[a.tail%generations]; a.tail != a.next && g.open > 0 {
+		return g.last + limit - at
+	}
+	return limit
+}
+
 // older tells how many calls in flight are older than limit now, judged or not: a sentence says so.
 func (a *ages) older(at, limit time.Duration) (n int) {
 	for k := uint32(0); k < generations && k < a.next; k++ {

@@ -44,8 +44,8 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 	s.Failures, s.InFlight, s.Normal = int32(min(row.Circuit.Failures(), 1<<30)), row.InFlight, int32(row.normal+.5)
 	s.Closed, s.Drained, s.Rate = left(row.closed, now), left(row.Drained, now), 0
 	s.Fees = row.fees.learned
-	if rate > 0 && row.tat.After(now) {
-		s.Rate = row.tat.Sub(now) - burst(rate)
+	if rate > 0 {
+		s.Rate = row.wait(now)
 	}
 	if s.salt = row.salt; s.salt == 0 {
 		s.salt = salt(row.Provider)
@@ -58,6 +58,20 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 	if s.State != breaker.Closed {
 		s.Cause = row.cause
 		s.Cause.Unsent = row.Circuit.Refused() && row.cause.Alarm != health.Hanging
+	}
+	if s.Circuit.Probe {
+		row.hope(s, kind)
+	}
+}
+
+// hope is how a provider is seen that may be asked whether it is well again. How long it took does not fade with time, so that it would keep calls,
+// and with them the probe, away for ever. That calls fail there fades, and until then the call that asks weighs what it may lose; where
+// connections are refused, that is nothing.
+func (row *Standing) hope(s *Seen, kind uint8) {
+	mean, lower, latency := row.Measures[kind].Usual()
+	s.Showed.Latency = latency
+	if s.Cause.Unsent {
+		s.Showed.Mean, s.Showed.Lower = float32(mean), float32(lower)
 	}
 }
 
@@ -76,7 +90,7 @@ func left(until, now time.Time) time.Duration {
 // price takes down what the call would cost at each candidate, and which rule keeps it away.
 func (d *Decision) price(svc *policy.Service) {
 	f := &d.Facts
-	free := svc.Free(f)
+	free, open := svc.Free(f), policy.Set(1)<<d.N-1 // open: no rule keeps them away yet
 	for i := range int(d.N) {
 		s := &d.Seen[i]
 		s.Rule, s.Cost = 0, 0
@@ -85,13 +99,12 @@ func (d *Decision) price(svc *policy.Service) {
 		}
 	}
 	for r := range svc.Rules {
-		if !svc.Rules[r].When(f) {
+		away := open &^ svc.Rules[r].Only
+		if away == 0 || !svc.Rules[r].When(f) { // a rule that would keep nobody away is not asked
 			continue
 		}
-		for i := range int(d.N) {
-			if s := &d.Seen[i]; s.Rule == 0 && !svc.Rules[r].Only.Has(i) {
-				s.Rule = int8(min(r+1, maxRuled))
-			}
+		for open &^= away; away != 0; away = away.Rest() {
+			d.Seen[away.First()].Rule = int8(min(r+1, maxRuled))
 		}
 	}
 }
@@ -101,13 +114,22 @@ const maxRuled = 127
 
 // choose decides from d.Seen, d.Past, d.Facts and the service alone: Replay comes in here.
 func (d *Decision) choose(svc *policy.Service) {
-	d.late = !d.Facts.Deadline.IsZero() && d.Facts.Deadline.Sub(d.At) <= 0
-	passed := policy.Set(0)
+	f, passed := &d.Facts, policy.Set(0)
+	d.late, d.ill = !f.Deadline.IsZero() && !d.At.Before(f.Deadline), 0
+	plain := f.Owner < 0 && f.Unmapped|f.Tried|f.Barred == 0 // most calls: what was seen decides alone
 	for i := range int(d.N) {
 		s, seen := &d.Scores[i], &d.Seen[i]
 		*s = Score{Circuit: seen.State, InFlight: seen.InFlight, Failures: seen.Failures}
-		if s.Gate, s.Wait = d.gate(i, svc); s.Gate == Passed {
+		if plain && seen.Rule == 0 && seen.Drained <= 0 && seen.Circuit.Pass {
+			s.Gate, s.Wait = d.load(i, svc)
+		} else {
+			s.Gate, s.Wait = d.gate(i, svc)
+		}
+		if s.Gate == Passed {
 			passed = passed.With(i)
+		}
+		if seen.State != breaker.Closed {
+			d.ill = d.ill.With(i)
 		}
 	}
 	if d.Facts.Owner < 0 {

@@ -121,12 +121,22 @@ type Decision struct {
 	Winner int8 // index of the candidate; -1: none
 	Reason Reason
 	Probe  bool
-	Moved  bool // the session was pinned elsewhere and goes here now; an owned object's call moves no session
-	N      int8 // candidates
-	late   bool // no time is left
+	Moved  bool       // the session was pinned elsewhere and goes here now; an owned object's call moves no session
+	N      int8       // candidates
+	late   bool       // no time is left
+	ill    policy.Set // those whose circuit is not closed
 	Past   Past
 	Scores [policy.MaxCandidates]Score
 	Seen   [policy.MaxCandidates]Seen
 	Facts  policy.Facts
 	At     time.Time
 }
+
+// Shut tells whether candidate i's circuit let no ordinary call through.
+func (d *Decision) Shut(i int) bool {
+	is := d.Seen[i].State
+	return is == breaker.Open || is == breaker.HalfOpen
+}
+
+// Closed tells whether it was closed.
+func (d *Decision) Closed(i int) bool { return d.Seen[i].State == breaker.Closed }

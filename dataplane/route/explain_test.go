@@ -36,7 +36,7 @@ func TestExplain(t *testing.T) {
 			"fallback: no provider with a weight passed; adyen: drained for another 60 m 0 s, checkout: at capacity, 2 in flight of 2"},
 		{"rate, Retry-After and tried", newWorld(p, 0, 0, 0), func(w *world) {
 			w.svc.Candidates[0].Limits.Rate = 2
-			w.st.Rows[0].tat = w.now.Add(250 * time.Millisecond)
+			w.st.Rows[0].bucket = bucket{taken: w.now, over: 250 * time.Millisecond}
 			w.st.Rows[1].closed = w.now.Add(3 * time.Hour)
 			w.f.Tried = 4
 		},

@@ -116,7 +116,8 @@ func arbitraryRow(r *rand.Rand, w *world, i int, row *Standing) {
 	}
 	if r.IntN(3) == 0 {
 		limits.Rate = r.Float64() * 50
-		row.tat = w.now.Add(time.Duration(r.Int64N(int64(time.Second))) - time.Second/2)
+		ahead := time.Duration(r.Int64N(int64(time.Second))) - time.Second/2
+		row.bucket = bucket{taken: w.now, ahead: ahead, over: ahead - burst(interval(limits.Rate))}
 	}
 	if r.IntN(8) == 0 {
 		row.closed = w.now.Add(time.Duration(r.Int64N(int64(time.Second))) - time.Second/2)

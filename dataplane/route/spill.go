@@ -107,18 +107,20 @@ func faltering(c *Cause) bool {
 // take, and not what time says. Room is known where there is a limit, or where fewer calls are in flight than on an ordinary day.
 func (d *Decision) roomier(svc *policy.Service, passed policy.Set) policy.Set {
 	leaving, room := policy.Set(0), false
-	for i := range int(d.N) {
-		s := &d.Seen[i]
-		switch {
-		case !passed.Has(i):
-		case s.Away && !s.Circuit.Probe:
+	for set := passed & d.ill; set != 0; set = set.Rest() {
+		if i := set.First(); d.Seen[i].Away && !d.Seen[i].Circuit.Probe {
 			leaving = leaving.With(i)
-		case s.State == breaker.Closed:
-			l := &svc.Candidates[i].Limits
-			room = room || l.InFlight > 0 || l.Rate > 0 || s.InFlight < s.Normal
 		}
 	}
-	if leaving == 0 || !room {
+	if leaving == 0 {
+		return passed
+	}
+	for set := passed &^ d.ill; set != 0; set = set.Rest() {
+		i := set.First()
+		s, l := &d.Seen[i], &svc.Candidates[i].Limits
+		room = room || l.InFlight > 0 || l.Rate > 0 || s.InFlight < s.Normal
+	}
+	if !room {
 		return passed
 	}
 	d.shut(leaving, Ramping)

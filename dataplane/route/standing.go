@@ -1,6 +1,7 @@
 package route
 
 import (
+	"math"
 	"time"
 
 	"segue/controlplane/health"
@@ -46,6 +47,7 @@ type Standing struct {
 	Frozen  time.Time // until then detectors turn nothing: the trouble is ours
 	trouble
 	epoch time.Time // ages count from it, without what this process slept
+	calm  time.Time // no call in flight comes to its limit before: until then a choice does not look through the ages
 	Detectors
 	ages [kinds]ages
 }
@@ -69,8 +71,29 @@ func (b *blame) late() {
 
 // bucket is when the next call may come.
 type bucket struct {
-	tat    time.Time // GCRA: its theoretical arrival
-	closed time.Time // Retry-After: nothing before
+	taken  time.Time     // GCRA: when the last token was taken,
+	ahead  time.Duration // how far beyond that its theoretical arrival is,
+	over   time.Duration // and how far beyond what may come early: where it is not above 0, nobody has to ask for the time
+	closed time.Time     // Retry-After: nothing before
+}
+
+// take takes a token of the rate, and returns it.
+func (b *bucket) take(rate float64, now time.Time) time.Duration {
+	token := interval(rate)
+	b.ahead, b.taken = max(b.ahead-now.Sub(b.taken), 0)+token, now
+	b.over = b.ahead - burst(token)
+	return token
+}
+
+// back gives one back.
+func (b *bucket) back(token time.Duration) { b.ahead, b.over = b.ahead-token, b.over-token }
+
+// wait is how long it takes until the next call may come; not above 0: it may.
+func (b *bucket) wait(now time.Time) time.Duration {
+	if b.over <= 0 {
+		return 0
+	}
+	return b.over - now.Sub(b.taken)
 }
 
 // knowledge is what a measure says, kept so that a choice does not work it out for each candidate.
@@ -91,6 +114,14 @@ func know(m *health.Measure, now time.Time) knowledge {
 	mean, lower := m.Success(now)
 	k.mean, k.lower = float32(mean), float32(lower)
 	return k
+}
+
+// know works out anew what a measure says. Where calls are late sooner now, some may be already.
+func (row *Standing) know(kind uint8, now time.Time) {
+	was := row.known[kind].limit
+	if row.known[kind] = know(&row.Measures[kind], now); row.known[kind].limit < was || was == 0 {
+		row.calm = time.Time{}
+	}
 }
 
 // NewStanding returns the row of a provider of which nothing is known yet.
@@ -171,8 +202,7 @@ func (p *Permit) Begin(st *Standings, d *Decision, svc *policy.Service, now time
 	}
 	p.token = 0
 	if c.Limits.Rate > 0 {
-		p.token = interval(c.Limits.Rate)
-		row.take(p.token, now)
+		p.token = row.take(c.Limits.Rate, now)
 	}
 	p.money.from, p.money.cost, p.money.said, p.money.known = nil, d.Seen[w].Cost, d.Seen[w].Cost, c.Cost.Known
 	if d.Seen[w].Fees.Ratio != 0 {
@@ -181,21 +211,17 @@ func (p *Permit) Begin(st *Standings, d *Decision, svc *policy.Service, now time
 	st.Past.begin(&p.money, &d.Facts, svc, now)
 }
 
-// take takes a token of the rate.
-func (row *Standing) take(token time.Duration, now time.Time) {
-	if row.tat.Before(now) {
-		row.tat = now
-	}
-	row.tat = row.tat.Add(token)
-}
-
 // Sent begins the age of the permit's call: it goes out now. What came before it, the store's time too, was not the provider's.
 func (p *Permit) Sent(now time.Time) {
 	if p.row == nil || p.waits {
 		return
 	}
+	limit := p.row.limit(p.kind)
 	p.waits = true
-	p.age = p.row.ages[p.kind].begin(p.row.since(now), p.row.limit(p.kind))
+	p.age = p.row.ages[p.kind].begin(p.row.since(now), limit)
+	if p.row.calm.Sub(now) > limit {
+		p.row.calm = time.Time{}
+	}
 }
 
 // Answered ends it: the first of an answer came. How long the rest takes, a stream's most of all, says nothing of a hang.
@@ -273,8 +299,8 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	}
 	m := &row.Measures[p.kind]
 	alarm := m.Note(&row.Failing, &s, now)
-	if k := &row.known[p.kind]; s.Class != health.OK || alarm != health.NoAlarm || !now.Before(k.until) {
-		*k = know(m, now)
+	if s.Class != health.OK || alarm != health.NoAlarm || !now.Before(row.known[p.kind].until) {
+		row.know(p.kind, now)
 	}
 	if e == breaker.Success && alarm == health.NoAlarm && row.Circuit.Succeed(p.ticket, now) { // most calls
 		return breaker.Transition{}, false
@@ -329,6 +355,7 @@ func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 	case t.From == breaker.HalfOpen && (t.To == breaker.Ramp || t.To == breaker.Closed):
 		for k := range row.Measures {
 			row.Measures[k].Clear(now)
+			row.known[k] = know(&row.Measures[k], now)
 		}
 		row.Failing.Clear()
 		if t.To == breaker.Ramp {
@@ -367,22 +394,26 @@ func (row *Standing) Cause() Cause { return row.cause }
 // Watch looks at the calls in flight: those that came to the age at which they count as slow are told to the measure, and a ramp that is
 // over ends. It is called before each choice, and by a tick where nobody chooses.
 func (row *Standing) Watch(now time.Time) (breaker.Transition, bool) {
-	if row.Still() {
+	if row.Still(now) {
 		return breaker.Transition{}, false
 	}
 	return row.watch(now)
 }
 
-// Still tells whether there is nothing to watch.
-func (row *Standing) Still() bool { return row.InFlight == 0 && row.Circuit.State() != breaker.Ramp }
+// Still tells whether there is nothing to watch: no ramp, and no call in flight that may be late.
+func (row *Standing) Still(now time.Time) bool {
+	return row.Circuit.State() != breaker.Ramp && (row.InFlight == 0 || now.Before(row.calm))
+}
 
 func (row *Standing) watch(now time.Time) (breaker.Transition, bool) {
-	at := row.since(now)
+	at, calm := row.since(now), time.Duration(math.MaxInt64)
 	for k := range kinds {
 		limit := row.limit(k)
 		if !row.ages[k].due(at, limit) {
+			calm = min(calm, row.ages[k].left(at, limit))
 			continue
 		}
+		calm = 0
 		n := row.ages[k].overdue(at, limit)
 		if n == 0 {
 			continue
@@ -395,6 +426,7 @@ func (row *Standing) watch(now time.Time) (breaker.Transition, bool) {
 			}
 		}
 	}
+	row.calm = now.Add(calm)
 	if row.Circuit.State() != breaker.Ramp {
 		return breaker.Transition{}, false
 	}
@@ -406,7 +438,7 @@ func (row *Standing) watch(now time.Time) (breaker.Transition, bool) {
 // Tick is Watch, and refreshes what is known: without calls, the past counts less with time.
 func (row *Standing) Tick(now time.Time) (breaker.Transition, bool) {
 	for k := range kinds {
-		row.known[k] = know(&row.Measures[k], now)
+		row.know(k, now)
 	}
 	return row.Watch(now)
 }
@@ -420,7 +452,7 @@ func (p *Permit) Release() {
 		return
 	}
 	p.free()
-	p.row.tat = p.row.tat.Add(-p.token)
+	p.row.back(p.token)
 	p.money.back()
 	p.row.Circuit.Step(breaker.Abandoned, p.ticket, p.at, p.draw)
 }
@@ -464,6 +496,4 @@ func interval(rate float64) time.Duration {
 
 // burst is how far calls may come before their time: a tenth of a second's worth, so that the small crowds of ordinary traffic pass
 // and no second holds much more than the rate.
-func burst(rate float64) time.Duration {
-	return max(0, 100*time.Millisecond-interval(rate))
-}
+func burst(token time.Duration) time.Duration { return max(0, 100*time.Millisecond-token) }

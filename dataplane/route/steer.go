@@ -5,14 +5,14 @@ import (
 
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
-	"segue/dataplane/breaker"
 )
 
 const (
-	nearBest = .005 // of high value: how much less often than the best a candidate may be known to succeed
-	asGood   = .001 // of the margin: candidates whose worth differs by no more are as good
-	scarce   = .2   // of all limits: what is left free of them for the calls that are worth most
-	fewer    = 5    // of the calls in flight on an ordinary day, the last resort takes one in so many
+	nearBest  = .005 // of high value: how much less often than the best a candidate may be known to succeed
+	asGood    = .001 // of the margin: candidates whose worth differs by no more are as good
+	scarce    = .2   // of all limits: what is left free of them for the calls that are worth most
+	fewer     = 5    // of the calls in flight on an ordinary day, the last resort takes one in so many
+	unreached = 2    // where each connection was refused: what is in flight there for longer than a moment has been reached after all
 )
 
 // narrow asks the gates that compare those that passed. None of them is the last one's: they say who is better. But for Shed: a call that
@@ -60,17 +60,15 @@ func (d *Decision) weighted(svc *policy.Service, passed policy.Set) policy.Set {
 
 // careful keeps, for a call of high value, those with a closed circuit that are known to succeed about as often as the best.
 func (d *Decision) careful(passed policy.Set) policy.Set {
-	closed, best := policy.Set(0), float32(0)
-	for i := range int(d.N) {
-		if s := &d.Seen[i]; passed.Has(i) && s.State == breaker.Closed {
-			closed, best = closed.With(i), max(best, s.Lower)
-		}
-	}
+	closed, best := passed&^d.ill, float32(0)
 	if closed == 0 {
 		return passed
 	}
-	for i := range int(d.N) {
-		if d.Seen[i].Lower < best-nearBest {
+	for set := closed; set != 0; set = set.Rest() {
+		best = max(best, d.Seen[set.First()].Lower)
+	}
+	for set := closed; set != 0; set = set.Rest() {
+		if i := set.First(); d.Seen[i].Lower < best-nearBest {
 			closed &^= policy.Set(0).With(i)
 		}
 	}
@@ -142,22 +140,22 @@ func (d *Decision) normal(i int, svc *policy.Service) float64 {
 
 // rank gives each candidate its rank. Those that did not pass have one too: it shows where they would have stood.
 func (d *Decision) rank(svc *policy.Service, passed policy.Set) {
-	if svc.Strategy == policy.Weighted {
+	switch svc.Strategy {
+	case policy.Weighted:
 		d.draws(svc, passed)
-		return
-	}
-	near, all := nearness(svc, d.Facts.Client), d.stakes(svc)
-	for i := range int(d.N) {
-		s := &d.Scores[i]
-		switch svc.Strategy {
-		case policy.Adaptive:
-			s.Rank = all.at(i, &d.Seen[i], svc.Candidates[i].Limits.InFlight).sum()
-		case policy.Nearest:
-			if i < len(near) {
-				s.Rank = -float64(near[i])
-			}
-		default: // an order of preference is what any list has
-			s.Rank = float64(int(d.N) - i)
+	case policy.Adaptive:
+		all := d.stakes(svc)
+		for i := range int(d.N) {
+			d.Scores[i].Rank = all.at(i, &d.Seen[i], svc.Candidates[i].Limits.InFlight).sum()
+		}
+	case policy.Nearest:
+		near := nearness(svc, d.Facts.Client)
+		for i := range min(int(d.N), len(near)) {
+			d.Scores[i].Rank = -float64(near[i])
+		}
+	default: // an order of preference is what any list has
+		for i := range int(d.N) {
+			d.Scores[i].Rank = float64(int(d.N) - i)
 		}
 	}
 }
@@ -328,7 +326,11 @@ func (d *Decision) lastResort(svc *policy.Service) {
 			if !d.Facts.Read && (drained || !d.Seen[i].Cause.Unsent) {
 				continue
 			}
-			if !drained && int(s.InFlight) >= max(1, int(d.normal(int(i), svc))/fewer) {
+			share := fewer
+			if d.Seen[i].Cause.Unsent {
+				share = unreached
+			}
+			if !drained && int(s.InFlight) >= max(1, int(d.normal(int(i), svc))/share) {
 				continue
 			}
 			if g, _ := d.load(int(i), svc); g == Passed && (d.Winner < 0 || d.better(i, d.Winner)) {

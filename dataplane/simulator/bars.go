@@ -236,8 +236,9 @@ func reasons() map[string]string {
 	return map[string]string{
 		nameBrownout: "What is lost is lost behind the trouble: an open circuit asks again after 5 s, doubling to 20 s, so that the cheapest provider comes back late.",
 		nameOff:      "With two calls a second a region has none for whole seconds, and each needs a few failures of its own: the worst runs are those gaps.",
-		nameRivals: "Who retries blindly elsewhere tells every caller an outcome; where nothing was executed (a black hole, refused connections, most errors) that is right by luck, and costs nothing here. " +
-			"Segue tells a caller that it is not known rather than charge him twice. A breaker that asks again at a fixed time also comes back sooner than one that doubles.",
+		nameRivals: "A brown-out of 5 %: at these prices a call that fails costs less than the dearer provider, and who stays is right by a little; Segue leaves what fails ten times as often as usual. " +
+			"A black hole: nothing is executed there, so who sends again elsewhere is right by luck, and his callers wait for 4 s; what Segue pays is the calls in flight when it began, of which it says that nobody knows. " +
+			"Flapping: each time it falls, the calls that show it. Who retries blindly tells every caller an outcome, and some are charged twice.",
 	}
 }
 

@@ -45,7 +45,8 @@ const operations = `    operations:
       look: {match: GET /v1/payments/**}
 `
 
-// document is the policy that Segue plays by: an ordinary document, for this rate and these regions.
+// document is the policy that Segue plays by: an ordinary document, for this rate and these regions. A provider's limit is what a region would need
+// for half as many calls again: regions seldom come to it together, and a third of what all may send would turn calls away on any day.
 func document(strategy string, rate float64, regions int) string {
 	var b strings.Builder
 	b.WriteString("segue: v1\nregions:\n")
@@ -61,7 +62,7 @@ func document(strategy string, rate float64, regions int) string {
 			contract = "sim/keys"
 		}
 		fmt.Fprintf(&b, "  %s:\n    contract: %s\n    credential: env:SIM\n    cost: {fixed: %.2f EUR, percent: %v}\n    limits: {in_flight: %d}\n",
-			p.Name, contract, p.Fixed, p.Percent, max(2, room(&p, rate*float64(regions))/regions))
+			p.Name, contract, p.Fixed, p.Percent, room(&p, rate))
 	}
 	b.WriteString(contracts)
 	return b.String()

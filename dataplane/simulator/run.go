@@ -48,6 +48,8 @@ var epoch = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 
 func at(ns int64) time.Time { return epoch.Add(time.Duration(ns)) }
 
+func virtual(t time.Time) int64 { return int64(t.Sub(epoch)) }
+
 // Run plays one scenario by one player.
 func Run(cfg Config, name string) (*Tally, error) {
 	if !(cfg.Rate >= MinRate && cfg.Rate <= MaxRate) {

@@ -71,9 +71,9 @@ func plain() []Scenario {
 }
 
 func compound() []Scenario {
-	flapping := Scenario{Name: "flapping", What: "The cheapest provider is down for ten seconds of every twenty, for two units.", Regions: 1, Units: 6}
+	flapping := Scenario{Name: "flapping", What: "The cheapest provider is down for ten seconds of every twenty-one, for two units.", Regions: 1, Units: 6}
 	for i := range 6 {
-		from := 2 + float64(i)/3
+		from := 2 + float64(i)*.35
 		flapping.Faults = append(flapping.Faults, Fault{From: from, To: from + 1.0/6, region: all, ill: condition{errors: 1}})
 	}
 	two := func(f Fault) []Fault {
@@ -84,23 +84,23 @@ func compound() []Scenario {
 	return []Scenario{
 		flapping,
 		{Name: "correlated", What: "The two cheapest providers fail together: half of their calls end in an error.", Regions: 1, Units: 5,
-			Faults: two(Fault{From: 2, To: 3, region: all, ill: condition{errors: .5}})},
+			Faults: two(Fault{From: 2, To: 3.25, region: all, ill: condition{errors: .5}})},
 		{Name: "capacity", What: "The cheapest provider loses 85 % of its capacity and gets it back in two steps.", Regions: 1, Units: 5, Faults: []Fault{
 			{From: 2, To: 3, region: all, ill: condition{lost: .85}}, {From: 3, To: 3.5, region: all, ill: condition{lost: .6}},
 		}},
 		{Name: "retry-storm", What: "The two cheapest providers lose 90 % of their capacity, and callers who fail come back up to three times.", Regions: 1, Units: 5,
-			Returns: 3, Faults: two(Fault{From: 2, To: 3, region: all, ill: condition{lost: .9}})},
+			Returns: 3, Faults: two(Fault{From: 2, To: 3.25, region: all, ill: condition{lost: .9}})},
 		{Name: "fee-drift", What: "The cheapest provider doubles its fees, and nobody is told but by its answers.", Regions: 1, Units: 5, Faults: []Fault{
 			{From: 2, To: 5, region: all, ill: condition{fees: 1}},
 		}, Target: all},
 		{Name: "egress", What: "One of three regions loses its way out: it reaches no provider.", Regions: 3, Units: 5, Faults: []Fault{
-			{From: 2, To: 3, provider: all, region: 0, ill: condition{refused: 1}},
+			{From: 2, To: 3.25, provider: all, region: 0, ill: condition{refused: 1}},
 		}, Target: all},
 		{Name: "path", What: "One of three regions does not reach the cheapest provider; the others do.", Regions: 3, Units: 5, Faults: []Fault{
-			{From: 2, To: 3, region: 0, ill: condition{refused: 1}},
+			{From: 2, To: 3.25, region: 0, ill: condition{refused: 1}},
 		}},
 		{Name: "partition", What: "The control plane is out of reach for two units; in the middle the cheapest provider answers 30 % with an error.", Regions: 3, Units: 5, Faults: []Fault{
-			{From: 1.5, To: 3.5, cut: true, provider: -2, region: all}, {From: 2, To: 3, region: all, ill: condition{errors: .3}},
+			{From: 1.5, To: 3.5, cut: true, provider: -2, region: all}, {From: 2, To: 3.25, region: all, ill: condition{errors: .3}},
 		}},
 		{Name: "quorum", What: "The ledger of one of three regions has no quorum: Segue refuses effects there, and says so.", Regions: 3, Units: 5, Faults: []Fault{
 			{From: 2, To: 3, store: true, provider: -2, region: 0},

@@ -15,6 +15,7 @@ import (
 type Board struct {
 	swap     sync.Mutex // of Swap and Drain: one change of the rows at a time
 	services atomic.Pointer[map[string]*service]
+	places   atomic.Pointer[[]placed]
 	drains   map[string]time.Time // under swap: provider → until; rows that come later are drained too
 	region   string               // under swap
 	revision uint64               // under swap
@@ -24,6 +25,12 @@ type Board struct {
 	earlier  map[string]Spent     // under swap: by service, what an earlier run left and no policy asked for yet
 	events   ring
 	beat     beat
+}
+
+// placed is a service at its place in the policy in force.
+type placed struct {
+	of *policy.Service
+	*service
 }
 
 // service is one service's rows and its lock.
@@ -51,6 +58,7 @@ type row struct {
 func New() *Board {
 	b := &Board{drains: map[string]time.Time{}}
 	b.services.Store(&map[string]*service{})
+	b.places.Store(&[]placed{})
 	return b
 }
 
@@ -60,7 +68,8 @@ func (b *Board) Swap(snap *policy.Snapshot) {
 	b.swap.Lock()
 	defer b.swap.Unlock()
 	old, next := *b.services.Load(), make(map[string]*service, len(snap.Services))
-	for _, svc := range snap.Services {
+	places := make([]placed, len(snap.Services))
+	for i, svc := range snap.Services {
 		s := old[svc.Name]
 		if s == nil {
 			s = newService(svc.Name)
@@ -70,10 +79,11 @@ func (b *Board) Swap(snap *policy.Snapshot) {
 			s.remember(was)
 			delete(b.earlier, svc.Name)
 		}
-		next[svc.Name] = s
+		next[svc.Name], places[i] = s, placed{svc, s}
 	}
 	b.region, b.revision = snap.Region, snap.Revision
 	b.services.Store(&next)
+	b.places.Store(&places)
 }
 
 // take lays the rows out in the order of svc's candidates.
@@ -145,7 +155,7 @@ func (b *Board) Choose(d *route.Decision, svc *policy.Service, f *policy.Facts, 
 // watch lets the rows see how old their calls in flight are: a hang shows before it times out.
 func (b *Board) watch(rows []*route.Standing, now time.Time) {
 	for _, of := range rows {
-		if of.Still() {
+		if of.Still(now) {
 			continue
 		}
 		if t, changed := of.Watch(now); changed {
@@ -178,6 +188,9 @@ func newSession(f *policy.Facts) bool { return f.Pinned < 0 && f.Owner < 0 && f.
 // service finds the rows of svc, or makes some that nobody else sees: a call that still holds the policy from before its service was
 // removed can end by it.
 func (b *Board) service(svc *policy.Service) *service {
+	if places := *b.places.Load(); svc.Place < len(places) && places[svc.Place].of == svc { // the policy in force, as nearly always
+		return places[svc.Place].service
+	}
 	if s := (*b.services.Load())[svc.Name]; s != nil {
 		return s
 	}
@@ -229,7 +242,7 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	if t, changed := p.End(s, now, p.Draw()); changed {
 		b.turned(r, t)
 	}
-	if r.Still() || b.missed(now) {
+	if r.Still(now) || b.missed(now) {
 		return
 	}
 	if t, changed := r.Watch(now); changed {
