@@ -70,8 +70,9 @@ const (
 type Cause struct {
 	Alarm    health.Alarm
 	Evidence health.Evidence
-	Late     int32         // calls in flight that were older than Limit
+	Late     int32         // calls in flight that were older than Limit, or all of them where nothing came
 	Limit    time.Duration // 0: their age did not tell
+	Quiet    health.Quiet  `json:",omitzero"` // what told was that nothing came
 	Unsent   bool          `json:",omitzero"` // each of its failures in a row was a connection that was refused at once
 }
 
