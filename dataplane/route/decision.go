@@ -132,3 +132,12 @@ type Decision struct {
 	Facts  policy.Facts
 	At     time.Time
 }
+
+// Shut tells whether candidate i's circuit let no ordinary call through.
+func (d *Decision) Shut(i int) bool {
+	is := d.Seen[i].State
+	return is == breaker.Open || is == breaker.HalfOpen
+}
+
+// Closed tells whether it was closed.
+func (d *Decision) Closed(i int) bool { return d.Seen[i].State == breaker.Closed }
