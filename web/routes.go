@@ -1,6 +1,10 @@
 package web
 
-import "github.com/labstack/echo/v4"
+import (
+	"github.com/labstack/echo/v4"
+
+	"segue/controlplane/state"
+)
 
 // routes lists everything that is served. Pages and their forms first, then the API; what both have is one function.
 func (w *Web) routes(e *echo.Echo) {
@@ -72,6 +76,12 @@ func (w *Web) routesOfAPI(v1 *echo.Group) {
 	v1.GET("/policy/revisions", w.revisions)
 	v1.GET("/policy/revisions/:revision", w.revision)
 	v1.PATCH("/services/:service/weights/:region", w.patchWeights)
+	v1.POST("/services/:service/shifts", w.beginShift)
+	v1.GET("/shifts", w.listShifts)
+	v1.GET("/shifts/:id", w.getShift)
+	for _, act := range []state.Act{state.ShiftStop, state.ShiftGo, state.ShiftBack, state.ShiftFinish} {
+		v1.POST("/shifts/:id/"+string(act), w.moveShift(act))
+	}
 	v1.POST("/decisions", w.decideTest)
 	v1.GET("/providers", w.providers)
 	v1.GET("/providers/:provider", w.providers)
