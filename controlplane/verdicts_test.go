@@ -15,22 +15,31 @@ type reporters struct {
 	ahead *atomic.Int64 // of the nodes' clocks
 	seq   uint64
 	down  bool // main fails from both
+	open  bool // backup's circuit, in eu
+	deaf  bool // nobody in eu reports
 }
 
 func (r *reporters) second() {
 	r.ahead.Add(int64(time.Second))
 	r.seq++
 	for _, region := range []string{"eu", "us"} {
+		if r.deaf && region == "eu" {
+			continue
+		}
 		report := health.Report{Agent: region + "-1", Region: region, Run: "r", Seq: r.seq, At: r.c.configs[0].Now()}
 		for _, name := range []string{"main", "backup"} {
 			row := health.Row{Service: "payments", Provider: name, Condition: health.Condition{Breaker: "closed"}}
 			if row.Calls = 5; r.down && name == "main" {
 				row.Failed = 5
 			}
+			if r.open && name == "backup" && region == "eu" {
+				row.Breaker = "open"
+			}
 			report.Rows = append(report.Rows, row)
 		}
 		for _, s := range r.c.nodes {
 			if s != nil {
+				report.Revision = s.State().Current().Number
 				s.Reported(report)
 				break
 			}

@@ -112,6 +112,7 @@ type parts struct {
 	prober  *probe.Prober
 	hints   *hints // nil: the store is the agent's own
 	keys    *settle.Ring
+	learned *notebook
 }
 
 // force is what is in force.
@@ -210,6 +211,7 @@ func (a *Agent) furnish(vault *settle.Vault) error {
 	}); err != nil {
 		return fmt.Errorf("dataplane: %w", err)
 	}
+	p.learned = newNotebook(cfg.Dir, cfg.Log, func() learned { return learned{p.board.Spent(), p.proxy.Proven()} })
 	if p.prober, err = probe.New(probe.Config{
 		Client: p.client, Board: p.board, Seed: seed(cfg.ID), Dir: filepath.Join(cfg.Dir, "synthetics"), Log: cfg.Log,
 	}); err != nil {
@@ -244,8 +246,12 @@ func (a *Agent) Start(ctx context.Context) error {
 	if err := a.adopt(ctx); err != nil {
 		return err
 	}
+	was := a.parts.learned.load()
+	a.parts.board.Remember(was.Spent)
+	a.parts.proxy.Remember(was.Proven)
 	a.resume()
 	a.parts.board.Start(a.cfg.Now)
+	a.parts.learned.start()
 	a.parts.driver.Start()
 	a.parts.keys.Start(a.cfg.Log)
 	a.idle.Go(func() {
@@ -286,6 +292,7 @@ func (a *Agent) Stop(ctx context.Context) error {
 	err := a.parts.edge.Drain(ctx)
 	err = errors.Join(err, a.parts.carrier.Stop(ctx))
 	a.parts.driver.Stop()
+	defer a.parts.learned.close() // when the last call has ended
 	if waited := a.parts.driver.Wait(ctx); waited != nil {
 		// A driver still uses the store: it is left open, for the process's end to close.
 		a.parts.board.Stop()

@@ -118,7 +118,7 @@ func TestAFailoverIsProven(t *testing.T) {
 
 // What open outcomes are worth in all is told in the base currency; what has no rate is told by its own currency alone.
 func TestWorthInAll(t *testing.T) {
-	p, problems := policy.Parse("p.yaml", []byte("segue: v1\nexchange: {base: EUR, rates: {USD: 0.9}}\nservices: {s: {speaks: stripe/v1, listen: 7101, strategy: priority, priority: [p]}}\n" +
+	p, problems := policy.Parse("p.yaml", []byte("segue: v1\nexchange: {base: EUR, rates: {USD: 0.9}}\nservices: {s: {speaks: stripe/v1, listen: 7101, strategy: priority, priority: [p]}}\n"+
 		"providers: {p: {contract: stripe/v1, credential: caller}}\n"))
 	if len(problems) > 0 {
 		t.Fatal(problems)

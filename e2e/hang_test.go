@@ -47,6 +47,7 @@ func (w *world) open(rate int, lasts time.Duration, every func(sent time.Duratio
 
 // TestHangIsSeenByAge lets the provider that has two fifths of the load hang, executed or not: its circuit opens by the age of the calls
 // that stand open there, before any of them times out; few calls waited, and nothing is done twice. SEGUE_RATE (100) is the load per second.
+// What it logs is for a quiet machine; the bars in virtual time are in dataplane/route.
 func TestHangIsSeenByAge(t *testing.T) {
 	rate := 100
 	if n, err := strconv.Atoi(os.Getenv("SEGUE_RATE")); err == nil {
@@ -82,11 +83,27 @@ func TestHangIsSeenByAge(t *testing.T) {
 			stalled = append(stalled, c)
 		}
 	}
-	seen := time.Duration(0)
-	for _, c := range stalled {
-		seen = max(seen, c.after-hangs)
+	slices.SortFunc(stalled, func(a, b late) int { return int(a.after - b.after) })
+	if len(stalled) == 0 {
+		t.Fatal("no call stalled: nothing hung")
 	}
-	t.Logf("%d calls, %d/s; usual median %v; %d stalled, the last was sent %v after the hang began", len(calls), rate, own, len(stalled), seen)
+	alarm, why, probes := time.Duration(0), "", 0
+	for _, c := range calls {
+		if d := c.told.header.Get("Segue-Decision"); c.after > hangs && alarm == 0 && strings.Contains(d, mainProvider+": circuit open") {
+			alarm, why = c.after, d
+		}
+	}
+	for _, c := range stalled {
+		if strings.Contains(c.told.header.Get("Segue-Decision"), "the one probe") {
+			probes++
+		}
+	}
+	first := stalled[0].after
+	t.Logf("%d calls, %d/s; usual median %v; first hung %v after the hang began; seen %v after that; %d stalled before it was seen, %d as probes after it; %s",
+		len(calls), rate, own, first-hangs, alarm-first, len(stalled)-probes, probes, why)
+	if alarm == 0 {
+		t.Error("no call was told that the circuit is open")
+	}
 	if most := max(60, rate); len(stalled) > most { // by time-outs alone 4 s of two fifths of the load
 		t.Errorf("%d calls stalled, more than %d: the hang was not seen before its time-outs", len(stalled), most)
 	}

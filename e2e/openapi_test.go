@@ -66,12 +66,22 @@ func TestEveryOperation(t *testing.T) {
 		})
 	}
 	w.operation(http.MethodPatch, "/services/payments/weights/local", map[string]int{"main": 60, "backup": 40, "legacy": 0})
+	var begun struct{ Shifts []struct{ ID string } }
+	raw := w.operation(http.MethodPost, "/services/payments/shifts", map[string]any{"from": "main", "to": "backup", "by": 10, "every": "1m"})
+	if err := json.Unmarshal(raw.body, &begun); err != nil || len(begun.Shifts) != 1 {
+		t.Fatal(err, raw)
+	}
+	w.operation(http.MethodGet, "/shifts", nil)
+	w.operation(http.MethodGet, "/shifts/"+begun.Shifts[0].ID, nil)
+	for _, act := range []string{"stop", "go", "finish", "back"} {
+		w.operation(http.MethodPost, "/shifts/"+begun.Shifts[0].ID+"/"+act, nil)
+	}
 	w.operation(http.MethodPost, "/policy/rollback", map[string]int{"revision": 1})
 	w.operation(http.MethodPost, "/providers/backup/drain", map[string]string{"for": "1m"})
 	w.operation(http.MethodPost, "/providers/backup/resume", nil)
 	w.operation(http.MethodPost, "/providers/main/probe", nil)
 	var given struct{ Order string }
-	raw := w.operation(http.MethodPost, "/drills", map[string]string{"fault": "slow", "provider": "legacy", "for": "1m"})
+	raw = w.operation(http.MethodPost, "/drills", map[string]string{"fault": "slow", "provider": "legacy", "for": "1m"})
 	if err := json.Unmarshal(raw.body, &given); err != nil {
 		t.Fatal(err)
 	}

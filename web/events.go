@@ -151,7 +151,7 @@ func eventsAfter(m mark, s scene, since time.Time) (list []health.Event, now mar
 }
 
 func ofChange(e state.Entry) occurrence {
-	return occurrence{ID: fmt.Sprintf("change-%d", e.Index), At: e.At, Kind: e.Kind, Level: "ok", Text: e.Text, Actor: e.Actor, Reason: e.Reason}
+	return occurrence{ID: fmt.Sprintf("change-%d", e.Index), At: e.At, Kind: e.Kind, Level: gravity(e), Text: e.Text, Actor: e.Actor, Reason: e.Reason}
 }
 
 func ofEvent(e health.Event, term uint64) occurrence {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"segue/controlplane/health"
@@ -93,11 +94,22 @@ func audited(e state.Entry) view.Happening {
 	if e.Reason != "" {
 		h.Who += ": “" + e.Reason + "”"
 	}
-	switch e.Kind {
-	case "ApplyPolicy", "SetWeights":
+	h.Level = levelOf(gravity(e))
+	switch kind, _, _ := strings.Cut(e.Kind, " "); kind {
+	case "ApplyPolicy", "SetWeights", "BeginShift", "MoveShift":
 		h.Link, h.Word = "/routing", "routing"
 	}
 	return h
+}
+
+// gravity is how grave a change is. A shift that did not go on by itself is for a person to look at.
+func gravity(e state.Entry) string {
+	switch e.Kind {
+	case "MoveShift " + string(state.ShiftHold), "MoveShift " + string(state.ShiftHalt), "MoveShift " + string(state.ShiftReturn):
+		return "warn"
+	default:
+		return "ok"
+	}
 }
 
 // event is what an agent told.

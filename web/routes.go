@@ -12,7 +12,11 @@ func (w *Web) routes(e *echo.Echo) {
 	e.GET("/routing/:service/what-if", w.whatIfPart)
 	e.POST("/routing/:service/try", w.tryForm)
 	e.POST("/routing/:service/:region", w.applyWeights)
+	e.POST("/routing/:service/:region/shift", w.beginShiftForm)
 	e.POST("/undo/:service", w.undo)
+	for _, act := range acts {
+		e.POST("/shifts/:id/"+string(act), w.moveShiftForm(act))
+	}
 	e.GET("/regions", w.regionsPage)
 	e.GET("/regions/:region", w.regionPage)
 	e.GET("/providers", w.providersPage)
@@ -72,6 +76,12 @@ func (w *Web) routesOfAPI(v1 *echo.Group) {
 	v1.GET("/policy/revisions", w.revisions)
 	v1.GET("/policy/revisions/:revision", w.revision)
 	v1.PATCH("/services/:service/weights/:region", w.patchWeights)
+	v1.POST("/services/:service/shifts", w.beginShift)
+	v1.GET("/shifts", w.listShifts)
+	v1.GET("/shifts/:id", w.getShift)
+	for _, act := range acts {
+		v1.POST("/shifts/:id/"+string(act), w.moveShift(act))
+	}
 	v1.POST("/decisions", w.decideTest)
 	v1.GET("/providers", w.providers)
 	v1.GET("/providers/:provider", w.providers)

@@ -36,7 +36,7 @@ powershell.`,
 // offerNames completes what names something that the control plane knows.
 func (s *settings) offerNames(root *cobra.Command) {
 	for path, of := range map[string][]names{
-		"connect": {s.serviceNames}, "weight set": {s.serviceNames, s.regionNames}, "provider show": {s.providerNames},
+		"connect": {s.serviceNames}, "weight set": {s.serviceNames, s.regionNames}, "shift begin": {s.serviceNames, s.regionNames}, "provider show": {s.providerNames},
 		"provider drain": {s.providerNames}, "provider resume": {s.providerNames}, "provider probe": {s.providerNames}, "contract show": {s.contractNames}, "contract test": {s.contractNames},
 	} {
 		if c, _, err := root.Find(strings.Fields(path)); err == nil {

@@ -57,7 +57,7 @@ Start with "segue dev": it runs everything on this machine and prints what to tr
 	flags.BoolVar(&s.yes, "yes", false, "do not ask")
 	root.AddCommand(
 		newDev(s), newControl(s), newAgent(s),
-		newInit(s), newConnect(s), newStatus(s), newEvents(s), newRegion(s), newPolicy(s), newWeight(s), newProvider(s), newContract(s), newHint(s), newDrill(s), newTx(s), newSession(s), newCluster(s), newDoctor(s), newSimulate(s), newCompletion(s), newMan(s), newVersion(s),
+		newInit(s), newConnect(s), newStatus(s), newEvents(s), newRegion(s), newPolicy(s), newWeight(s), newShift(s), newProvider(s), newContract(s), newHint(s), newDrill(s), newTx(s), newSession(s), newCluster(s), newDoctor(s), newSimulate(s), newCompletion(s), newMan(s), newVersion(s),
 	)
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { // before a change is made, not after
 		s.elsewhere = c.Flags().Changed("api")

@@ -226,6 +226,17 @@ func (m *Measure) limit() int64 {
 // Limit is the age at which an open call counts as slow: the usual p99.9, and more while little is known.
 func (m *Measure) Limit() time.Duration { return time.Duration(m.limit()) }
 
+// Bits is what a call in flight of that age tells of a silence, see Silence: at most MostBits, the fewer the less is known.
+func (m *Measure) Bits(age time.Duration) int { return m.sketch.bits(int64(age)) }
+
+// Usually is the age that half of the answers stay below for sure; 0: not known.
+func (m *Measure) Usually() time.Duration {
+	if m.sketch.total < known {
+		return 0
+	}
+	return time.Duration(m.sketch.halves[0])
+}
+
 // follow keeps the mean of about the last ten answers.
 func (m *Measure) follow(latency float64) {
 	if m.mean == 0 {

@@ -1,6 +1,11 @@
 package policy
 
-import "slices"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
 
 // Fee is what one call costs at a provider, in the base currency. The zero Fee costs nothing and is not Known.
 type Fee struct {
@@ -52,6 +57,19 @@ func (f *Fee) Expected(value Money, currency Currency, use Use) Money {
 // same tells whether two fees ask the same of any call.
 func (f *Fee) same(o *Fee) bool {
 	return f.Known == o.Known && f.Tariff == o.Tariff && slices.Equal(f.Steps, o.Steps) && slices.Equal(f.Of, o.Of)
+}
+
+// PricePrint names what the provider asks, and in which money: who asks the same has the same print.
+func (s *Service) PricePrint(provider string) string {
+	c, base := s.candidate(provider), ""
+	if c == nil {
+		return ""
+	}
+	if s.Exchange != nil {
+		base = s.Exchange.Base
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %+v", base, c.Cost))
+	return hex.EncodeToString(sum[:8])
 }
 
 // SamePrice tells whether the provider asks the same in two compiled services, in the same money.

@@ -57,7 +57,7 @@ func (s *State) change(c Command, index uint64) (*State, Result) {
 		return &same, same.outcome(err)
 	}
 	if c.SetVerdicts == nil {
-		draft.record(c, c.Kind(), done.text)
+		draft.record(c, c.told(), done.text)
 	}
 	result := draft.outcome(nil)
 	result.Order = done.order
@@ -119,6 +119,14 @@ func (c *Command) Kind() string {
 		return name
 	}
 	return ""
+}
+
+// told is what the audit calls the change.
+func (c *Command) told() string {
+	if m := c.MoveShift; m != nil {
+		return c.Kind() + " " + string(m.Act)
+	}
+	return c.Kind()
 }
 
 // skipped tells a command that this node does not know and may pass over.

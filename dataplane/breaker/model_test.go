@@ -37,10 +37,11 @@ type walk struct {
 	opened   time.Time
 	leaving  bool
 	turned   map[[2]State]int
+	checked  int
 }
 
 func (w *walk) step(t *rapid.T) {
-	switch rapid.IntRange(0, 6).Draw(t, "do") {
+	switch rapid.IntRange(0, 7).Draw(t, "do") {
 	case 0, 1:
 		w.enter(t)
 	case 2, 3:
@@ -51,6 +52,8 @@ func (w *walk) step(t *rapid.T) {
 		w.now = w.now.Add(time.Duration(rapid.Int64Range(0, int64(Spacing)).Draw(t, "short wait")))
 	case 6:
 		w.detect(t)
+	case 7:
+		w.check(t)
 	}
 	if share := w.c.Share(w.now); share < 0 || share > 1 {
 		t.Fatalf("a share of %v", share)
@@ -144,6 +147,43 @@ func (w *walk) probeEntered(t *rapid.T, was State, gate Gate) {
 	}
 	if w.probeOut && w.now.Sub(w.probed) < w.s.Lease {
 		t.Fatal("two probes out at a time")
+	}
+}
+
+// check lets a check be the probe where no call came as one: it enters and ends in one moment, under the rules of a call.
+func (w *walk) check(t *rapid.T) {
+	if !w.c.Unasked(w.now) {
+		w.shouldAsk(t)
+		return
+	}
+	was, gate := w.c.State(), w.c.Gate(w.now, 0)
+	if was != Open && was != HalfOpen || !gate.Pass || !gate.Probe {
+		t.Fatalf("unasked, and yet %v: %+v", was, gate)
+	}
+	if was == Open && w.now.Sub(w.opened) < w.s.wait(0)-w.s.wait(0)/5+Patience && w.c.wait >= w.s.wait(0)-w.s.wait(0)/5 {
+		t.Fatalf("a check after %v of %v", w.now.Sub(w.opened), w.c.wait)
+	}
+	if was == HalfOpen && w.now.Sub(w.probed) < Patience {
+		t.Fatalf("a check %v after a call's probe", w.now.Sub(w.probed))
+	}
+	held, tr, changed := w.c.Enter(w.now, 0)
+	w.tell(t, tr, changed)
+	w.probeEntered(t, was, gate)
+	w.probe, w.probeOut, w.probed = held, true, w.now
+	e := rapid.SampledFrom([]Event{Success, Success, Refused, Slowed}).Draw(t, "the check")
+	tr, changed = w.c.Step(e, held, w.now, rapid.Uint64().Draw(t, "draw"))
+	w.tell(t, tr, changed)
+	w.probeEnded(t, e)
+	w.checked++
+}
+
+// shouldAsk: whoever waits for a probe is asked by a check in the end.
+func (w *walk) shouldAsk(t *rapid.T) {
+	if w.c.State() != Open && w.c.State() != HalfOpen {
+		return
+	}
+	if late := w.now.Add(w.s.Away + w.s.longest() + w.s.longest()/5 + w.s.Lease + Patience); !w.c.Unasked(late) {
+		t.Fatalf("%v, and no check may ask even %v later", w.c.State(), late.Sub(w.now))
 	}
 }
 
@@ -259,7 +299,7 @@ func anySettings(t *rapid.T) Settings {
 }
 
 func TestModelNothingWedges(t *testing.T) {
-	all := map[[2]State]int{}
+	all, checked := map[[2]State]int{}, 0
 	for range 2 {
 		rapid.Check(t, func(t *rapid.T) {
 			w := &walk{now: t0, s: anySettings(t), turned: all}
@@ -268,7 +308,11 @@ func TestModelNothingWedges(t *testing.T) {
 			for range 150 {
 				w.step(t)
 			}
+			checked += w.checked
 		})
+	}
+	if checked == 0 {
+		t.Error("no check was a probe")
 	}
 	if len(all) < len(turns)/2 { // that each is there, the next test shows
 		t.Errorf("walks went only %v", all)

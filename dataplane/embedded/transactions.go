@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -143,11 +142,8 @@ func (s transactions) remember(h hash, row []byte) {
 func (s transactions) row(h hash) (*ledger.Transaction, error) {
 	row, writes, ok := s.known.rows.find(h)
 	if !ok {
-		_, err := s.get(rowKey(h), func(v []byte) error {
-			row = slices.Clone(v)
-			return nil
-		})
-		if err != nil {
+		var err error
+		if row, err = s.sought(rowKey(h)); err != nil {
 			return nil, err
 		}
 		if len(row) <= maxKnownRow {

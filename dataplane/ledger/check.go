@@ -2,11 +2,48 @@ package ledger
 
 import "time"
 
-// checks are how long after a row was last written its outcome is looked for; from then on once an hour.
-var checks = [...]time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
+// The checks of a row whose outcome is not known come after 5, 15 and 45 seconds, each 45 seconds for a quarter of an hour, each quarter of
+// an hour for three hours, and each hour after that. A provider can be well again without anybody's circuit telling so; a minute is as
+// long as a person should have to wait for what could be asked.
+const (
+	firstCheck = 5 * time.Second
+	often      = 45 * time.Second
+	aQuarter   = 15 * time.Minute
+	aFewHours  = 3 * time.Hour
+)
+
+// followingCheck is the check after the one that is d old.
+func followingCheck(d time.Duration) time.Duration {
+	switch {
+	case d < often:
+		return 3 * d
+	case d < aQuarter:
+		return d + often
+	case d < aFewHours:
+		return d + aQuarter
+	default:
+		return d + time.Hour
+	}
+}
 
 // longestHold ends the checks where a provider finds its requests for ever: a row is kept no longer.
 const longestHold = 35 * 24 * time.Hour
+
+// What one drive of a row may do.
+const (
+	MaxSends = 4 // of one attempt: the first and three re-drives, which a call's deadline hardly holds anyway
+	MaxAsks  = 8 // lookups and cancels
+)
+
+// AgainAfter is how long a driver waits before it sends an attempt once more to a provider that enforces keys; n sends and waits lie behind it.
+func AgainAfter(n int) time.Duration {
+	return min(lastAgain, firstAgain<<min(max(n, 0), 6))
+}
+
+const (
+	firstAgain = 50 * time.Millisecond
+	lastAgain  = time.Second
+)
 
 // NextCheck is when the background looks for t's outcome next: by a lookup within its horizon, or by the kept request while its key may be
 // relied on. Zero: nothing can be learnt by asking any more, and an operator decides.
@@ -56,15 +93,12 @@ func checkAfter(t *Transaction, now time.Time) time.Time {
 		h = (h ^ uint64(t.ID[i])) * 1099511628211
 	}
 	share := 900 + time.Duration((h>>11)%201) // thousandths
-	after := func(d time.Duration) time.Time { return t.Updated.Add(d / 1000 * share) }
-	for _, d := range checks {
-		if at := after(d); at.After(now) {
-			return at
-		}
+	since := t.Updated
+	if a := t.Current(); a.Sends > 1 { // each send writes the row: the checks would begin anew with each of them
+		since = a.IntentAt
 	}
-	hours := now.Sub(t.Updated)/time.Hour + 1
-	for ; ; hours++ {
-		if at := after(hours * time.Hour); at.After(now) {
+	for d := firstCheck; ; d = followingCheck(d) {
+		if at := since.Add(d / 1000 * share); at.After(now) {
 			return at
 		}
 	}

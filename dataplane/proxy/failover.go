@@ -1,13 +1,14 @@
 package proxy
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"segue/dataplane/breaker"
 	"segue/dataplane/ledger"
 	"segue/dataplane/route"
 )
@@ -45,6 +46,8 @@ type failovers struct {
 	busy atomic.Bool // there is one: most calls ask no more
 	mu   sync.Mutex
 	by   map[string]*trouble
+
+	proven map[string]time.Time // by provider: when it last took a call over
 }
 
 // trouble is what is known of a provider that fails, or from which calls are kept away.
@@ -83,10 +86,10 @@ func (f *failovers) chosen(svc *service, d *route.Decision) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, c := range svc.Candidates {
-		switch is := d.Seen[i].State; {
-		case is == breaker.Open || is == breaker.HalfOpen:
+		switch {
+		case d.Shut(i):
 			f.of(c.Provider).left = true
-		case is == breaker.Closed && f.by[c.Provider] != nil && f.by[c.Provider].left:
+		case d.Closed(i) && f.by[c.Provider] != nil && f.by[c.Provider].left:
 			f.over(c.Provider)
 		}
 	}
@@ -95,7 +98,7 @@ func (f *failovers) chosen(svc *service, d *route.Decision) {
 // shut tells whether a circuit keeps calls away.
 func shut(d *route.Decision) bool {
 	for i := range d.N {
-		if is := d.Seen[i].State; is == breaker.Open || is == breaker.HalfOpen {
+		if d.Shut(int(i)) {
 			return true
 		}
 	}
@@ -196,6 +199,62 @@ func (x *Exchange) recovers() {
 		m.recovery.Observe(took.Seconds())
 	}
 	if x.told.outcome == ledger.Succeeded && (x.told.instead || x.failedOver()) {
+		x.svc.failovers.prove(last.provider, x.clock.answered)
 		m.proven.WithLabelValues(x.svc.Name, last.provider).Set(float64(x.clock.answered.Unix()))
+	}
+}
+
+// show sets the gauges of the policy's providers by what is known of them.
+func (f *failovers) show(to *prometheus.GaugeVec, svc *service) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range svc.Candidates {
+		if at, known := f.proven[c.Provider]; known {
+			to.WithLabelValues(svc.Name, c.Provider).Set(float64(at.Unix()))
+		}
+	}
+}
+
+func (f *failovers) prove(provider string, at time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.proven == nil {
+		f.proven = map[string]time.Time{}
+	}
+	f.proven[provider] = at.Truncate(time.Minute) // what is kept on the disk need not change with each call of an outage
+}
+
+// Proven is when a provider last took a call over: what a run of the agent leaves to the next one.
+type Proven struct {
+	Service, Provider string
+	At                time.Time
+}
+
+// Proven are all that are known.
+func (p *Proxy) Proven() []Proven {
+	var all []Proven
+	for name, svc := range p.view.Load().services {
+		svc.failovers.mu.Lock()
+		for provider, at := range svc.failovers.proven {
+			all = append(all, Proven{name, provider, at.UTC()})
+		}
+		svc.failovers.mu.Unlock()
+	}
+	slices.SortFunc(all, func(a, b Proven) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Provider, b.Provider))
+	})
+	return all
+}
+
+// Remember takes over what an earlier run left, before the first Swap.
+func (p *Proxy) Remember(all []Proven) {
+	p.failovers = map[string]*failovers{}
+	for _, one := range all {
+		f := p.failovers[one.Service]
+		if f == nil {
+			f = &failovers{}
+			p.failovers[one.Service] = f
+		}
+		f.prove(one.Provider, one.At)
 	}
 }

@@ -98,6 +98,7 @@ func (p *Proxy) follow(v *view) {
 			svc.failovers = &failovers{}
 		}
 		svc.failovers.keep(svc)
+		svc.failovers.show(p.metrics.failover.proven, svc)
 		next[name] = svc.failovers
 	}
 	p.failovers = next

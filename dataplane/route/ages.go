@@ -1,9 +1,13 @@
 package route
 
-import "time"
+import (
+	"time"
 
-// generations is how many stretches of start times are told apart. Each is a sixteenth of the age at which a call counts as slow, so that
-// all of them together hold four times that age: what is older was judged long ago.
+	"segue/controlplane/health"
+)
+
+// generations is how many stretches of start times are told apart. Each is a 32nd of the age at which a call counts as slow, so that
+// all of them together hold twice that age: what is older was judged long ago.
 const generations = 64
 
 // ages are the calls in flight of one class, by when they began: a hang shows in them before the first call times out. Their size does
@@ -18,12 +22,13 @@ type ages struct {
 type generation struct {
 	first, last time.Duration
 	open        int32
+	bits        int8 // what each of them has told of a silence
 }
 
 // begin counts a call in and tells its generation.
 func (a *ages) begin(at, limit time.Duration) uint32 {
 	newest := &a.ring[(a.next-1)%generations]
-	if a.next == a.tail || at-newest.first >= limit/16 {
+	if a.next == a.tail || at-newest.first >= limit/32 {
 		if a.next-a.tail == generations {
 			a.tail++ // the limit grew while they waited: they show when they end
 		}
@@ -85,4 +90,35 @@ func (a *ages) older(at, limit time.Duration) (n int) {
 		}
 	}
 	return n
+}
+
+// bits is what the calls in flight tell of a silence beyond what they told before. told: they have told it now. A generation is as old as its
+// youngest call.
+func (a *ages) bits(m *health.Measure, at time.Duration, told bool) (n int) {
+	for k := uint32(0); k < generations && k < a.next; k++ {
+		g := &a.ring[(a.next-1-k)%generations]
+		if g.open == 0 || g.bits == health.MostBits {
+			continue
+		}
+		if bits := int8(m.Bits(at - g.last)); bits > g.bits {
+			n += int(bits-g.bits) * int(g.open)
+			if told {
+				g.bits = bits
+			}
+		}
+	}
+	return n
+}
+
+// all tells how many calls are in flight, and how many of them would be answered by now on an ordinary day. They are held as judged: they were
+// counted as late.
+func (a *ages) all() (n, due int32) {
+	parts := int32(0) // in 256ths
+	for k := uint32(0); k < generations && k < a.next; k++ {
+		g := &a.ring[(a.next-1-k)%generations]
+		n += g.open
+		parts += g.open * (256 - 256>>g.bits)
+	}
+	a.tail = a.next
+	return n, parts / 256
 }

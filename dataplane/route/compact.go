@@ -199,6 +199,7 @@ func appendCause(b []byte, c *Cause) []byte {
 	b = append(b, byte(c.Alarm), byte(e.Alarm), bit(c.Unsent, 1))
 	for _, n := range [...]int64{
 		int64(c.Late), int64(c.Limit), int64(e.Failed), int64(e.Calls), int64(e.Slow), int64(e.Answers), int64(e.Overdue), int64(e.Usual),
+		int64(c.Quiet.For), int64(c.Quiet.Answered), int64(c.Quiet.Due),
 	} {
 		b = binary.AppendVarint(b, n)
 	}
@@ -243,6 +244,7 @@ func (r *compact) cause(c *Cause) {
 		*n = uint32(r.varint())
 	}
 	e.Usual = time.Duration(r.varint())
+	c.Quiet = health.Quiet{For: time.Duration(r.varint()), Answered: uint32(r.varint()), Due: uint32(r.varint())}
 	if at := r.varint(); at != 0 {
 		e.At = time.Unix(0, at).UTC()
 	}

@@ -70,8 +70,9 @@ const (
 type Cause struct {
 	Alarm    health.Alarm
 	Evidence health.Evidence
-	Late     int32         // calls in flight that were older than Limit
+	Late     int32         // calls in flight that were older than Limit, or all of them where nothing came
 	Limit    time.Duration // 0: their age did not tell
+	Quiet    health.Quiet  `json:",omitzero"` // what told was that nothing came
 	Unsent   bool          `json:",omitzero"` // each of its failures in a row was a connection that was refused at once
 }
 
@@ -131,3 +132,12 @@ type Decision struct {
 	Facts  policy.Facts
 	At     time.Time
 }
+
+// Shut tells whether candidate i's circuit let no ordinary call through.
+func (d *Decision) Shut(i int) bool {
+	is := d.Seen[i].State
+	return is == breaker.Open || is == breaker.HalfOpen
+}
+
+// Closed tells whether it was closed.
+func (d *Decision) Closed(i int) bool { return d.Seen[i].State == breaker.Closed }

@@ -42,10 +42,14 @@ func (f *fees) told(said, stated policy.Money) policy.Money {
 	if f.learned.Answers < math.MaxUint32 {
 		f.learned.Answers++
 	}
+	f.conclude()
+	return stated
+}
+
+func (f *fees) conclude() {
 	if f.learned.Answers >= feesEnough {
 		f.learned.Ratio = float32(min(max(f.stated/f.said, feesLeast), feesMost))
 	}
-	return stated
 }
 
 // of is what a call costs by what was learned, that costs said by the policy.

@@ -30,6 +30,7 @@ func kindOf(read bool) uint8 {
 type Detectors struct {
 	Measures [kinds]health.Measure // of reads and of effects; any of them trips the one circuit
 	Failing  health.Bank
+	Silence  health.Silence
 }
 
 // Standing is what is known of one provider of a service, in this region. What a choice looks at stands first, close together.
@@ -56,17 +57,6 @@ type Standing struct {
 type blame struct {
 	cause Cause
 	came  int32 // of the calls that were late when it was told, those that have been answered since
-}
-
-// late takes an answer to a call that had been told as late. When all are answered it was no hang: the provider is slow, and stays the
-// last resort of effects.
-func (b *blame) late() {
-	if b.cause.Late == 0 || b.cause.Alarm != health.Hanging {
-		return
-	}
-	if b.came++; b.came >= b.cause.Late {
-		b.cause.Alarm = health.Slowing
-	}
 }
 
 // bucket is when the next call may come.
@@ -227,6 +217,14 @@ func (p *Permit) Sent(now time.Time) {
 // Answered ends it: the first of an answer came. How long the rest takes, a stream's most of all, says nothing of a hang.
 func (p *Permit) Answered() {
 	if p.waits {
+		p.row.Silence.Answered()
+		p.out()
+	}
+}
+
+// out ends the age of the permit's call: it waits no more.
+func (p *Permit) out() {
+	if p.waits {
 		p.waits = false
 		p.judged = p.row.ages[p.kind].end(p.age) || p.judged
 	}
@@ -258,7 +256,7 @@ func (row *Standing) Due(now time.Time) bool {
 			return true
 		}
 	}
-	return false
+	return row.Silence.Half(row.quiet(at, false))
 }
 
 func (row *Standing) limit(kind uint8) time.Duration {
@@ -279,6 +277,9 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	if row == nil {
 		return breaker.Transition{}, false
 	}
+	if p.waits && (s.Class == health.OK || s.Class == health.Slow || s.Class == health.Limited) {
+		row.Silence.Answered()
+	}
 	judged := p.free()
 	if s.Told {
 		p.money.settle(row.fees.told(p.money.said, s.Stated))
@@ -295,7 +296,7 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	}
 	row.shows(p, s.Class)
 	if s.Overdue = s.Overdue || judged; judged && (s.Class == health.OK || s.Class == health.Slow) {
-		row.late()
+		row.late(now)
 	}
 	m := &row.Measures[p.kind]
 	alarm := m.Note(&row.Failing, &s, now)
@@ -358,6 +359,7 @@ func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 			row.known[k] = know(&row.Measures[k], now)
 		}
 		row.Failing.Clear()
+		row.Silence.Hush(row.since(now))
 		if t.To == breaker.Ramp {
 			row.Failing.Arm(row.Measures[:], now)
 		}
@@ -440,6 +442,9 @@ func (row *Standing) Tick(now time.Time) (breaker.Transition, bool) {
 	for k := range kinds {
 		row.know(k, now)
 	}
+	if t, changed := row.listen(now); changed {
+		return t, changed
+	}
 	return row.Watch(now)
 }
 
@@ -465,7 +470,7 @@ func (p *Permit) free() (judged bool) {
 	if p.row.InFlight > 0 {
 		p.row.InFlight--
 	}
-	p.Answered()
+	p.out()
 	return p.judged
 }
 

@@ -15,6 +15,8 @@ import (
 // Text is the evidence in words, for a circuit that saw so many failures in a row: "11 of the last 23 failed".
 func (c *Cause) Text(failures int) string {
 	switch {
+	case c.Quiet.For > 0:
+		return c.silence()
 	case c.Late > 0 && c.Alarm == health.Slowing:
 		return fmt.Sprintf("slow: %s took longer than %s", count(int(c.Late), "call"), span(c.Limit))
 	case c.Late > 0:
@@ -28,6 +30,20 @@ func (c *Cause) Text(failures int) string {
 	default:
 		return inARow(failures)
 	}
+}
+
+// silence is that evidence where nothing came: "12 calls in flight and no answer for 140 ms, where 9 were due".
+func (c *Cause) silence() string {
+	q := &c.Quiet
+	came := "no answer for"
+	if q.Answered > 0 {
+		came = count(int(q.Answered), "answer") + " in"
+	}
+	line := fmt.Sprintf("%s in flight and %s %s, where %d were due", count(int(c.Late), "call"), came, span(q.For), q.Due)
+	if c.Alarm == health.Slowing { // all came after all
+		return "slow: it had " + line
+	}
+	return line
 }
 
 func are(n int32) string {

@@ -206,7 +206,7 @@ func (w *drive) again(ctx context.Context) (End, bool) {
 	facts := w.facts
 	facts.Tried, facts.Owner = 0, int8(w.index())
 	for n := a.Sends; ; n++ {
-		if !pause(ctx, min(lastPause, firstPause<<min(n, 6))) {
+		if !pause(ctx, ledger.AgainAfter(n)) {
 			return w.hold(ctx), true
 		}
 		now := w.cfg.Now()

@@ -23,10 +23,8 @@ const (
 	// SendBy is how long after its INTENT an attempt's first byte may leave. A sender that was paused for longer sends nothing: by
 	// then somebody else may have concluded that nothing comes any more.
 	SendBy     = 2 * time.Second
-	maxSends   = 4 // of one attempt: the first and three re-drives, which a call's deadline hardly holds anyway
-	maxAsks    = 8 // lookups and cancels of one drive
-	firstPause = 50 * time.Millisecond
-	lastPause  = time.Second
+	maxSends   = ledger.MaxSends
+	maxAsks    = ledger.MaxAsks
 	lookedAt   = 16 // rows of unknown outcome that are looked at when they are counted
 	lookLimit  = 100 * time.Millisecond
 	writeLimit = 5 * time.Second // for a write of the row; the caller's deadline does not bound it: what was sent must be recorded

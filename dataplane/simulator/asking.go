@@ -16,7 +16,7 @@ const (
 func (d *driver) ask(s *sim, c *call) {
 	c.asks++
 	switch {
-	case c.asks > maxAsks, !c.answered && s.left(c) <= 0:
+	case c.asks > ledger.MaxAsks, !c.answered && s.left(c) <= 0:
 		d.hold(s, c)
 	case c.asks > 2:
 		s.later(c, int64(ledger.LookSpacing), toAsk)
@@ -33,6 +33,7 @@ func (d *driver) question(s *sim, c *call) {
 			d.hold(s, c)
 			return
 		}
+		c.write(s)
 		then, c.found = toCancel, s.world.cancel(c, int(c.at), s.now)
 	} else {
 		c.found = s.world.lookUp(c, int(c.at), s.now)
@@ -101,11 +102,12 @@ func (d *driver) redrive(s *sim, c *call) {
 	c.tx.Again(at(s.now))
 	if c.tx.State == ledger.Held {
 		c.tx.State = ledger.Intent
+		c.write(s)
 	}
 	s.send(c, int(c.at))
 }
 
 // pauseOf is how long a re-send waits, longer each time.
 func pauseOf(c *call) int64 {
-	return min(lastPause, firstPause<<min(c.tx.Current().Sends+int(c.pauses), 6))
+	return int64(ledger.AgainAfter(c.tx.Current().Sends + int(c.pauses)))
 }

@@ -53,8 +53,8 @@ type driven struct {
 	before int   // attempts of earlier times
 	sends  int   // of the current attempt before this time
 	asks   uint8 // questions of this drive
-	checks uint8 // looks of the background
 	pauses uint8 // before this re-send
+	news   bool  // the row says more than what was written of it
 	heldAt int64 // since when its outcome is unknown to the caller; 0: it is not
 }
 
@@ -66,12 +66,15 @@ const (
 	toCancel              // a cancel's
 	toAsk                 // the spacing of questions
 	toRedrive
-	toCheck // the background's schedule
+	toCheck // the background's next look
 	toTime  // the ledger's own wait
 )
 
 // pending tells whether something about it may still change.
 func (c *call) pending() bool { return c.heldAt != 0 }
+
+// write writes the row: there is no store, so that it always succeeds.
+func (c *call) write(s *sim) { c.tx.Updated, c.news = at(s.now), false }
 
 // twice is how many executions there are beside the first.
 func (c *call) twice() int {

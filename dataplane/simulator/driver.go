@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"strconv"
 	"time"
 
 	"segue/controlplane/health"
@@ -34,22 +35,12 @@ type meaning struct {
 	outcome ledger.Outcome
 }
 
-// The settling's own times, as in settle.
 const (
-	maxSends   = 4
-	maxAsks    = 8
-	firstPause = int64(50 * time.Millisecond)
-	lastPause  = int64(time.Second)
-	run        = "sim/1"
+	run = "sim/1"
 
 	// pausedSender is what a sender that was paused may still send, and what TCP may still deliver.
 	pausedSender = 22 * time.Second
 )
-
-// checks are when the background looks at what is unknown.
-func checks() [8]time.Duration {
-	return [8]time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, time.Hour, time.Hour}
-}
 
 func newDriver(by chooser, svc *policy.Service) *driver {
 	d := &driver{chooser: by, leave: ledger.Leave{Twice: svc.Operations[0].Leave.Duplicates, Traced: svc.Operations[0].Leave.Traced || svc.Operations[0].Leave.TracedValue}, currency: policy.CurrencyOf("EUR")}
@@ -143,6 +134,7 @@ func (d *driver) intend(s *sim, c *call, p int) {
 		s.broken(err)
 	}
 	c.sends = 0
+	c.write(s)
 }
 
 const attemptNames = "0123456789abcdef"
@@ -204,10 +196,10 @@ func (d *driver) circumstances(s *sim, c *call) ledger.Circumstances {
 	live := !c.answered
 	out := ledger.Circumstances{
 		Now: at(s.now), Live: live, Deadline: at(c.deadline), Enforced: keys.Enforced, KeyLife: keys.Life,
-		MaxTries: d.service(c.region).Attempts.Max, Before: c.before, MaxSends: c.sends + maxSends, Run: run, Means: d.means[p], Leave: d.leave,
+		MaxTries: d.service(c.region).Attempts.Max, Before: c.before, MaxSends: c.sends + ledger.MaxSends, Run: run, Means: d.means[p], Leave: d.leave,
 	}
 	if !live {
-		out.MaxSends, out.Changed = c.tx.Current().Sends+maxSends, true // the body is gone with the caller
+		out.MaxSends, out.Changed = c.tx.Current().Sends+ledger.MaxSends, true // the body is gone with the caller
 	}
 	return out
 }
@@ -216,7 +208,7 @@ func (d *driver) circumstances(s *sim, c *call) ledger.Circumstances {
 func (d *driver) weigh(s *sim, c *call, e ledger.Evidence) {
 	o := d.circumstances(s, c)
 	c.e, c.step = e, ledger.Next(c.tx, e, o)
-	c.tx.Note(e, o)
+	c.news = c.tx.Note(e, o) || c.news
 	switch c.step.Kind {
 	case ledger.Finish, ledger.Compensate:
 		d.close(s, c, ledger.Finish, good)
@@ -228,7 +220,7 @@ func (d *driver) weigh(s *sim, c *call, e ledger.Evidence) {
 	case ledger.LookUp, ledger.Cancel:
 		d.ask(s, c)
 	case ledger.Wait:
-		s.later(c, max(0, int64(c.step.Until.Sub(epoch))-s.now), toTime)
+		d.wait(s, c)
 	case ledger.Refuse:
 		d.close(s, c, ledger.Refuse, failed)
 	default:
@@ -245,6 +237,7 @@ func (d *driver) close(s *sim, c *call, k ledger.StepKind, how ending) {
 	if k == ledger.Refuse {
 		_ = c.tx.Tell()
 	}
+	c.write(s)
 	if since := c.heldAt; since != 0 {
 		c.heldAt = 0
 		s.tally.resolved(since, s.now)
@@ -286,24 +279,49 @@ func (d *driver) nowhere(s *sim, c *call) {
 	}
 }
 
-// hold leaves the row to the background, and tells the caller that it is not known.
+// wait waits for as long as the ledger says while a caller does; the background comes back.
+func (d *driver) wait(s *sim, c *call) {
+	switch {
+	case !c.answered:
+		s.later(c, max(0, virtual(c.step.Until)-s.now), toTime)
+	case c.tx.State == ledger.Intent:
+		d.hold(s, c)
+	default:
+		if c.news {
+			c.write(s)
+		}
+		d.look(s, c)
+	}
+}
+
+// hold leaves the row to the background, and tells the caller that it is not known. A row that says so already is not written again.
 func (d *driver) hold(s *sim, c *call) {
-	_ = c.tx.Close(ledger.Hold)
+	if c.tx.State != ledger.Held || c.news {
+		_ = c.tx.Close(ledger.Hold)
+		c.write(s)
+	}
 	if c.heldAt == 0 {
 		c.heldAt = s.now
+		c.tx.ID = strconv.FormatUint(c.draw, 36) // looks are spread by it
 	}
 	if !c.answered {
-		c.checks = 0
 		s.answer(c, unsure)
 	}
-	times := checks()
-	if int(c.checks) < len(times) {
-		s.later(c, int64(times[c.checks]), toCheck)
-		c.checks++
+	d.look(s, c)
+}
+
+// look plans the background's next look at what is unknown, when the ledger says: as settle does.
+func (d *driver) look(s *sim, c *call) {
+	next := ledger.NextCheck(c.tx, d.circumstances(s, c))
+	if until := c.step.Until; c.step.Kind == ledger.Wait && until.After(at(s.now)) && (next.IsZero() || until.Before(next)) {
+		next = until
+	}
+	if next.IsZero() {
+		c.heldAt = 0 // from here on it is an operator's
+		s.retire(c)
 		return
 	}
-	c.heldAt = 0 // from here on it is an operator's
-	s.retire(c)
+	s.later(c, virtual(next)-s.now, toCheck)
 }
 
 func (d *driver) tick(s *sim) { d.chooser.tick(s) }

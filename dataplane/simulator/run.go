@@ -48,6 +48,8 @@ var epoch = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 
 func at(ns int64) time.Time { return epoch.Add(time.Duration(ns)) }
 
+func virtual(t time.Time) int64 { return int64(t.Sub(epoch)) }
+
 // Run plays one scenario by one player.
 func Run(cfg Config, name string) (*Tally, error) {
 	if !(cfg.Rate >= MinRate && cfg.Rate <= MaxRate) {
@@ -85,7 +87,7 @@ func (s *sim) build() {
 	unit := float64(unitOf(s.Rate))
 	s.end = int64(s.Scenario.Units * unit)
 	for i, p := range providers() {
-		w := place{Provider: p, servers: room(&p, s.Rate*float64(s.Scenario.Regions)), salt: mix(uint64(i+1) * golden)}
+		w := place{Provider: p, servers: s.Scenario.room(i, &p, s.Rate*float64(s.Scenario.Regions)), salt: mix(uint64(i+1) * golden)}
 		s.world.places = append(s.world.places, w)
 	}
 	for _, f := range s.Scenario.Faults {

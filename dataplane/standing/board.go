@@ -22,6 +22,7 @@ type Board struct {
 	seq      uint64               // under swap
 	frozen   time.Time            // under swap: until then detectors turn nothing
 	lost     time.Time            // under swap: until then the leader says that this region's way out is gone
+	earlier  map[string]Spent     // under swap: by service, what an earlier run left and no policy asked for yet
 	events   ring
 	beat     beat
 }
@@ -74,6 +75,10 @@ func (b *Board) Swap(snap *policy.Snapshot) {
 			s = newService(svc.Name)
 		}
 		s.take(svc, b.drains)
+		if was, known := b.earlier[svc.Name]; known {
+			s.remember(was)
+			delete(b.earlier, svc.Name)
+		}
 		next[svc.Name], places[i] = s, placed{svc, s}
 	}
 	b.region, b.revision = snap.Region, snap.Revision

@@ -3,6 +3,7 @@ package standing
 import (
 	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -331,5 +332,67 @@ func TestWhoSleepsAccusesNobody(t *testing.T) {
 	}
 	if !b.Closed("payments", "stripe") || !b.Closed("payments", "adyen") {
 		t.Error("all of them hang, and one was blamed")
+	}
+}
+
+// busy keeps providers answering calls of 20 ms, each 100 times a second, until then; the silent answer none from that moment on. It ticks as the
+// agent does, each tick late by so much.
+func busy(t *testing.T, b *Board, svc *policy.Service, calls []int8, silent []int8, lasts, late time.Duration) {
+	t.Helper()
+	type open struct {
+		p    route.Permit
+		sent time.Time
+	}
+	var under []open
+	tick := t0
+	for now := t0; now.Before(t0.Add(20*time.Second + lasts)); now = now.Add(10 * time.Millisecond) {
+		hangs := !now.Before(t0.Add(20 * time.Second))
+		for len(under) > 0 && now.Sub(under[0].sent) >= 20*time.Millisecond {
+			b.Done(under[0].p, health.Sample{Class: health.OK, Latency: 20 * time.Millisecond}, health.Succeeded, now)
+			under = under[1:]
+		}
+		for _, i := range calls {
+			f := newCall()
+			f.Owner = i
+			p, _ := choose(t, b, svc, f, now)
+			b.Sent(&p, now)
+			if !hangs || !slices.Contains(silent, i) {
+				under = append(under, open{p, now})
+			}
+		}
+		if every := TickEvery; !now.Before(tick) {
+			by := time.Duration(0)
+			if hangs {
+				by = late
+			}
+			b.tick(now, by)
+			tick = tick.Add(every)
+		}
+	}
+}
+
+// TestWhoHearsNobodyWaitsLonger: that nothing comes from anywhere may be ours, so a silence has to last twice as long where nobody else was heard.
+// Where all are silent, and where the agent itself is late, nobody is blamed for it. Calls stay too young to count by themselves.
+func TestWhoHearsNobodyWaitsLonger(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		calls, silent []int8
+		lasts, late   time.Duration
+		closed        bool
+	}{
+		{"another is heard", []int8{0, 1}, []int8{0}, 145 * time.Millisecond, 0, false},
+		{"nobody else is heard", []int8{0}, []int8{0}, 145 * time.Millisecond, 0, true},
+		{"all are silent", []int8{0, 1}, []int8{0, 1}, 145 * time.Millisecond, 0, true},
+		{"ticks come late", []int8{0, 1}, []int8{0}, 145 * time.Millisecond, time.Millisecond, true},
+	} {
+		svc := payments("stripe", "adyen")
+		b := boardOf(svc)
+		busy(t, b, svc, c.calls, c.silent, c.lasts, c.late)
+		if got := b.Closed("payments", "stripe"); got != c.closed {
+			t.Errorf("%s: closed is %v", c.name, got)
+		}
+		if !b.Closed("payments", "adyen") {
+			t.Errorf("%s: adyen was blamed", c.name)
+		}
 	}
 }

@@ -6,10 +6,12 @@ import (
 
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
+	"segue/dataplane/breaker"
 )
 
-// Probed takes how one of a provider's own checks stands. It is a lane of its own: none opens or closes a circuit, and none speaks for
-// another (DESIGN.md). Since is written here; a change for the worse, and back, is an event.
+// Probed takes how one of a provider's own checks stands. It is a lane of its own: none speaks for another, none opens a circuit, and none
+// takes anything away from what calls showed. Only where no call asks for a provider whose circuit is open, its checks ask in their place
+// (DESIGN.md). Since is written here; a change for the worse, and back, is an event.
 func (b *Board) Probed(service, provider string, l health.Lane) {
 	s := (*b.services.Load())[service]
 	if s == nil {
@@ -20,6 +22,9 @@ func (b *Board) Probed(service, provider string, l health.Lane) {
 	r := s.row(provider)
 	if r == nil || !checked(s.now, provider, l) {
 		return
+	}
+	if speaks(s.now, provider, &l) {
+		r.Checked(l.Level == health.Good, l.At, func(t breaker.Transition) { b.asked(r, t) })
 	}
 	i := slices.IndexFunc(r.lanes, func(o health.Lane) bool { return o.Kind == l.Kind && o.Name == l.Name })
 	if i < 0 {
@@ -43,6 +48,35 @@ func (b *Board) Probed(service, provider string, l health.Lane) {
 		b.Note(e)
 	}
 	*was = l
+}
+
+// speaks tells whether a lane's result may be the probe of a half-open circuit: a synthetic, which comes nearest to a call; a request, where
+// there is no synthetic. A connection or a certificate proves no answer.
+func speaks(svc *policy.Service, provider string, l *health.Lane) bool {
+	if l.Level != health.Good && l.Level != health.Bad {
+		return false
+	}
+	for _, c := range svc.Candidates {
+		switch {
+		case c.Provider != provider:
+		case l.Kind == health.Synthetic:
+			return true
+		default:
+			return len(c.Synthetics) == 0 && slices.ContainsFunc(c.Checks, func(k policy.Check) bool { return k.Kind == policy.CheckHTTP && k.Name() == l.Name })
+		}
+	}
+	return false
+}
+
+// asked tells a turn that a check made.
+func (b *Board) asked(r *row, t breaker.Transition) {
+	if t.To != breaker.HalfOpen {
+		b.turned(r, t)
+		return
+	}
+	b.Note(health.Event{
+		At: t.At, Kind: "breaker", Service: r.home.name, Provider: r.Provider, Level: "warn", Text: r.Provider + ": circuit half-open, its checks ask, because no call does",
+	})
 }
 
 // changed is the event of a lane that turned. The first good result is none: nothing turned.

@@ -16,7 +16,7 @@ func (b *Board) Tick(now time.Time) { b.tick(now, 0) }
 // that have calls hang in the same moment it is ours too, more likely than theirs: then ages stand still, and the calls' ends tell.
 func (b *Board) tick(now time.Time, late time.Duration) {
 	services := *b.services.Load()
-	busy, due := 0, 0
+	busy, due, heard := 0, 0, uint32(0)
 	for _, s := range services {
 		s.mu.Lock()
 		for _, r := range s.rows {
@@ -27,6 +27,7 @@ func (b *Board) tick(now time.Time, late time.Duration) {
 			if r.Due(now) {
 				due++
 			}
+			heard += r.Silence.Heard()
 		}
 		s.mu.Unlock()
 	}
@@ -35,7 +36,13 @@ func (b *Board) tick(now time.Time, late time.Duration) {
 		s.mu.Lock()
 		for _, r := range s.rows {
 			if ours {
-				r.Stall(TickEvery)
+				r.Ours(now, TickEvery)
+			}
+			switch {
+			case late > 0:
+				r.Silence.Excuse(TickEvery)
+			case heard <= r.Silence.Heard():
+				r.Silence.Excuse(TickEvery / 2)
 			}
 			if t, changed := r.Tick(now); changed {
 				b.turned(r, t)
