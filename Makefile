@@ -49,6 +49,7 @@ bench: build ## every figure that the README quotes, in one run, written to docs
 
 detect: ## the detectors and the circuit: hundreds of millions of simulated calls, false alarms and delays against the theory's limit; each rule broken on purpose; their machine code for arm64
 	SEGUE_DETECT=1 $(GO) test -count=1 -timeout 60m -run 'Seen|Accused|Refusals|Thresholds|Fused|BrokenRules|Replays' -v ./controlplane/health
+	SEGUE_DETECT=1 $(GO) test -count=1 -timeout 60m -run 'Silent' -v ./dataplane/route
 
 cassandra: build ## the tests on a real Cassandra beyond those of `make test`: three data centres with faults, the product and a storm on them (fetches the server by Maven; longer with SEGUE_OPS=50000 SEGUE_OUTAGE=10m)
 	./deploy/cassandra/cluster fetch

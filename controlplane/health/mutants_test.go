@@ -26,6 +26,10 @@ const (
 	ramped   = "dataplane/breaker/ramp.go"
 	limits   = "dataplane/breaker/settings.go"
 	windowed = "dataplane/breaker/window.go"
+	silent   = "controlplane/health/silence.go"
+	aged     = "dataplane/route/ages.go"
+	standing = "dataplane/route/standing.go"
+	ticked   = "dataplane/standing/tick.go"
 )
 
 var brokenRules = []broken{
@@ -55,6 +59,22 @@ var brokenRules = []broken{
 	{"a verdict alone is an alarm", banked, "*s = min(*s+rise, max(*s, 1-1/w.h))", "*s += rise + 2*w.h", "TestArm"},
 	{"nothing fades", faded, "	r.calls, r.failed = r.calls*f, r.failed*f\n", "	_ = f\n", "TestFading|TestSuccessFollows"},
 	{"a clock that was set back stops the fading", faded, "r.at == 0 || wentBack(r.at, now)", "r.at == 0", "TestClocksThatWentBack"},
+
+	{"answers weigh nothing against a silence", silent, "-answered*int64(n)", "", "TestAnAnswerTakesItsBits"},
+	{"a moment is a silence", silent, "s.sum >= loud && at-s.since >= s.least(usual, at)", "s.sum >= loud", "TestSilence"},
+	{"chance is a silence", silent, "	loud     = 25 ", "	loud     = 12 ", "TestSilence|TestAnAnswerTakesItsBits"},
+	{"what answers as many as wait is silent", silent, "s.sum == 0 || int64(n)*MostBits > int64(bits)", "s.sum == 0", "TestSilence"},
+	{"a silence has no end of bits", silent, ", 0), mostLoud))", ", 0), 1<<30))", "TestAnAnswerTakesItsBits"},
+	{"a silence that ended by itself teaches nothing", silent, "		least = max(least, s.lull+s.lull/2)\n", "		_ = least\n", "TestALullIsLearnt"},
+	{"a silence that ended by itself teaches for ever", silent, "s.lull > 0 && at-s.lulledAt < lullFor", "s.lull > 0", "TestALullIsLearnt"},
+	{"a long silence that ended by itself teaches as much", silent, "s.lull, s.lulledAt = min(max(took, 0), mostLull), at", "s.lull, s.lulledAt = max(took, 0), at", "TestALullIsLearnt"},
+	{"few answers tell what is late", sketched, "most := above + 1 + float64(2*math.Sqrt(above+.25))", "most := above", "TestBitsAreNoMore|TestLittleKnown"},
+	{"a call tells its bits at each look", aged, "			if told {\n				g.bits = bits\n			}\n", "			_ = told\n", "TestNobodyIsSilent|TestAHangIsSeenByAgeAt"},
+	{"a generation is as old as its oldest call", aged, "m.Bits(at - g.last)", "m.Bits(at - g.first + time.Hour)", "TestNobodyIsSilent|TestAHangIsSeenByAgeAt"},
+	{"answers are not heard", standing, "		row.Silence.Answered()\n	}\n	judged", "	}\n	judged", "TestNobodyIsSilent|TestAHangIsSeenByAgeAt"},
+	{"what is ours is blamed on all", ticked, "			if ours {\n", "			if false {\n", "TestWhoHearsNobody"},
+	{"who hears nobody is as sure", ticked, "				r.Silence.Excuse(TickEvery / 2)\n", "", "TestWhoHearsNobody"},
+	{"late ticks count", ticked, "				r.Silence.Excuse(TickEvery)\n", "", "TestWhoHearsNobody"},
 
 	{"no lease", circuit, "	c.probes.leased = now.Add(c.settings.Lease)\n", "	c.probes.leased = now.Add(1000 * time.Hour)\n", "TestModelNothingWedges|TestALeaseRunsOut"},
 	{"two probes at a time", circuit, "return probe(max(left(c.probes.at.Add(Spacing), now, Spacing), c.leaseLeft(now)))", "return probe(left(c.probes.at.Add(Spacing), now, Spacing))", "TestOneProbeAtATime"},

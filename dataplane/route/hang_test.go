@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"testing"
 	"time"
 
@@ -149,11 +150,16 @@ func TestAHangIsSeenByAgeAtFiveHundredASecond(t *testing.T) {
 	} {
 		worst, longest, total := 0, time.Duration(0), 0
 		const runs = 20
+		said := regexp.MustCompile(`^\d+ calls in flight and (no answer for|\d answers? in) \d+ ms, where \d+ were due$`)
 		for seed := range uint64(runs) {
 			l := newLoad(t, seed, 500, c.median)
 			l.well(4 * time.Second)
 			stalled, took := l.hang(c.answers, 5*time.Second)
 			worst, longest, total = max(worst, stalled), max(longest, took), total+stalled
+			cause := l.w.st.Rows[0].Cause()
+			if text := cause.Text(0); c.median >= 50*time.Millisecond && (!said.MatchString(text) || cause.Quiet.Due > uint32(cause.Late)) {
+				t.Errorf("seed %d: %q", seed, text)
+			}
 		}
 		t.Logf("latency %v, %v answered: %d calls stalled in the mean, %d in the worst of %d seeds; seen after at most %v",
 			c.median, c.answers, total/runs, worst, runs, longest)

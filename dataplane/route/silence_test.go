@@ -86,7 +86,7 @@ func quietly(r *rand.Rand, n int, rate, sigma float64, median time.Duration) (si
 func TestNobodyIsSilentByChance(t *testing.T) {
 	n, total, alarms, others := 20_000, 0, 0, 0
 	if os.Getenv("SEGUE_DETECT") != "" {
-		n = 10_000_000
+		n = 4_000_000
 	}
 	for k, rate := range []float64{.5, 5, 50, 200, 1000} {
 		for j, sigma := range []float64{.2, .5, 1} {
@@ -103,5 +103,20 @@ func TestNobodyIsSilentByChance(t *testing.T) {
 	t.Logf("%d alarms of silence in %d calls, and %d others", alarms, total, others)
 	if alarms > max(0, total/30_000_000) {
 		t.Errorf("more than one in 30 million")
+	}
+}
+
+func TestSilenceInWords(t *testing.T) {
+	for _, c := range []struct {
+		cause Cause
+		want  string
+	}{
+		{Cause{Alarm: health.Hanging, Late: 12, Quiet: health.Quiet{For: 140 * time.Millisecond, Due: 9}}, "12 calls in flight and no answer for 140 ms, where 9 were due"},
+		{Cause{Alarm: health.Hanging, Late: 20, Quiet: health.Quiet{For: 150 * time.Millisecond, Answered: 1, Due: 19}}, "20 calls in flight and 1 answer in 150 ms, where 19 were due"},
+		{Cause{Alarm: health.Slowing, Late: 12, Quiet: health.Quiet{For: 140 * time.Millisecond, Due: 9}}, "slow: it had 12 calls in flight and no answer for 140 ms, where 9 were due"},
+	} {
+		if got := c.cause.Text(0); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
 	}
 }
