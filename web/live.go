@@ -121,6 +121,7 @@ func (w *Web) routingParts(c echo.Context, p view.Prefs) func(int) []part {
 				parts = append(parts, part{row.Live.ID, view.EffectivePart(row.Live)})
 			}
 		}
+		parts = append(parts, part{"shifts", view.ShiftsPart(shiftCards(s, svc), p, statusOf(s, w.cfg.Env))})
 		if review {
 			return parts
 		}

@@ -1,10 +1,6 @@
 package web
 
-import (
-	"github.com/labstack/echo/v4"
-
-	"segue/controlplane/state"
-)
+import "github.com/labstack/echo/v4"
 
 // routes lists everything that is served. Pages and their forms first, then the API; what both have is one function.
 func (w *Web) routes(e *echo.Echo) {
@@ -16,7 +12,11 @@ func (w *Web) routes(e *echo.Echo) {
 	e.GET("/routing/:service/what-if", w.whatIfPart)
 	e.POST("/routing/:service/try", w.tryForm)
 	e.POST("/routing/:service/:region", w.applyWeights)
+	e.POST("/routing/:service/:region/shift", w.beginShiftForm)
 	e.POST("/undo/:service", w.undo)
+	for _, act := range acts {
+		e.POST("/shifts/:id/"+string(act), w.moveShiftForm(act))
+	}
 	e.GET("/regions", w.regionsPage)
 	e.GET("/regions/:region", w.regionPage)
 	e.GET("/providers", w.providersPage)
@@ -79,7 +79,7 @@ func (w *Web) routesOfAPI(v1 *echo.Group) {
 	v1.POST("/services/:service/shifts", w.beginShift)
 	v1.GET("/shifts", w.listShifts)
 	v1.GET("/shifts/:id", w.getShift)
-	for _, act := range []state.Act{state.ShiftStop, state.ShiftGo, state.ShiftBack, state.ShiftFinish} {
+	for _, act := range acts {
 		v1.POST("/shifts/:id/"+string(act), w.moveShift(act))
 	}
 	v1.POST("/decisions", w.decideTest)

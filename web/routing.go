@@ -83,7 +83,7 @@ func (w *Web) routingPage(c echo.Context, s scene, svc *policy.ServiceSpec) view
 	}
 	r.Try, r.Steering = tryCard(s, svc, testRequest{}), steeringOf(current.Policy, svc)
 	rollout := rolloutOf(s, svc.Name)
-	r.Rollout = &rollout
+	r.Rollout, r.Shifts = &rollout, shiftCards(s, svc)
 	return r
 }
 

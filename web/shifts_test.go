@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"segue/controlplane/state"
 )
@@ -122,4 +123,67 @@ func TestBadShiftsByTheAPI(t *testing.T) {
 	if len(s.plane.State().Shifts) != 0 {
 		t.Errorf("%+v", s.plane.State().Shifts)
 	}
+}
+
+func TestAShiftByThePage(t *testing.T) {
+	s := newSite(t, options{})
+	form := weights("1", "20", "80", "0")
+	form.Set("reason", "fees")
+	form.Set("steps", "50; 20")
+	form.Set("every", "30s")
+	form.Set("request", "f1")
+	page := s.post("/routing/payments/us-east/shift", form)
+	if page.Code != http.StatusUnprocessableEntity {
+		t.Fatalf("%d", page.Code)
+	}
+	wants(t, page.Body.String(), "Steps[1]: 20 does not come after 50; let the steps rise", `value="50; 20"`, `value="30s"`, "<details class=\"in-steps\" open", ">fees</textarea>")
+	for field, bad := range map[string]string{"steps": "50, soon", "every": "NaN", "on_trouble": "dance"} {
+		wrong := weights("1", "20", "80", "0")
+		for name, value := range map[string]string{"reason": "fees", "steps": "50, 100", "every": "30s", "request": "f-" + field, field: bad} {
+			wrong.Set(name, value)
+		}
+		page := s.post("/routing/payments/us-east/shift", wrong)
+		if page.Code != http.StatusUnprocessableEntity || !strings.Contains(strings.ToLower(page.Body.String()), field+":") {
+			t.Errorf("%s %q: %d", field, bad, page.Code)
+		}
+	}
+	form.Set("steps", "50%, 100%")
+	form.Set("request", "f2")
+	s.sees("/routing/payments/us-east/shift", "/routing/payments", form)
+	id := s.plane.State().Shifts[0].ID
+	s.web.look()
+	wants(t, s.get("/routing/payments", 200), "Shift in us-east", "under way", "the first step comes at once", "/shifts/"+id+"/stop", "Finish now", "segue shift show "+id)
+	s.step(t, id)
+	wants(t, s.get("/routing/payments", 200), "step 2 of 2 in 30 s", "70 → 20", "<b>45</b>", "30 → 80", "<b>55</b>", "“fees”", "!Go on")
+	s.sees("/shifts/"+id+"/stop", "/routing/payments", nil)
+	s.web.look()
+	wants(t, s.get("/routing/payments", 200), "stopped", "Stopped by local operator @ loopback.", "Go on", "after step 1 of 2")
+	s.sees("/shifts/"+id+"/go", "/routing/payments", nil)
+	s.sees("/shifts/"+id+"/finish", "/routing/payments", nil)
+	s.wantShares(t, "us-east", 20, 80, 0)
+	s.web.look()
+	wants(t, s.get("/routing/payments", 200), "finished", "Take it back", "!/shifts/"+id+"/finish")
+	s.sees("/shifts/"+id+"/back", "/routing/payments", nil)
+	s.wantShares(t, "us-east", 70, 30, 0)
+	s.web.look()
+	wants(t, s.get("/routing/payments", 200), "back to the start", "!/shifts/"+id+"/back")
+	wants(t, s.get("/", 200), "went back after step 2 of 2")
+	s.now = s.now.Add(time.Hour)
+	s.web.look()
+	wants(t, s.get("/routing/payments", 200), "!Shift in us-east")
+	s.post("/shifts/sh_none/stop", nil)
+}
+
+// Somebody else's change comes first: both sides are shown, and nothing is begun.
+func TestAShiftOnAnOldPage(t *testing.T) {
+	s := newSite(t, options{})
+	s.json("PATCH", "/api/v1/services/payments/weights/us-east", `{"main":60,"backup":40}`, 200, nil, "Segue-Reason", "night")
+	s.web.look()
+	form := weights("1", "20", "80", "0")
+	form.Set("reason", "fees")
+	page := s.post("/routing/payments/us-east/shift", form)
+	if page.Code != http.StatusConflict || len(s.plane.State().Shifts) != 0 {
+		t.Fatalf("%d, %+v", page.Code, s.plane.State().Shifts)
+	}
+	wants(t, page.Body.String(), "Somebody was faster")
 }

@@ -28,6 +28,7 @@ type draft struct {
 	changes         []policy.Change
 	conflict        *view.Conflict
 	reason, wanted  string // and what is wrong with the reason
+	inSteps         view.InSteps
 }
 
 func (d *draft) wrong(provider, text string) {
@@ -174,6 +175,7 @@ func (w *Web) review(s scene, svc *policy.ServiceSpec, d *draft) view.Review {
 		Service: d.service, Region: d.region, Reason: d.reason, ReasonError: d.wanted, Request: rand.Text(),
 		Discard: "/routing/" + url.PathEscape(d.service),
 		Command: weightCommand(d.service, d.region, d.weights) + fmt.Sprintf(" --base %d --reason '…'", d.base),
+		InSteps: d.inStepsForm(),
 	}
 	for _, c := range d.changes {
 		v.Changes = append(v.Changes, view.ReviewLine{Provider: c.Provider, Old: c.Old + " %", New: c.New + " %"})

@@ -150,8 +150,8 @@ func share(weights []policy.Weight, provider string) float64 {
 	return 0
 }
 
-// stands tells whether the policy's weights are those that the shift has set. A provider that is not named has 0.
-func (f *Shift) stands(p *policy.Policy) bool {
+// Stands tells whether the policy's weights are those that the shift has set. A provider that is not named has 0.
+func (f *Shift) Stands(p *policy.Policy) bool {
 	s := p.Service(f.Service)
 	if _, ok := p.Regions.Find(f.Region); !ok || s == nil || s.Strategy != policy.Weighted {
 		return false

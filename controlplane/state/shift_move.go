@@ -297,7 +297,7 @@ func (s *State) goOn(c Command, f *Shift) (done, *Error) {
 		return done{}, nil
 	case f.Phase != Stopped:
 		return done{}, refuse(Invalid, "shift %s is %s: begin a new one", f.ID, f.Phase)
-	case !f.stands(s.Current().Policy):
+	case !f.Stands(s.Current().Policy):
 		return done{}, refuse(Invalid, "the weights of %s in %s are not those of shift %s any more: begin a new one", f.Service, f.Region, f.ID)
 	}
 	if err := s.alone(f); err != nil {
@@ -319,7 +319,7 @@ func (s *State) alone(f *Shift) *Error {
 
 // whereItLeft changes the weights only where they are still those that the shift set: nobody's change is overwritten.
 func (s *State) whereItLeft(c Command, f *Shift, to []policy.Weight) (done, *Error) {
-	if !f.stands(s.Current().Policy) {
+	if !f.Stands(s.Current().Policy) {
 		return done{}, refuse(Invalid, "the weights of %s in %s are not those of shift %s any more: others changed them; set them by hand", f.Service, f.Region, f.ID)
 	}
 	return s.reweigh(c, f, to)
@@ -339,7 +339,7 @@ func (s *State) interrupted(c Command) string {
 	var said string
 	p := s.Current().Policy
 	for i := range s.Shifts {
-		if f := s.Shifts[i]; f.Phase.UnderWay() && !f.stands(p) {
+		if f := s.Shifts[i]; f.Phase.UnderWay() && !f.Stands(p) {
 			f.Phase, f.Changed, f.Index = Stopped, c.At, s.Index
 			f.Why = fmt.Sprintf("%s changed these weights in revision %d", c.Actor, s.Current().Number)
 			s.Shifts = slices.Clone(s.Shifts)

@@ -68,7 +68,7 @@ func (t *Transaction) Note(e Evidence, c Circumstances) bool {
 		return false
 	}
 	a := t.Current()
-	o := meaning(t, e, c)
+	was, o := *a, meaning(t, e, c)
 	switch {
 	case o == Open, a.Outcome == Succeeded, a.Outcome == Declined:
 		return false
@@ -85,7 +85,7 @@ func (t *Transaction) Note(e Evidence, c Circumstances) bool {
 	if e.Kind <= FromStaleSend || o != Unknown { // a lookup that shows nothing does not hide why it was made
 		a.Error, a.Status = e.Error, e.Status
 	}
-	return true
+	return *a != was // a check that shows what is known writes nothing
 }
 
 // light notes that a closed attempt was executed.

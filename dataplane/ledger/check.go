@@ -2,8 +2,29 @@ package ledger
 
 import "time"
 
-// checks are how long after a row was last written its outcome is looked for; from then on once an hour.
-var checks = [...]time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
+// The checks of a row whose outcome is not known come after 5, 15 and 45 seconds, each 45 seconds for a quarter of an hour, each quarter of
+// an hour for three hours, and each hour after that. A provider can be well again without anybody's circuit telling so; a minute is as
+// long as a person should have to wait for what could be asked.
+const (
+	firstCheck = 5 * time.Second
+	often      = 45 * time.Second
+	aQuarter   = 15 * time.Minute
+	aFewHours  = 3 * time.Hour
+)
+
+// followingCheck is the check after the one that is d old.
+func followingCheck(d time.Duration) time.Duration {
+	switch {
+	case d < often:
+		return 3 * d
+	case d < aQuarter:
+		return d + often
+	case d < aFewHours:
+		return d + aQuarter
+	default:
+		return d + time.Hour
+	}
+}
 
 // longestHold ends the checks where a provider finds its requests for ever: a row is kept no longer.
 const longestHold = 35 * 24 * time.Hour
@@ -72,15 +93,12 @@ func checkAfter(t *Transaction, now time.Time) time.Time {
 		h = (h ^ uint64(t.ID[i])) * 1099511628211
 	}
 	share := 900 + time.Duration((h>>11)%201) // thousandths
-	after := func(d time.Duration) time.Time { return t.Updated.Add(d / 1000 * share) }
-	for _, d := range checks {
-		if at := after(d); at.After(now) {
-			return at
-		}
+	since := t.Updated
+	if a := t.Current(); a.Sends > 1 { // each send writes the row: the checks would begin anew with each of them
+		since = a.IntentAt
 	}
-	hours := now.Sub(t.Updated)/time.Hour + 1
-	for ; ; hours++ {
-		if at := after(hours * time.Hour); at.After(now) {
+	for d := firstCheck; ; d = followingCheck(d) {
+		if at := since.Add(d / 1000 * share); at.After(now) {
 			return at
 		}
 	}

@@ -336,6 +336,36 @@ func TestHeldIsVerifiedByLookup(t *testing.T) {
 	}
 }
 
+// A check that shows nothing writes nothing, and the next one comes later: a provider that is mute is not asked every five seconds for ever.
+func TestFruitlessChecksBackOff(t *testing.T) {
+	b := newBank(t, always("lost"))
+	b.mute = true
+	f := newFleet(t, nil, b)
+	d := f.agent("a", "1")
+	j := f.claim(d, "k", policy.Leave{})
+	j.Deadline = f.now().Add(300 * time.Millisecond)
+	if end := d.Run(t.Context(), j); end.Kind != ledger.Hold {
+		t.Fatalf("end %+v", end)
+	}
+	held := f.row("k")
+	last := time.Duration(0)
+	for i := range 5 {
+		in := d.NextCheck(held).Sub(f.now())
+		if in <= last {
+			t.Errorf("check %d comes after %v, the one before it came after %v", i, in, last)
+		}
+		last = in / 10 * 8 // each has its own tenth more or less
+		if i > 2 {
+			last = 30 * time.Second
+		}
+		f.forward(in + time.Millisecond)
+		d.check(t.Context(), held.Key)
+		if row := f.row("k"); row.Version != held.Version || row.State != ledger.Held {
+			t.Fatalf("check %d wrote version %d over %d: %v", i, row.Version, held.Version, row.State)
+		}
+	}
+}
+
 // A fence comes before a move: the row says Cancelling before the cancel leaves, a lookup shows that it holds, and only then somebody else is
 // asked.
 func TestCancelIsWrittenBeforeItLeaves(t *testing.T) {
@@ -655,5 +685,28 @@ func TestTracedEndsBehindTheWindow(t *testing.T) {
 		if row := f.row("k"); row.State != ledger.Held || row.Version > version+2 {
 			t.Errorf("row %+v", row)
 		}
+	}
+}
+
+// A settle window that is longer than the pause between two checks closes: a check that shows nothing does not move its begin.
+func TestALongWindowCloses(t *testing.T) {
+	b := newBank(t, always("dropped"))
+	f := newFleet(t, func(c *policy.Contract) { c.Recourse.Settle = 2 * time.Minute }, b)
+	f.svc.Operations = []*policy.Operation{{OperationSpec: policy.OperationSpec{Name: "charge", Leave: policy.Leave{Traced: true}}}}
+	d := f.agent("a", "1")
+	if end := d.Run(t.Context(), f.claim(d, "k", policy.Leave{Traced: true})); end.Kind != ledger.Hold {
+		t.Fatalf("end %v", end.Kind)
+	}
+	begun := f.now()
+	for f.row("k").State == ledger.Held {
+		next := d.NextCheck(f.row("k"))
+		if next.IsZero() || next.Sub(begun) > 10*time.Minute {
+			t.Fatalf("the window has not closed after %v; the next check is at %v", f.now().Sub(begun), next)
+		}
+		f.forward(next.Sub(f.now()) + time.Millisecond)
+		d.check(t.Context(), f.row("k").Key)
+	}
+	if row := f.row("k"); row.State != ledger.Refused || row.Current().How != ledger.ByWindow || f.now().Sub(begun) < 2*time.Minute {
+		t.Errorf("%v, closed by %v, after %v", row.State, row.Current().How, f.now().Sub(begun))
 	}
 }

@@ -312,12 +312,12 @@ func (w *drive) unsure(ctx context.Context, err error) End {
 
 // later ends a drive in the background that has to wait: what is known so far is written.
 func (w *drive) later(ctx context.Context) End {
+	if w.tx.State == ledger.Intent {
+		return w.hold(ctx)
+	}
 	if !w.news {
 		w.open()
 		return End{Kind: ledger.Hold, Tx: w.tx}
-	}
-	if w.tx.State == ledger.Intent {
-		return w.hold(ctx)
 	}
 	w.Stamp(w.tx, w.cfg.Now())
 	return w.unsure(ctx, w.write(ctx))

@@ -18,7 +18,7 @@ type Bar struct {
 func (s *Study) bars() []Bar {
 	var out []Bar
 	for _, b := range []func() (Bar, bool){
-		s.barSeen, s.barFalse, s.barOff, s.barSteady, s.barBrownout, s.barFees, s.barBack, s.barFlapping, s.barGrey, s.barDeclines, s.barEgress, s.barStorm, s.barTwice, s.barRivals,
+		s.barSeen, s.barFalse, s.barOff, s.barSteady, s.barBrownout, s.barFees, s.barBack, s.barFlapping, s.barGrey, s.barDeclines, s.barEgress, s.barStorm, s.barRoom, s.barTwice, s.barRivals,
 	} {
 		if bar, ok := b(); ok {
 			if !bar.Held {
@@ -44,6 +44,7 @@ const (
 	nameDeclines = "issuers decline more: gates"
 	nameEgress   = "one region's way out is lost: who is blamed"
 	nameStorm    = "retry storm: sends for each wish"
+	nameRoom     = "room is scarce: the others' longest queue, with shift.away and without"
 	nameTwice    = "executions beside the first, all stories"
 	nameRivals   = "fees, failures and duplicates: rivals that cost less in a faulty story"
 )
@@ -157,6 +158,26 @@ func (s *Study) barStorm() (Bar, bool) {
 	return Bar{Name: nameStorm, Want: "at most 1.2", Got: fmt.Sprintf("%.3f", r.Amplification), Held: r.Amplification <= 1.2}, true
 }
 
+// barRoom wants nobody to be asked for more than he can take while a provider is left, at once or as the others have room; and the second to serve more.
+func (s *Study) barRoom() (Bar, bool) {
+	once, away := s.find("scarce", 50, Segue), s.find("scarce-away", 50, Segue)
+	if once == nil || away == nil {
+		return Bar{}, false
+	}
+	worst := 0.0
+	for _, r := range Rivals() {
+		if x := s.find("scarce-away", 50, r.Name); x != nil {
+			worst = max(worst, x.Queued)
+		}
+	}
+	got := fmt.Sprintf("%.2f s, success %.2f %%; without %.2f s, %.2f %%", away.Queued, away.Success, once.Queued, once.Success)
+	if worst > 0 {
+		got += fmt.Sprintf("; the rivals' longest %.1f s", worst)
+	}
+	return Bar{Name: nameRoom, Want: fmt.Sprintf("below %v s, and more success with it", queueAllowed), Got: got,
+		Held: away.Queued < queueAllowed && once.Queued < queueAllowed && away.Success > once.Success}, true
+}
+
 func (s *Study) barTwice() (Bar, bool) {
 	twice, calls := uint64(0), uint64(0)
 	theirs := map[string]float64{}
@@ -221,10 +242,11 @@ func (s *Study) barRivals() (Bar, bool) {
 	return Bar{Name: nameRivals, Want: "none", Got: got, Held: len(lost) == 0}, stories > 0
 }
 
-// faulty tells whether a provider or a way to it fails: declines, fees and the ledger's quorum are none of that.
+// faulty tells whether a provider or a way to it fails: declines, fees and the ledger's quorum are none of that. The story scarce stands beside
+// scarce-away, to show what the policy's word does.
 func (g *Group) faulty() bool {
 	switch g.Scenario.Name {
-	case "steady", "fee-drift", "declines", "quorum":
+	case "steady", "fee-drift", "declines", "quorum", "scarce":
 		return false
 	default:
 		return true

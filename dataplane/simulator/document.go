@@ -47,22 +47,23 @@ const operations = `    operations:
 
 // document is the policy that Segue plays by: an ordinary document, for this rate and these regions. A provider's limit is what a region would need
 // for half as many calls again: regions seldom come to it together, and a third of what all may send would turn calls away on any day.
-func document(strategy string, rate float64, regions int) string {
+func document(strategy string, rate float64, story *Scenario) string {
+	regions := story.Regions
 	var b strings.Builder
 	b.WriteString("segue: v1\nregions:\n")
 	for r := range regions {
 		fmt.Fprintf(&b, "  %s: {standby: [%s]}\n", regionName(r), strings.Join(others(r, regions), ", "))
 	}
 	fmt.Fprintf(&b, "services:\n  pay:\n    speaks: sim/keys\n    listen: 7101\n%s    attempts: {max: %d, per_try: %s, deadline: %s}\n", operations, maxTries, perTry, deadline)
-	b.WriteString(strategy)
+	b.WriteString(strategy + story.Shift)
 	b.WriteString("providers:\n")
-	for _, p := range providers() {
+	for i, p := range providers() {
 		contract := "sim/cancel"
 		if p.Keys {
 			contract = "sim/keys"
 		}
 		fmt.Fprintf(&b, "  %s:\n    contract: %s\n    credential: env:SIM\n    cost: {fixed: %.2f EUR, percent: %v}\n    limits: {in_flight: %d}\n",
-			p.Name, contract, p.Fixed, p.Percent, room(&p, rate))
+			p.Name, contract, p.Fixed, p.Percent, story.room(i, &p, rate))
 	}
 	b.WriteString(contracts)
 	return b.String()
@@ -88,13 +89,13 @@ const (
 )
 
 // services compiles the document for each region.
-func services(strategy string, rate float64, regions int) ([]*policy.Service, error) {
-	p, err := policy.Parse("simulator", []byte(document(strategy, rate, regions)))
+func services(strategy string, rate float64, story *Scenario) ([]*policy.Service, error) {
+	p, err := policy.Parse("simulator", []byte(document(strategy, rate, story)))
 	if err != nil {
 		return nil, fmt.Errorf("simulator: its own policy: %w", err)
 	}
-	out := make([]*policy.Service, regions)
-	for r := range regions {
+	out := make([]*policy.Service, story.Regions)
+	for r := range story.Regions {
 		snap, err := policy.Compile(p, regionName(r), 1)
 		if err != nil {
 			return nil, fmt.Errorf("simulator: its own policy: %w", err)

@@ -6,13 +6,17 @@ import "testing"
 func TestTheDocumentCompiles(t *testing.T) {
 	for name, strategy := range strategies() {
 		for _, rate := range []float64{.5, 5, 50, 1000} {
-			for _, regions := range []int{1, 3} {
-				svcs, err := services(strategy, rate, regions)
+			for _, story := range Scenarios() {
+				regions := story.Regions
+				svcs, err := services(strategy, rate, &story)
 				if err != nil {
-					t.Fatalf("%s at %v in %d: %v", name, rate, regions, err)
+					t.Fatalf("%s of %s at %v: %v", name, story.Name, rate, err)
 				}
 				if len(svcs) != regions || len(svcs[0].Candidates) != len(providers()) {
 					t.Fatalf("%s: %d services, %d candidates", name, len(svcs), len(svcs[0].Candidates))
+				}
+				if away := svcs[0].Shift.Away > 0; away != (story.Name == "scarce-away") {
+					t.Fatalf("%s: shift.away is %v", story.Name, svcs[0].Shift.Away)
 				}
 				d := newDriver(newAgents(svcs), svcs[0])
 				for i, p := range providers() {

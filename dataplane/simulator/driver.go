@@ -284,7 +284,7 @@ func (d *driver) wait(s *sim, c *call) {
 	switch {
 	case !c.answered:
 		s.later(c, max(0, virtual(c.step.Until)-s.now), toTime)
-	case c.news && c.tx.State == ledger.Intent:
+	case c.tx.State == ledger.Intent:
 		d.hold(s, c)
 	default:
 		if c.news {

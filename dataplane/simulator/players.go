@@ -34,7 +34,7 @@ func newPlayer(name string, s *sim) (player, error) {
 		if name == Oracle {
 			strategy = byPriority
 		}
-		svcs, err := services(strategy, s.Rate, s.Scenario.Regions)
+		svcs, err := services(strategy, s.Rate, &s.Scenario)
 		if err != nil {
 			return nil, err
 		}

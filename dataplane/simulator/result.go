@@ -43,6 +43,7 @@ type Money struct {
 type Care struct {
 	Duplicates    uint64  `json:"duplicates"`
 	PerHundred    float64 `json:"duplicates_per_100000"`
+	Blind         uint64  `json:"blind_resends"` // of effects, elsewhere, though nobody knew whether they were executed
 	Held          uint64  `json:"held"`
 	Resolved      uint64  `json:"resolved"`
 	ResolveP50    float64 `json:"resolve_p50_seconds"`
@@ -84,7 +85,7 @@ func (t *Tally) Result(oracle *Tally) Result {
 		r.Regret = 100 * (t.Loss()/oracle.Loss() - 1)
 	}
 	r.Care = Care{
-		Duplicates: t.Duplicates, PerHundred: 1e5 * float64(t.Duplicates) / calls, Held: t.Unknown, Resolved: t.Resolved,
+		Duplicates: t.Duplicates, Blind: t.Blind, PerHundred: 1e5 * float64(t.Duplicates) / calls, Held: t.Unknown, Resolved: t.Resolved,
 		ResolveP50: inSeconds(t.Resolve.quantile(.5)), ResolveP99: inSeconds(t.Resolve.quantile(.99)),
 		Wasted: 100 * (float64(t.Sends) - float64(t.Good)) / calls, Amplification: float64(t.Sends) / float64(max(t.Wishes, 1)),
 	}

@@ -48,6 +48,9 @@ func (r *rivals) ended(s *sim, c *call) {
 		s.answer(c, good)
 	case int(c.times) < maxTries && s.left(c) > 0:
 		c.tried = c.tried.With(int(c.at))
+		if !c.read && !c.shown.refused {
+			s.tally.Blind++
+		}
 		r.next(s, c)
 	default:
 		s.answer(c, failed)

@@ -87,7 +87,7 @@ func (s *sim) build() {
 	unit := float64(unitOf(s.Rate))
 	s.end = int64(s.Scenario.Units * unit)
 	for i, p := range providers() {
-		w := place{Provider: p, servers: room(&p, s.Rate*float64(s.Scenario.Regions)), salt: mix(uint64(i+1) * golden)}
+		w := place{Provider: p, servers: s.Scenario.room(i, &p, s.Rate*float64(s.Scenario.Regions)), salt: mix(uint64(i+1) * golden)}
 		s.world.places = append(s.world.places, w)
 	}
 	for _, f := range s.Scenario.Faults {

@@ -27,6 +27,8 @@ type Scenario struct {
 	Units   float64 // how long it lasts
 	Returns int     // how often a caller who failed comes back with the same key
 	Target  int     // the provider whose detection and return are measured; all: none
+	Shift   string  // what the policy says of shifts; empty: nothing
+	scarce  bool    // the others have room for little more than half of the calls
 }
 
 // unitOf is how long a unit of the scenario takes: a minute, longer where few calls come, shorter where a third of a minute has as many.
@@ -54,7 +56,7 @@ func hole(s Scenario) Scenario {
 
 // Scenarios are all stories, in the order of the report.
 func Scenarios() []Scenario {
-	return append(plain(), compound()...)
+	return append(append(plain(), compound()...), scarce()...)
 }
 
 func plain() []Scenario {
@@ -111,6 +113,21 @@ func compound() []Scenario {
 	}
 }
 
+// scarce are two stories in one world: the first provider fails in part, and the others cannot take all of its calls. Without a word of shifts it is
+// left at once; with shift.away its share moves as the others have room.
+func scarce() []Scenario {
+	what := "The cheapest provider answers 30 % of the calls with an error, and the three others together have room for six in ten calls"
+	at := func(name, rest, shift string) Scenario {
+		s := one(name, what+rest, 1, condition{errors: .3})
+		s.Shift, s.scarce = shift, true
+		return s
+	}
+	return []Scenario{
+		at("scarce", "; it is left at once.", ""),
+		at("scarce-away", "; the policy says shift.away, so that it is left as they have room.", "    shift: {away: 10s}\n"),
+	}
+}
+
 // Find returns the scenario of that name.
 func Find(name string) (Scenario, bool) {
 	for _, s := range Scenarios() {
@@ -139,8 +156,18 @@ func providers() []Provider {
 
 // room is how many calls a provider can work on at once: half as many again as all calls of all regions would need.
 func room(p *Provider, rate float64) int {
-	mean := p.Median.Seconds() * math.Exp(p.Sigma*p.Sigma/2)
-	return 3 + int(math.Ceil(1.5*rate*mean))
+	return 3 + int(math.Ceil(1.5*rate*p.mean()))
+}
+
+// mean is how long a call takes there, in seconds.
+func (p *Provider) mean() float64 { return p.Median.Seconds() * math.Exp(p.Sigma*p.Sigma/2) }
+
+// room is that of a story: where it is scarce, each provider but the first has room for a fifth of the calls.
+func (s *Scenario) room(i int, p *Provider, rate float64) int {
+	if s.scarce && i > 0 {
+		return max(1, int(rate*p.mean()/5+.5))
+	}
+	return room(p, rate)
 }
 
 // What a call is worth, and what its ends cost.

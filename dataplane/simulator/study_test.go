@@ -7,7 +7,7 @@ import (
 
 // mustHold are the bars that every test run holds Segue to.
 func mustHold() []string {
-	return []string{nameSeen, nameFalse, nameSteady, nameBack, nameFlapping, nameGrey, nameDeclines, nameEgress, nameStorm, nameTwice}
+	return []string{nameSeen, nameFalse, nameSteady, nameBack, nameFlapping, nameGrey, nameDeclines, nameEgress, nameStorm, nameRoom, nameTwice}
 }
 
 // TestSmallStudy plays the stories that bars speak of, with few seeds. What breaks a promise is told with the command that plays it again.

@@ -38,12 +38,12 @@ func (g *Group) title() string {
 }
 
 func headings() []string {
-	return []string{"PLAYER", "SUCCESS %", "UNKNOWN %", "P50 ms", "P99 ms", "P99.9 ms", "FEES", "LOSS", "REGRET %", "TWICE", "RESOLVED s", "SENDS", "SEEN calls", "LEFT s", "BACK s", "FALSE/day"}
+	return []string{"PLAYER", "SUCCESS %", "UNKNOWN %", "P50 ms", "P99 ms", "P99.9 ms", "FEES", "LOSS", "REGRET %", "BLIND", "TWICE", "RESOLVED s", "SENDS", "SEEN calls", "LEFT s", "BACK s", "FALSE/day"}
 }
 
 // legend says what the columns are.
 const legend = "Fees and loss are in money for 1,000 wishes: loss is fees, %v for each call that ended without an outcome and %v for each execution beside the first. " +
-	"Regret is the loss above the oracle's. Twice: executions beside the first. Resolved: the median time until an outcome that was not known came to light. " +
+	"Regret is the loss above the oracle's. Blind: effects that were sent elsewhere though nobody knew whether they were executed. Twice: executions beside the first. Resolved: the median time until an outcome that was not known came to light. " +
 	"Sends: for each wish. Seen: calls that the provider had ended when the gate shut, in the median. Left, back: until it had less than half of its share, and 90 %% of it again. False: gates at providers that nothing ailed."
 
 // Legend is what the columns are.
@@ -53,7 +53,7 @@ func (r *Result) cells() []string {
 	ms := func(x float64) string { return or(x, "%.0f") }
 	return []string{
 		r.Player, fmt.Sprintf("%.3f", r.Success), fmt.Sprintf("%.3f", r.Unknown), ms(r.P50), ms(r.P99), ms(r.P999),
-		fmt.Sprintf("%.1f", r.Fees), fmt.Sprintf("%.1f", r.Loss), r.regret(), fmt.Sprint(r.Duplicates), or(r.ResolveP50, "%.0f"),
+		fmt.Sprintf("%.1f", r.Fees), fmt.Sprintf("%.1f", r.Loss), r.regret(), fmt.Sprint(r.Blind), fmt.Sprint(r.Duplicates), or(r.ResolveP50, "%.0f"),
 		fmt.Sprintf("%.3f", r.Amplification), or(r.SeenCalls, "%.0f"), or(r.Left, "%.0f"), or(r.Back, "%.0f"), fmt.Sprintf("%.0f", r.FalseADay),
 	}
 }

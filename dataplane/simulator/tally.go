@@ -32,6 +32,7 @@ type Counts struct {
 	Sends      uint64
 	Wishes     uint64 // calls, without the returns
 	Duplicates uint64 // executions beside the first
+	Blind      uint64 // effects that were sent elsewhere though nobody knew whether they were executed
 	Resolved   uint64 // unknown ones whose outcome came to light later
 	Fees       float64
 }
@@ -302,6 +303,7 @@ func (t *Tally) Merge(o *Tally) {
 	t.Sends += o.Sends
 	t.Wishes += o.Wishes
 	t.Duplicates += o.Duplicates
+	t.Blind += o.Blind
 	t.Resolved += o.Resolved
 	t.Fees += o.Fees
 	t.Latency.merge(&o.Latency)

@@ -16,7 +16,8 @@ type Routing struct {
 	Conflict   *Conflict
 	Try        *Try
 	Steering   *Steering
-	Base       uint64      // the revision that is shown
+	Base       uint64 // the revision that is shown
+	Shifts     []Shift
 	ByDocument *ByDocument // where the page cannot change it
 }
 
@@ -79,6 +80,7 @@ type Review struct {
 	Command         string
 	Discard         string
 	WhatIf          *WhatIf // nil: nothing to replay
+	InSteps         InSteps
 }
 
 // ReviewLine is one change by meaning.
