@@ -714,3 +714,26 @@ func TestTracedEndsBehindTheWindow(t *testing.T) {
 		}
 	}
 }
+
+// A settle window that is longer than the pause between two checks closes: a check that shows nothing does not move its begin.
+func TestALongWindowCloses(t *testing.T) {
+	b := newBank(t, always("dropped"))
+	f := newFleet(t, func(c *policy.Contract) { c.Recourse.Settle = 2 * time.Minute }, b)
+	f.svc.Operations = []*policy.Operation{{OperationSpec: policy.OperationSpec{Name: "charge", Leave: policy.Leave{Traced: true}}}}
+	d := f.agent("a", "1")
+	if end := d.Run(t.Context(), f.claim(d, "k", policy.Leave{Traced: true})); end.Kind != ledger.Hold {
+		t.Fatalf("end %v", end.Kind)
+	}
+	begun := f.now()
+	for f.row("k").State == ledger.Held {
+		next := d.NextCheck(f.row("k"))
+		if next.IsZero() || next.Sub(begun) > 10*time.Minute {
+			t.Fatalf("the window has not closed after %v; the next check is at %v", f.now().Sub(begun), next)
+		}
+		f.forward(next.Sub(f.now()) + time.Millisecond)
+		d.check(t.Context(), f.row("k").Key)
+	}
+	if row := f.row("k"); row.State != ledger.Refused || row.Current().How != ledger.ByWindow || f.now().Sub(begun) < 2*time.Minute {
+		t.Errorf("%v, closed by %v, after %v", row.State, row.Current().How, f.now().Sub(begun))
+	}
+}
