@@ -67,45 +67,46 @@ func TestHangIsSeenByAge(t *testing.T) {
 		}
 	})
 	w.faults(mainProvider)
-	var usual []time.Duration
 	orders := map[string]told{}
 	for _, c := range calls {
 		orders[c.order] = c.told
+	}
+	stalled := w.stalled(calls, hangs)
+	if most := max(60, rate); len(stalled) > most { // by time-outs alone 4 s of two fifths of the load
+		t.Errorf("%d calls stalled, more than %d: the hang was not seen before its time-outs", len(stalled), most)
+	}
+	w.reckon(orders)
+}
+
+// stalled are the calls that waited for the provider that hangs from then on, and tells what the row of measured figures wants to know: when the
+// first hung, when that was seen, how many stalled before and, as probes, after.
+func (w *world) stalled(calls []late, hangs time.Duration) (stalled []late) {
+	var usual []time.Duration
+	for _, c := range calls {
 		if c.after < hangs {
 			usual = append(usual, c.took)
 		}
 	}
 	slices.Sort(usual)
 	own := usual[len(usual)/2]
-	var stalled []late
-	for _, c := range calls {
-		if c.took > own+250*time.Millisecond && c.after > hangs-time.Second && strings.HasPrefix(c.told.header.Get("Segue-Route"), mainProvider+";") {
-			stalled = append(stalled, c)
-		}
-	}
-	slices.SortFunc(stalled, func(a, b late) int { return int(a.after - b.after) })
-	if len(stalled) == 0 {
-		t.Fatal("no call stalled: nothing hung")
-	}
 	alarm, why, probes := time.Duration(0), "", 0
 	for _, c := range calls {
-		if d := c.told.header.Get("Segue-Decision"); c.after > hangs && alarm == 0 && strings.Contains(d, mainProvider+": circuit open") {
-			alarm, why = c.after, d
+		decision := c.told.header.Get("Segue-Decision")
+		if c.took > own+250*time.Millisecond && c.after > hangs-50*time.Millisecond && strings.HasPrefix(c.told.header.Get("Segue-Route"), mainProvider+";") {
+			stalled = append(stalled, c)
+			if strings.Contains(decision, "the one probe") {
+				probes++
+			}
+		}
+		if c.after > hangs && alarm == 0 && strings.Contains(decision, mainProvider+": circuit open") {
+			alarm, why = c.after, decision
 		}
 	}
-	for _, c := range stalled {
-		if strings.Contains(c.told.header.Get("Segue-Decision"), "the one probe") {
-			probes++
-		}
+	if len(stalled) == 0 || alarm == 0 {
+		w.t.Fatalf("%d calls stalled, the circuit was told open after %v", len(stalled), alarm)
 	}
-	first := stalled[0].after
-	t.Logf("%d calls, %d/s; usual median %v; first hung %v after the hang began; seen %v after that; %d stalled before it was seen, %d as probes after it; %s",
-		len(calls), rate, own, first-hangs, alarm-first, len(stalled)-probes, probes, why)
-	if alarm == 0 {
-		t.Error("no call was told that the circuit is open")
-	}
-	if most := max(60, rate); len(stalled) > most { // by time-outs alone 4 s of two fifths of the load
-		t.Errorf("%d calls stalled, more than %d: the hang was not seen before its time-outs", len(stalled), most)
-	}
-	w.reckon(orders)
+	first := stalled[0].after // calls are in the order in which they were sent
+	w.t.Logf("%d calls; usual median %v; the first hung %v after the hang began, it was seen %v after that; %d stalled before it was seen, %d as probes after it; %s",
+		len(calls), own, first-hangs, alarm-first, len(stalled)-probes, probes, why)
+	return stalled
 }

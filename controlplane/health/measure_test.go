@@ -380,6 +380,7 @@ func TestClocksThatWentBack(t *testing.T) {
 	m.Observe(Sample{Class: OK, Latency: 200 * time.Millisecond}, ahead)
 	m.Arm(ahead)
 	m.Clear(ahead)
+	m.Observe(Sample{Class: OK, Latency: 200 * time.Millisecond}, ahead)
 	p.run(m, 5000)
 	p.fails = 1
 	if n, which := p.until(m, 20); which != Failing || n > 5 {

@@ -467,6 +467,33 @@ func TestPausedSenderIsClosed(t *testing.T) {
 	}
 }
 
+// TestPausedSendersCallerComesBack: before the background has closed the row, the caller's retry finds the proof in it, and is sent, once, to the
+// provider that nobody may accuse.
+func TestPausedSendersCallerComesBack(t *testing.T) {
+	b := newBank(t, always("ok"))
+	f := newFleet(t, func(c *policy.Contract) { c.Recourse = policy.Recourse{} }, b)
+	d := f.agent("a", "1")
+	j := f.claim(d, "k", policy.Leave{})
+	boot := Boot()
+	d.cfg.Boot = func() time.Duration { return boot + d.leaseTime() + time.Millisecond }
+	j.Begun = d.cfg.Boot()
+	if end := d.Run(context.Background(), j); end.Kind != ledger.Hold || b.charges != 0 {
+		t.Fatalf("end %v, %d charges", end.Kind, b.charges)
+	}
+	d.cfg.Boot = Boot
+	row := f.row("k")
+	d.Resume(row, f.now())
+	if err := d.Put(context.Background(), row); err != nil {
+		t.Fatal(err)
+	}
+	again := *j
+	again.Tx, again.Resume, again.Permit, again.Facts.Owner, again.Deadline = row, true, route.Permit{}, int8(j.Candidate), f.now().Add(3*time.Second)
+	end := d.Run(context.Background(), &again)
+	if row = f.row("k"); end.Kind != ledger.Finish || row.State != ledger.DoneSucceeded || b.charges != 1 {
+		t.Errorf("end %v, %v, %d charges, %+v", end.Kind, row.State, b.charges, row.Attempts)
+	}
+}
+
 // A kept request is sent again by the background: the same bytes under the same key, once executed. Then it is forgotten.
 func TestKeptRequestIsRedriven(t *testing.T) {
 	b := newBank(t, func(n int) string {
@@ -685,5 +712,28 @@ func TestTracedEndsBehindTheWindow(t *testing.T) {
 		if row := f.row("k"); row.State != ledger.Held || row.Version > version+2 {
 			t.Errorf("row %+v", row)
 		}
+	}
+}
+
+// A settle window that is longer than the pause between two checks closes: a check that shows nothing does not move its begin.
+func TestALongWindowCloses(t *testing.T) {
+	b := newBank(t, always("dropped"))
+	f := newFleet(t, func(c *policy.Contract) { c.Recourse.Settle = 2 * time.Minute }, b)
+	f.svc.Operations = []*policy.Operation{{OperationSpec: policy.OperationSpec{Name: "charge", Leave: policy.Leave{Traced: true}}}}
+	d := f.agent("a", "1")
+	if end := d.Run(t.Context(), f.claim(d, "k", policy.Leave{Traced: true})); end.Kind != ledger.Hold {
+		t.Fatalf("end %v", end.Kind)
+	}
+	begun := f.now()
+	for f.row("k").State == ledger.Held {
+		next := d.NextCheck(f.row("k"))
+		if next.IsZero() || next.Sub(begun) > 10*time.Minute {
+			t.Fatalf("the window has not closed after %v; the next check is at %v", f.now().Sub(begun), next)
+		}
+		f.forward(next.Sub(f.now()) + time.Millisecond)
+		d.check(t.Context(), f.row("k").Key)
+	}
+	if row := f.row("k"); row.State != ledger.Refused || row.Current().How != ledger.ByWindow || f.now().Sub(begun) < 2*time.Minute {
+		t.Errorf("%v, closed by %v, after %v", row.State, row.Current().How, f.now().Sub(begun))
 	}
 }

@@ -63,7 +63,8 @@ func TestWhichChecksAreNoProbes(t *testing.T) {
 	state := func(b *Board) breaker.State { return b.row("payments", "stripe").Circuit.State() }
 	for _, level := range []string{health.Bad, health.Warned, ""} {
 		b, _, due := standby(t, balance)
-		if b.Probed("payments", "stripe", lane(health.Active, "GET /v1/balance", level, due)); state(b) != breaker.Open {
+		until := b.row("payments", "stripe").Circuit.Until()
+		if b.Probed("payments", "stripe", lane(health.Active, "GET /v1/balance", level, due)); state(b) != breaker.Open || b.row("payments", "stripe").Circuit.Until() != until {
 			t.Errorf("%q made it %v", level, state(b))
 		}
 	}

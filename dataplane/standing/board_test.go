@@ -360,13 +360,13 @@ func busy(t *testing.T, b *Board, svc *policy.Service, calls []int8, silent []in
 				under = append(under, open{p, now})
 			}
 		}
-		if every := TickEvery; !now.Before(tick) {
+		if !now.Before(tick) {
 			by := time.Duration(0)
 			if hangs {
 				by = late
 			}
 			b.tick(now, by)
-			tick = tick.Add(every)
+			tick = tick.Add(TickEvery + by)
 		}
 	}
 }
@@ -382,8 +382,8 @@ func TestWhoHearsNobodyWaitsLonger(t *testing.T) {
 	}{
 		{"another is heard", []int8{0, 1}, []int8{0}, 145 * time.Millisecond, 0, false},
 		{"nobody else is heard", []int8{0}, []int8{0}, 145 * time.Millisecond, 0, true},
-		{"all are silent", []int8{0, 1}, []int8{0, 1}, 145 * time.Millisecond, 0, true},
-		{"ticks come late", []int8{0, 1}, []int8{0}, 145 * time.Millisecond, time.Millisecond, true},
+		{"all are silent", []int8{0, 1}, []int8{0, 1}, 400 * time.Millisecond, 0, true},
+		{"ticks come late", []int8{0, 1}, []int8{0}, 145 * time.Millisecond, 10 * time.Millisecond, true},
 	} {
 		svc := payments("stripe", "adyen")
 		b := boardOf(svc)
