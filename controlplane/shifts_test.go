@@ -113,3 +113,34 @@ func TestAShiftIsHeldInSilence(t *testing.T) {
 		t.Errorf("it went on at %v, and the step came at %v", resumed, stepped)
 	}
 }
+
+// TestShiftsAreMeasured: every node shows the newest shift, with its phase, for an hour after its end.
+func TestShiftsAreMeasured(t *testing.T) {
+	c, r, id := shifting(t)
+	r.until("two steps", func() bool { return c.shift(id).Taken == 2 })
+	shown := func() string {
+		var list []string
+		for _, s := range c.nodes {
+			all, err := s.cfg.Metrics.Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, family := range all {
+				if family.GetName() == "segue_shift_ratio" {
+					list = append(list, strings.Join(strings.Fields(family.GetMetric()[0].String()), " "))
+				}
+			}
+		}
+		return strings.Join(list, "\n")
+	}
+	eventually(t, "all three tell of it", func() bool {
+		got := shown()
+		return strings.Count(got, `value:"shifting"`) == 3 && strings.Count(got, `value:0.3`) == 3
+	})
+	if _, err := c.nodes[c.leader()].Propose(within(t), state.Command{Request: "stop", Actor: "ann", Reason: "enough", Beside: state.Beside{MoveShift: &state.MoveShift{ID: id, Act: state.ShiftStop}}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is stopped", func() bool { return strings.Count(shown(), `value:"stopped"`) == 3 })
+	r.ahead.Add(int64(shiftToldFor))
+	eventually(t, "it is told of no more", func() bool { return shown() == "" })
+}

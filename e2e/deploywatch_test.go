@@ -74,6 +74,7 @@ func (x *example) some(expr string) error {
 func (x *example) shown(t *testing.T) {
 	x.box.Provider(mainProvider).Kill() // failovers, and a circuit that opens; it stays so
 	load := x.caller(t, 7101)
+	x.segue(t, 1, "shift", "begin", "payments", "eu-west", "main=5", "backup=95", "--reason", "e2e").fine(t)
 	n := 0
 	call := func() { n++; load.charge(fmt.Sprint("o-shown-", n), "").must(t) }
 	for _, q := range queries(t) {

@@ -90,9 +90,6 @@ type BeginShift struct {
 
 // Along are the weights after so many percent of the way, each between its start and its target.
 func (f *Shift) Along(way float64) []policy.Weight {
-	if way <= 0 {
-		return slices.Clone(f.Start)
-	}
 	out := slices.Clone(f.Target)
 	for i := range out {
 		start, target := share(f.Start, out[i].Provider), out[i].Percent
@@ -243,8 +240,8 @@ func (b *BeginShift) target(p *policy.Policy, region string) ([]policy.Weight, *
 	if amount > now[from].Percent {
 		return nil, wrong("by", "write at most that", "%s has %v %% in %s, not %v", b.From, now[from].Percent, region, amount)
 	}
-	now[from].Percent -= amount
-	now[to].Percent += amount
+	now[from].Percent = math.Round((now[from].Percent-amount)*1e6) / 1e6 // 70.1 less 20 is 50.1
+	now[to].Percent = math.Round((now[to].Percent+amount)*1e6) / 1e6
 	return now, nil
 }
 
@@ -269,6 +266,14 @@ func providers(weights []policy.Weight) []string {
 		names[i] = w.Provider
 	}
 	return names
+}
+
+// Way is how far it has come, from 0 to 1.
+func (f *Shift) Way() float64 {
+	if f.Phase == Returned || f.Taken == 0 {
+		return 0
+	}
+	return f.Steps[f.Taken-1] / 100
 }
 
 // UnderWay tells whether there is a shift that the leader has to watch.
