@@ -41,6 +41,13 @@ func TestTheNextEndpointTakesOver(t *testing.T) {
 			if got := row.Attempts[len(row.Attempts)-1].Endpoint; got != w.url("main") {
 				t.Errorf("%s: the row says that it was sent to %s", order, got)
 			}
+			told := ""
+			for _, m := range w.why(row.ID).Timeline {
+				told += m.Text + "\n"
+			}
+			if !strings.Contains(told, ", at "+w.url("main")) {
+				t.Errorf("%s: the timeline does not say where it was sent: %s", order, told)
+			}
 			if sent := len(row.Attempts); sent > 1 && (scope == "account" || i > 0) {
 				t.Errorf("%s took %d attempts", order, sent)
 			}
