@@ -48,6 +48,9 @@ func TestTheNextEndpointTakesOver(t *testing.T) {
 			if !strings.Contains(told, ", at "+w.url("main")) {
 				t.Errorf("%s: the timeline does not say where it was sent: %s", order, told)
 			}
+			if passed := w.agent.Report().Rows[0].Passed; len(passed) != 1 || !strings.Contains(passed[0], dead.URL+" is passed over") {
+				t.Errorf("%s: the report says %q", order, passed)
+			}
 			if sent := len(row.Attempts); sent > 1 && (scope == "account" || i > 0) {
 				t.Errorf("%s took %d attempts", order, sent)
 			}
