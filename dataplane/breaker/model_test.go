@@ -311,7 +311,7 @@ func TestModelNothingWedges(t *testing.T) {
 			checked += w.checked
 		})
 	}
-	if checked == 0 {
+	if checked == 0 && !testing.Short() { // a few walks may meet none
 		t.Error("no check was a probe")
 	}
 	if len(all) < len(turns)/2 { // that each is there, the next test shows

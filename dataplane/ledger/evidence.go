@@ -14,6 +14,9 @@ type Evidence struct {
 	Begun   time.Time // when a lookup was begun: what it did not find may have come since
 }
 
+// StaleSend is the error of an attempt whose sender was paused, so that no byte left.
+const StaleSend = "stale_send"
+
 // EvidenceKind is where evidence comes from.
 type EvidenceKind uint8
 

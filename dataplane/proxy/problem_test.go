@@ -158,3 +158,16 @@ func TestEveryTypeHasItsDialect(t *testing.T) {
 		t.Errorf("an unknown type says %+v", k)
 	}
 }
+
+// Whose sender was paused is not told that a provider gave no answer: nothing left.
+func TestAPausedSenderSaysSo(t *testing.T) {
+	a := ledger.Attempt{Provider: "main", Outcome: ledger.NotSent, Error: ledger.StaleSend}
+	p := unknown(&ledger.Transaction{Attempts: []ledger.Attempt{a}}, time.Time{})
+	if p.Type != OutcomeUnknown || !strings.Contains(p.Detail, "nothing left it for main") || strings.Contains(p.Detail, "answer") {
+		t.Errorf("it says %q", p.Detail)
+	}
+	a.Outcome, a.Error = ledger.Unknown, "connection_reset"
+	if p = unknown(&ledger.Transaction{Attempts: []ledger.Attempt{a}}, time.Time{}); !strings.Contains(p.Detail, "main gave no whole answer") {
+		t.Errorf("it says %q", p.Detail)
+	}
+}

@@ -105,7 +105,12 @@ func unknown(t *ledger.Transaction, next time.Time) *Problem {
 		next = next.UTC().Truncate(time.Second).Add(time.Second)
 		p.Extra.NextCheck = &next
 	}
-	if len(t.Attempts) > 0 {
+	switch {
+	case len(t.Attempts) == 0:
+	case t.Current().Outcome == ledger.NotSent && t.Current().Error == ledger.StaleSend:
+		p.Detail = "This agent was held up for longer than its lease before it could send: nothing left it for " + t.Current().Provider +
+			", and it may not conclude from that alone. Retry with the same key: it is sent once."
+	default:
 		a := t.Current()
 		p.Detail = a.Provider + " " + showed(a) + ". " + p.Detail
 	}

@@ -155,7 +155,7 @@ func (w *drive) live() bool { return w.job.Caller != nil }
 // elsewhere goes to another provider: the attempt is proven not executed, or the policy accepts duplicates. The row says so before anything is
 // sent.
 func (w *drive) elsewhere(ctx context.Context) (End, bool) {
-	if w.e.Kind != ledger.FromStaleSend && !w.reachable() { // a paused sender accuses no provider, and an endpoint not the others
+	if !w.paused() && !w.reachable() { // a paused sender accuses no provider, and an endpoint not the others
 		w.facts.Tried = w.facts.Tried.With(w.index())
 	}
 	now := w.cfg.Now()
@@ -184,6 +184,13 @@ func (w *drive) elsewhere(ctx context.Context) (End, bool) {
 	// killpoint: elsewhere.written
 	w.send(ctx)
 	return End{}, false
+}
+
+// paused tells whether the current attempt was never sent because its sender was paused: also where that stands in the row, and its caller
+// comes back for it.
+func (w *drive) paused() bool {
+	a := w.tx.Current()
+	return w.e.Kind == ledger.FromStaleSend || a.Outcome == ledger.NotSent && a.Error == ledger.StaleSend
 }
 
 // exposed tells whether the current attempt is left without proof by the provider that it was not executed.

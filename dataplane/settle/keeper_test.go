@@ -467,6 +467,33 @@ func TestPausedSenderIsClosed(t *testing.T) {
 	}
 }
 
+// TestPausedSendersCallerComesBack: before the background has closed the row, the caller's retry finds the proof in it, and is sent, once, to the
+// provider that nobody may accuse.
+func TestPausedSendersCallerComesBack(t *testing.T) {
+	b := newBank(t, always("ok"))
+	f := newFleet(t, func(c *policy.Contract) { c.Recourse = policy.Recourse{} }, b)
+	d := f.agent("a", "1")
+	j := f.claim(d, "k", policy.Leave{})
+	boot := Boot()
+	d.cfg.Boot = func() time.Duration { return boot + d.leaseTime() + time.Millisecond }
+	j.Begun = d.cfg.Boot()
+	if end := d.Run(context.Background(), j); end.Kind != ledger.Hold || b.charges != 0 {
+		t.Fatalf("end %v, %d charges", end.Kind, b.charges)
+	}
+	d.cfg.Boot = Boot
+	row := f.row("k")
+	d.Resume(row, f.now())
+	if err := d.Put(context.Background(), row); err != nil {
+		t.Fatal(err)
+	}
+	again := *j
+	again.Tx, again.Resume, again.Permit, again.Facts.Owner, again.Deadline = row, true, route.Permit{}, int8(j.Candidate), f.now().Add(3*time.Second)
+	end := d.Run(context.Background(), &again)
+	if row = f.row("k"); end.Kind != ledger.Finish || row.State != ledger.DoneSucceeded || b.charges != 1 {
+		t.Errorf("end %v, %v, %d charges, %+v", end.Kind, row.State, b.charges, row.Attempts)
+	}
+}
+
 // A kept request is sent again by the background: the same bytes under the same key, once executed. Then it is forgotten.
 func TestKeptRequestIsRedriven(t *testing.T) {
 	b := newBank(t, func(n int) string {
