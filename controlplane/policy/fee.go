@@ -35,11 +35,21 @@ type Priced struct {
 	Tariff   Tariff
 }
 
-// Expected is what one call costs: whole numbers only, rounded to the nearest millionth, at most MaxMoney.
+// Expected is what one call costs, its parts added up: whole numbers only, rounded to the nearest millionth, at most MaxMoney.
 func (f *Fee) Expected(value Money, currency Currency, use Use) Money {
-	if len(f.Of) == 0 && len(f.Steps) == 0 { // most
-		return f.Tariff.of(value, use)
+	t := &f.Tariff
+	if len(f.Of)+len(f.Steps) > 0 {
+		t = f.tariff(value, currency)
 	}
+	sum := plus(t.Fixed, part(value, t.Billion, billion))
+	if t.In|t.Out|t.Segment != 0 {
+		sum = plus(sum, t.used(use))
+	}
+	return sum
+}
+
+// tariff is the price list that counts.
+func (f *Fee) tariff(value Money, currency Currency) *Tariff {
 	tariff, steps := &f.Tariff, f.Steps
 	for i := range f.Of {
 		if f.Of[i].Currency == currency {
@@ -51,7 +61,7 @@ func (f *Fee) Expected(value Money, currency Currency, use Use) Money {
 			tariff = &steps[i].Tariff
 		}
 	}
-	return tariff.of(value, use)
+	return tariff
 }
 
 // same tells whether two fees ask the same of any call.

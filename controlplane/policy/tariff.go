@@ -7,16 +7,7 @@ const (
 	million = 1_000_000
 )
 
-// of adds up the parts of a price. Every part is at least 0 and at most MaxMoney, and so is the sum.
-func (t *Tariff) of(value Money, use Use) Money {
-	sum := plus(t.Fixed, part(value, t.Billion, billion))
-	if t.In|t.Out|t.Segment != 0 {
-		sum = plus(sum, t.used(use))
-	}
-	return sum
-}
-
-// used is what tokens and segments cost.
+// used is what tokens and segments cost: at least 0 and at most MaxMoney, like every part of a price.
 func (t *Tariff) used(use Use) Money {
 	sum := plus(part(t.In, int64(use.In), million), part(t.Out, int64(use.Out), million))
 	if t.Segment != 0 {

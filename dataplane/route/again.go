@@ -166,7 +166,7 @@ func (b *Bridge) moved(s policy.Set) policy.Set {
 func fresh(provider string, kind uint8, at time.Time) Seen {
 	row := NewStanding(provider)
 	var s Seen
-	row.look(&s, 0, kind, 0, at)
+	row.look(&s, &policy.Limits{}, &policy.Facts{Read: kind == reads}, at)
 	return s
 }
 

@@ -13,11 +13,10 @@ import (
 func Decide(d *Decision, svc *policy.Service, st *Standings, f *policy.Facts, now time.Time) {
 	n := min(len(svc.Candidates), len(st.Rows), policy.MaxCandidates)
 	d.reset(n, f, now)
-	kind, well := kindOf(f.Read), true
+	well := true
 	for i := range n {
-		s := &d.Seen[i]
-		st.Rows[i].look(s, svc.Candidates[i].Limits.Rate, kind, f.Draw, now)
-		well = well && s.State == breaker.Closed
+		closed := st.Rows[i].look(&d.Seen[i], &svc.Candidates[i].Limits, f, now)
+		well = well && closed
 	}
 	st.Past.look(&d.Past, svc, f, well, now)
 	d.price(svc)
@@ -34,8 +33,9 @@ func (d *Decision) reset(n int, f *policy.Facts, now time.Time) {
 	d.N, d.At, d.Past = int8(n), now, Past{}
 }
 
-// look takes down what the choice may know of the row.
-func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now time.Time) {
+// look takes down what the choice may know of the row, and tells whether its circuit is closed.
+func (row *Standing) look(s *Seen, l *policy.Limits, f *policy.Facts, now time.Time) (closed bool) {
+	kind := kindOf(f.Read)
 	if k := &row.known[kind]; k.limit > 0 {
 		s.Showed = Showed{Mean: k.mean, Lower: k.lower, Latency: k.latency}
 	} else { // a row that NewStanding did not make: nothing ended and no tick came yet
@@ -44,16 +44,22 @@ func (row *Standing) look(s *Seen, rate float64, kind uint8, draw uint64, now ti
 	s.Failures, s.InFlight, s.Normal = int32(min(row.Circuit.Failures(), 1<<30)), row.InFlight, int32(row.normal+.5)
 	s.Closed, s.Drained, s.Rate = left(row.closed, now), left(row.Drained, now), 0
 	s.Fees = row.fees.learned
-	if rate > 0 {
+	if l.Rate > 0 {
 		s.Rate = row.wait(now)
 	}
 	if s.salt = row.salt; s.salt == 0 {
 		s.salt = salt(row.Provider)
 	}
-	if _, closed := row.Circuit.Pass(); closed && s.State == breaker.Closed && s.Cause.Alarm == 0 { // the decision before left no cause
+	if _, closed = row.Circuit.Pass(); closed && s.State == breaker.Closed && s.Cause.Alarm == 0 { // the decision before left no cause
 		s.Leaving, s.Circuit = Leaving{}, breaker.Gate{Pass: true, Share: 1}
-		return
+	} else {
+		row.stands(s, kind, f.Draw, now)
 	}
+	return closed
+}
+
+// stands takes down how it stands with the circuit, where it is not closed or was not before.
+func (row *Standing) stands(s *Seen, kind uint8, draw uint64, now time.Time) {
 	s.State, s.Circuit, s.Leaving, s.Cause = row.Circuit.State(), row.Circuit.Gate(now, draw), Leaving{row.Circuit.Away(), row.partly(kind)}, Cause{}
 	if s.State != breaker.Closed {
 		s.Cause = row.cause

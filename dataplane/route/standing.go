@@ -356,7 +356,7 @@ func (row *Standing) turned(t breaker.Transition, changed bool, now time.Time) {
 	case t.From == breaker.HalfOpen && (t.To == breaker.Ramp || t.To == breaker.Closed):
 		for k := range row.Measures {
 			row.Measures[k].Clear(now)
-			row.known[k] = know(&row.Measures[k], now)
+			row.know(uint8(k), now)
 		}
 		row.Failing.Clear()
 		row.Silence.Hush(row.since(now))
