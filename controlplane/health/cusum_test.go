@@ -135,7 +135,7 @@ func TestReplaysBitForBit(t *testing.T) {
 	}
 }
 
-const golden = 0xd8f3f0d521cc525d
+const golden = 0xaa6f2ea8ecfae04e
 
 // TestWhatIsLittleKnownIsNotTheUsual: p0 is hardly ever below the truth, however few calls it is made of; and not far above when there are many.
 func TestWhatIsLittleKnownIsNotTheUsual(t *testing.T) {

@@ -185,7 +185,7 @@ func evidenceOf(t *Traffic, own *Increment) (by [banks]float64) {
 	}
 	for i := range by {
 		w := &weights[0][i] // of a provider that fails as rarely as any: where more failures are usual, each says less
-		most, least := float64(failed)*w.up, -float64(told)
+		most, least := float64(float64(failed)*w.up), -float64(told)
 		by[i] = most + float64(float64(told-failed)*w.down)
 		if sums {
 			by[i] = min(own.Nats[i], most)

@@ -1,8 +1,10 @@
 package health
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -138,7 +140,7 @@ func TestBitsAreNoMoreThanChanceAllows(t *testing.T) {
 					now = now.Add(20 * time.Millisecond)
 					m.sketch.take(int64(draw(r)), now.UnixNano())
 				}
-				m.sketch.derive()
+				m.sketch.derive(now.UnixNano())
 				for range 500 {
 					pays += math.Exp2(float64(m.Bits(time.Duration(draw(r))) - answered))
 					runs++
@@ -175,5 +177,33 @@ func TestLittleKnownTellsNothing(t *testing.T) {
 		if m.Bits(age) != 0 {
 			t.Errorf("a call of %v tells %d bits", age, m.Bits(age))
 		}
+	}
+}
+
+// TestTheFirstToBeAnsweredAreTheQuickOnes: at a thousand calls a second, after two seconds no answer is known that took longer. What is too late is
+// not concluded from that; a minute later it is known, and it is not what those two seconds told.
+func TestTheFirstToBeAnsweredAreTheQuickOnes(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	begin := time.Unix(1_800_000_000, 0)
+	type call struct{ ends, took time.Duration }
+	calls := make([]call, 100_000)
+	all := make([]time.Duration, len(calls))
+	for i := range calls {
+		took := time.Duration(400e6 * math.Exp(r.NormFloat64()))
+		calls[i], all[i] = call{time.Duration(i)*time.Millisecond + took, took}, took
+	}
+	slices.SortFunc(calls, func(a, b call) int { return cmp.Compare(a.ends, b.ends) })
+	slices.Sort(all)
+	var m lone
+	early := true
+	for _, c := range calls {
+		m.Observe(Sample{Class: OK, Latency: c.took}, begin.Add(c.ends))
+		if early = early && c.ends < 2*time.Second; early && (m.Limit() < StartLimit || m.Slow(5*time.Second)) {
+			t.Fatalf("after %v a call of %v is too late, and 5 s are slow: %v", c.ends, m.Limit(), m.Slow(5*time.Second))
+		}
+	}
+	truth := all[len(all)*999/1000]
+	if got := m.Quantile(.999); got < truth*4/5 || got > truth*3/2 {
+		t.Errorf("p99.9 is %v, the truth is %v", got, truth)
 	}
 }

@@ -12,17 +12,22 @@ const (
 	lowest     = 16 // 2^16 ns
 	full       = 8192
 	enough     = full / 2
+	quickly    = 512 // the first ones are all taken
 	fewAnswers = 128 // so few are not halved for their age
+	watched    = 8   // p99.9 is known when answers were watched for so many times as long
 	known      = 50  // answers before anything is called slow
 	hour       = int64(time.Hour)
+	minute     = int64(time.Minute)
 )
 
 // sketch counts answers by their latency, in buckets of a fixed number. Once it knows enough it takes one answer in 0.9 s, and each hour it
-// forgets half: its memory is an hour or two at any rate of calls, so that it follows the day and does not follow an outage.
+// forgets half: its memory is an hour or two at any rate of calls, so that it follows the day and does not follow an outage. The first to be
+// answered are the quick ones: a sketch that were full of the first seconds would never have met an answer that takes longer.
 type sketch struct {
 	counts [octaves * perEight]uint16
 	total  uint32
 	next   int64 // no answer before this one is taken
+	since  int64 // the first
 	halved int64
 	over   int64           // what takes longer is slow
 	limit  int64           // an open call that is older is slow
@@ -42,17 +47,32 @@ func ceiling(i int) int64 { return int64(perEight+i%perEight+1) << (lowest + i/p
 
 // take counts one answer if it is time for one.
 func (s *sketch) take(ns, now int64) {
-	gap := hour / enough
-	if s.total >= enough && now < s.next && elapsed(now, s.next) <= uint64(gap) {
+	gap := s.gap()
+	if now < s.next && elapsed(now, s.next) <= uint64(gap) {
 		return
+	}
+	if s.since == 0 || wentBack(s.since, now) {
+		s.since = now
 	}
 	s.next = now + gap
 	s.counts[bucketOf(ns)]++
 	s.total++
 	if s.total < 64 || s.total%64 == 0 {
-		s.derive()
+		s.derive(now)
 	}
 	s.age(now)
+}
+
+// gap is how long no other answer is taken after one.
+func (s *sketch) gap() int64 {
+	switch {
+	case s.total < quickly:
+		return 0
+	case s.total < enough:
+		return minute / enough
+	default:
+		return hour / enough
+	}
 }
 
 func (s *sketch) age(now int64) {
@@ -60,14 +80,14 @@ func (s *sketch) age(now int64) {
 	case s.halved == 0 || wentBack(s.halved, now):
 		s.halved = now
 	case s.total >= full || now >= s.halved && elapsed(s.halved, now) >= uint64(hour) && s.total > fewAnswers:
-		s.halve()
+		s.halve(now)
 		s.halved = now
 	}
 }
 
 // halve forgets half of each bucket. What is left over of a half goes on to the next bucket: the total stays exact, and the rare slow
 // answers at the end do not all vanish.
-func (s *sketch) halve() {
+func (s *sketch) halve(now int64) {
 	var odd uint16
 	s.total = 0
 	for i, c := range s.counts {
@@ -76,16 +96,22 @@ func (s *sketch) halve() {
 		s.counts[i] = c / 2
 		s.total += uint32(c / 2)
 	}
-	s.derive()
+	s.derive(now)
 }
 
 // derive sets what is slow. With few answers their quantiles are guesses, and the bounds are wider: n answers widen by 32/n and 64/n.
-func (s *sketch) derive() {
+func (s *sketch) derive(now int64) {
 	n := float64(s.total)
-	over := float64(s.quantile(.95)) * 1.2 * (1 + 32/n)
-	s.over = max(int64(over), int64(Brisk))
-	limit := float64(s.quantile(.999)) * (1 + 64/n)
-	s.limit = min(max(int64(limit), int64(LeastLimit)), int64(MostLimit))
+	slow, late := s.quantile(.95), s.quantile(.999)
+	s.over = max(int64(float64(slow)*1.2*(1+32/n)), int64(Brisk))
+	s.limit = min(max(int64(float64(late)*(1+64/n)), int64(LeastLimit)), int64(MostLimit))
+	span := elapsed(s.since, max(now, s.since)) / watched
+	if span < uint64(slow) { // who was watched for a second has met no answer of two
+		s.over = max(s.over, int64(StartLimit))
+	}
+	if span < uint64(late) {
+		s.limit = max(s.limit, int64(StartLimit))
+	}
 	s.grade()
 }
 
