@@ -258,6 +258,7 @@ func reasons() map[string]string {
 	return map[string]string{
 		nameBrownout: "What is lost is lost behind the trouble: an open circuit asks again after 5 s, doubling to 20 s, so that the cheapest provider comes back late.",
 		nameOff:      "With two calls a second a region has none for whole seconds, and each needs a few failures of its own: the worst runs are those gaps.",
+		nameFlapping: "Each fall costs the calls under way and the four or five that show it, six or so of which nobody knows what became; who came back in the pauses pays that three times. To stay away for the whole of it would cost more in fees than it spares.",
 		nameRivals: "A brown-out of 5 %: at these prices a call that fails costs less than the dearer provider, and who stays is right by a little; Segue leaves what fails ten times as often as usual. " +
 			"A black hole: nothing is executed there, so who sends again elsewhere is right by luck, and his callers wait for 4 s; what Segue pays is the calls in flight when it began, of which it says that nobody knows. " +
 			"Flapping: each time it falls, the calls that show it. Who retries blindly tells every caller an outcome, and some are charged twice.",

@@ -45,6 +45,7 @@ var mutants = []mutant{
 	{"1", "the settle window runs from the INTENT", rules + "next.go", "	q := a.Quiet\n", "	q := a.IntentAt\n", explored, inT},
 	{"1", "a takeover begins no window", rules + "advance.go", "t.Current().Quiet = now", "_ = now", rules, stories},
 	{"1", "a re-drive begins no window", rules + "advance.go", "a.Quiet, a.Absent = now, time.Time{}", "a.Absent = time.Time{}", rules, stories},
+	{"1", "a check that shows nothing begins the window anew", rules + "advance.go", "return *a != was", "return true || *a != was", driver, "TestALongWindowCloses"},
 	{"2", "the epoch is in the key", rules + "identity.go", "	n := 0\n	for i := range t.Attempts {\n		a := &t.Attempts[i]\n		if a.Provider", "	n := t.Epoch\n	for i := range t.Attempts {\n		a := &t.Attempts[i]\n		if a.Provider", rules, "."},
 	{"2", "n rises after a settle window", rules + "identity.go", " && a.How != ByWindow", "", rules, "TestReference"},
 	{"3", "a re-drive under a new mapping", rules + "unknown.go", "	case c.Changed:\n", "	case false:\n", rules, stories},
