@@ -146,9 +146,29 @@ func (a *Agent) Report() health.Report {
 		s.UnknownOpen, s.OldestUnknown = int32(min(u.Open, 1<<30)), u.Oldest
 		a.metrics.worth(s.Service, exchange(snap, s.Service), u.Worth)
 	}
+	a.reach(&r, snap)
 	a.cover(&r)
 	a.metrics.show(&r, a.age())
 	return r
+}
+
+// reach tells which endpoints of providers are passed over.
+func (a *Agent) reach(r *health.Report, snap *policy.Snapshot) {
+	if snap == nil {
+		return
+	}
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		svc, known := snap.Service(row.Service)
+		if !known {
+			continue
+		}
+		for _, c := range svc.Candidates {
+			if c.Provider == row.Provider {
+				row.Passed = a.parts.client.Passed(c, r.At)
+			}
+		}
+	}
 }
 
 // exchange is what a policy says of currencies; nil: there is none yet.

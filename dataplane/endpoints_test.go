@@ -41,6 +41,16 @@ func TestTheNextEndpointTakesOver(t *testing.T) {
 			if got := row.Attempts[len(row.Attempts)-1].Endpoint; got != w.url("main") {
 				t.Errorf("%s: the row says that it was sent to %s", order, got)
 			}
+			told := ""
+			for _, m := range w.why(row.ID).Timeline {
+				told += m.Text + "\n"
+			}
+			if !strings.Contains(told, ", at "+w.url("main")) {
+				t.Errorf("%s: the timeline does not say where it was sent: %s", order, told)
+			}
+			if passed := w.agent.Report().Rows[0].Passed; len(passed) != 1 || !strings.Contains(passed[0], dead.URL+" is passed over") {
+				t.Errorf("%s: the report says %q", order, passed)
+			}
 			if sent := len(row.Attempts); sent > 1 && (scope == "account" || i > 0) {
 				t.Errorf("%s took %d attempts", order, sent)
 			}

@@ -329,6 +329,11 @@ func limits(s scene, spec *policy.ProviderSpec) []view.Pair {
 		{Name: "in flight now", Value: fmt.Sprint(sum.inFlight)}, {Name: "most in flight, each agent", Value: limitText(float64(spec.Limits.InFlight), "")},
 		{Name: "attempts now", Value: view.Number(sum.Rate, digits(sum.Rate)) + "/s"}, {Name: "highest rate, each agent", Value: limitText(spec.Limits.Rate, "/s")},
 	}
+	for _, c := range s.inOrder(cells) {
+		for _, text := range c.Passed {
+			list = append(list, view.Pair{Name: "endpoints, " + c.Region, Value: text})
+		}
+	}
 	for _, k := range spec.Checks.Active {
 		list = append(list, view.Pair{Name: "active check", Value: k.String()})
 	}

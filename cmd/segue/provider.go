@@ -167,6 +167,11 @@ func (s *settings) tellProvider(p *providerRow) {
 		})
 	}
 	s.table(rows)
+	for _, c := range p.Cells {
+		for _, text := range c.Passed {
+			fmt.Fprintf(s.io.out, "%s: %s\n", c.Region, text)
+		}
+	}
 	s.tellLanes(p.Cells)
 	s.tellPromises(p.Promises)
 	for i := range p.Orders {

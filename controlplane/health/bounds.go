@@ -2,6 +2,7 @@ package health
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -100,5 +101,12 @@ func boundedCondition(c Condition, at time.Time) Condition {
 	c.Why, c.CheckWhy, c.Probes = sentence(c.Why, maxText), sentence(c.CheckWhy, maxText), sentence(c.Probes, maxName)
 	c.CheckOK = min(max(c.CheckOK, -1), 1)
 	c.Lanes = boundedLanes(c.Lanes, at)
+	c.Passed = slices.Clone(c.Passed[:min(len(c.Passed), maxPassed)])
+	for i := range c.Passed {
+		c.Passed[i] = sentence(c.Passed[i], maxText)
+	}
 	return c
 }
+
+// maxPassed is as many endpoints as a provider has in a region.
+const maxPassed = 4

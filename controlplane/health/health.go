@@ -100,6 +100,7 @@ type Condition struct {
 	CheckWhy string
 	CheckAt  time.Time // when the latest active check ended; zero: never
 	Lanes    []Lane    `json:",omitempty"` // each check of its own; at most MaxLanes
+	Passed   []string  `json:",omitempty"` // of its endpoints, those that are passed over, and why: a sentence each
 	Fees     float32   `json:",omitempty"` // by answers, its fees are so many times what the policy says; 0: too few have told
 }
 

@@ -263,6 +263,9 @@ func (st *Stand) add(c *Condition) {
 		st.CheckAt = c.CheckAt
 	}
 	st.addLanes(c.Lanes)
+	if len(c.Passed) > len(st.Passed) { // agents of a region have the same endpoints
+		st.Passed = c.Passed
+	}
 }
 
 func badness(breaker string) int {

@@ -12,8 +12,8 @@ import (
 // Window puts the reports of all agents together: 15 minutes of history in steps of five seconds, by the receiver's clock, and each
 // agent's latest gauges. It is one goroutine's: the leader's loop.
 type Window struct {
-	roll    [2]*roll        // what the policy has, and the one before it: agents follow one after the other; nil: anything may be reported
-	strange Strange         // what the last Put left out
+	roll    [2]*roll // what the policy has, and the one before it: agents follow one after the other; nil: anything may be reported
+	strange Strange  // what the last Put left out
 	agents  map[string]*agent
 	cells   map[cellKey]*series[Traffic]
 	flows   map[flowKey]*series[ServiceRow]

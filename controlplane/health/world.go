@@ -123,6 +123,7 @@ type Stand struct {
 	CheckWhy   string
 	CheckAt    time.Time // the latest check
 	Lanes      []Lane    `json:",omitempty"` // each check of its own, the worst of the agents, active ones first
+	Passed     []string  `json:",omitempty"` // endpoints that an agent passes over, and why
 	Agents     int       // agents that are heard and have this provider
 	OpenAgents int       // of them, those whose circuit is not closed
 }

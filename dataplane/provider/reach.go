@@ -2,7 +2,9 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +29,7 @@ type reach struct {
 // endpoint is one that could not be reached lately.
 type endpoint struct {
 	failed int
+	why    string
 	until  time.Time // passed over until then; a call that tries it moves that on, so that one alone tries
 }
 
@@ -56,7 +59,7 @@ func (r *reach) order(p *policy.Candidate, left string, now time.Time, tries boo
 }
 
 // showed takes down whether an endpoint could be reached. first: it could until now.
-func (r *reach) showed(e string, reached bool, now time.Time) (first bool) {
+func (r *reach) showed(e string, reached bool, why string, now time.Time) (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := r.known[e]
@@ -73,6 +76,7 @@ func (r *reach) showed(e string, reached bool, now time.Time) (first bool) {
 	}
 	x.until = now.Add(min(firstAway<<min(x.failed, 6), longAway))
 	x.failed++
+	x.why = why
 	return x.failed == 1
 }
 
@@ -81,17 +85,27 @@ func (c *Client) Choose(p *policy.Candidate, now time.Time) string {
 	return c.reach.order(p, "", now, true)[0]
 }
 
-// Out are those of a provider's endpoints that could not be reached lately, and are passed over.
-func (c *Client) Out(p *policy.Candidate, now time.Time) []string {
-	var out []string
+// Passed tells which of a provider's endpoints are passed over, why, and where calls go meanwhile: a sentence for each.
+func (c *Client) Passed(p *policy.Candidate, now time.Time) []string {
+	if len(p.Further) == 0 {
+		return nil
+	}
+	to := c.reach.order(p, "", now, false)[0]
 	c.reach.mu.Lock()
 	defer c.reach.mu.Unlock()
+	var list []string
 	for _, e := range append([]string{p.Endpoint}, p.Further...) {
-		if x := c.reach.known[e]; x != nil && now.Before(x.until) {
-			out = append(out, e)
+		x := c.reach.known[e]
+		if x == nil || !now.Before(x.until) {
+			continue
 		}
+		text := fmt.Sprintf("%s is passed over: no connection (%s), asked again in %v", e, strings.ReplaceAll(x.why, "_", " "), max(x.until.Sub(now), time.Second).Round(time.Second))
+		if to != e {
+			text += "; calls go to " + to
+		}
+		list = append(list, text)
 	}
-	return out
+	return list
 }
 
 // nearest sends a call to the nearest endpoint that can be reached. It goes on to the next one only when no connection was to be had: nothing
@@ -136,7 +150,7 @@ func (c *Client) nearest(ctx context.Context, call *Call, to message.Reply, star
 // turned takes down whether an endpoint could be reached, and tells when that is news.
 func (c *Client) turned(p *policy.Candidate, e string, reached bool, why string) {
 	now := c.now()
-	if !c.reach.showed(e, reached, now) || c.note == nil {
+	if !c.reach.showed(e, reached, why, now) || c.note == nil {
 		return
 	}
 	if reached {

@@ -72,7 +72,7 @@ func TestTheNextEndpoint(t *testing.T) {
 	if len(told) != 1 || !strings.Contains(told[0], p.Endpoint+" cannot be reached (connection_refused)") {
 		t.Errorf("told: %q", told)
 	}
-	if out := w.Out(p, time.Now()); !slices.Equal(out, []string{p.Endpoint}) {
+	if out := w.Passed(p, time.Now()); len(out) != 1 || !strings.HasPrefix(out[0], p.Endpoint+" is passed over: no connection (connection refused), asked again in ") || !strings.HasSuffix(out[0], "; calls go to "+far.URL) {
 		t.Errorf("passed over: %q", out)
 	}
 	p.Further = []string{nobody(t)}
@@ -130,7 +130,7 @@ func TestPassedOver(t *testing.T) {
 	if got := first(0, true); got != "near" {
 		t.Fatalf("first %s", got)
 	}
-	if !r.showed("near", false, now) || r.showed("near", false, now) {
+	if !r.showed("near", false, "", now) || r.showed("near", false, "", now) {
 		t.Error("the first failure is news, and the second is not")
 	}
 	for _, tc := range []struct {
@@ -142,19 +142,19 @@ func TestPassedOver(t *testing.T) {
 			t.Errorf("%v later: %s, want %s", tc.at, got, tc.want)
 		}
 	}
-	r.showed("far", false, now.Add(15*time.Second))
-	r.showed("farther", false, now.Add(15*time.Second))
+	r.showed("far", false, "", now.Add(15*time.Second))
+	r.showed("farther", false, "", now.Add(15*time.Second))
 	if got := first(16*time.Second, false); got != "near" {
 		t.Errorf("all are out: %s", got)
 	}
-	if r.showed("near", true, now.Add(17*time.Second)); first(17*time.Second, true) != "near" {
+	if r.showed("near", true, "", now.Add(17*time.Second)); first(17*time.Second, true) != "near" {
 		t.Error("it can be reached again")
 	}
 	if got := r.order(p, "near", now.Add(time.Hour), false); !slices.Equal(got, []string{"far", "farther", "near"}) {
 		t.Errorf("the one that gave no answer is asked last: %q", got)
 	}
 	for range 40 {
-		r.showed("near", false, now)
+		r.showed("near", false, "", now)
 	}
 	if got := first(longAway, false); got != "near" {
 		t.Errorf("passed over for longer than a minute: %s", got)

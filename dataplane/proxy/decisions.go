@@ -130,6 +130,9 @@ func (e *entry) ended(h *hop, now time.Time) {
 	case h.status != 0:
 		text += fmt.Sprintf(" answered %d", h.status)
 	}
+	if h.endpoint != "" {
+		text += ", at " + h.endpoint
+	}
 	e.moment(now, level, strings.ReplaceAll(h.outcome.String(), "_", " "), text)
 }
 

@@ -14,6 +14,7 @@ type hop struct {
 	err      string
 	status   int
 	elapsed  time.Duration
+	endpoint string // where the provider has several: the one that it was sent to
 }
 
 // appendRoute writes Segue-Route: an RFC 9651 list with a member per attempt.

@@ -34,7 +34,11 @@ func (p *Proxy) settle(ctx context.Context, x *Exchange) error {
 
 // Ended is told each attempt of an effect that ended.
 func (x *Exchange) Ended(a *ledger.Attempt, spent time.Duration, now time.Time) {
-	x.hopped(hop{provider: a.Provider, outcome: a.Outcome, err: a.Error, status: a.Status, elapsed: spent}, now)
+	h := hop{provider: a.Provider, outcome: a.Outcome, err: a.Error, status: a.Status, elapsed: spent}
+	if i := x.candidate(a.Provider); i >= 0 && len(x.svc.Candidates[i].Further) > 0 {
+		h.endpoint = a.Endpoint
+	}
+	x.hopped(h, now)
 }
 
 // Beside writes session and owner while the driver writes the outcome: they share its group commit.

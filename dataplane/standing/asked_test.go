@@ -24,14 +24,18 @@ func standby(t *testing.T, checks ...policy.Check) (b *Board, svc *policy.Servic
 	return b, svc, b.row("payments", "stripe").Circuit.Until().Add(breaker.Patience)
 }
 
-func (b *Board) row(service, provider string) *row { return (*b.services.Load())[service].row(provider) }
+func (b *Board) row(service, provider string) *row {
+	return (*b.services.Load())[service].row(provider)
+}
 
 var balance = policy.Check{Method: "GET", Path: "/v1/balance", Every: 10 * time.Second}
 
 // TestAStandbyComesBackByItsChecks: where no call asks for a provider, its checks are the probes of its circuit.
 func TestAStandbyComesBackByItsChecks(t *testing.T) {
 	b, _, due := standby(t, balance)
-	good := func(at time.Time) { b.Probed("payments", "stripe", lane(health.Active, "GET /v1/balance", health.Good, at)) }
+	good := func(at time.Time) {
+		b.Probed("payments", "stripe", lane(health.Active, "GET /v1/balance", health.Good, at))
+	}
 	good(due.Add(-time.Millisecond))
 	if got := b.Report(due).Rows[0].Breaker; got != "open" {
 		t.Fatalf("a check that came before a call could made it %s", got)
