@@ -124,7 +124,7 @@ func (w *Web) askSession(ctx context.Context, id string, events int) (sessionSho
 			silent = append(silent, a.Agent+": "+why)
 			continue
 		}
-		if newer := one.Session.Updated.Compare(best.Session.Updated); best.Agent == "" || newer > 0 || newer == 0 && one.Session.Events > best.Session.Events {
+		if best.Agent == "" || one.over(&best) > 0 {
 			best = one
 		}
 	}
@@ -133,6 +133,28 @@ func (w *Web) askSession(ctx context.Context, id string, events int) (sessionSho
 		return best, notHere(id, best.Partial)
 	}
 	return best, nil
+}
+
+// over compares two agents' accounts of a session. The newer one counts; of two as new, that of the agent to which its calls come: where the session
+// would go on is told by that region's weights and circuits.
+func (s *sessionShown) over(other *sessionShown) int {
+	mine, theirs := 0, 0
+	if s.wroteLast() {
+		mine = 1
+	}
+	if other.wroteLast() {
+		theirs = 1
+	}
+	return cmp.Or(s.Session.Updated.Compare(other.Session.Updated), cmp.Compare(s.Session.Events, other.Session.Events), cmp.Compare(mine, theirs))
+}
+
+func (s *sessionShown) wroteLast() bool {
+	for _, e := range s.Session.History {
+		if e.By != "" {
+			return strings.HasPrefix(e.By, s.Agent+"/")
+		}
+	}
+	return false
 }
 
 // ofSession asks all agents of a session, and leaves out those that have none of that name. silent are those that told nothing.

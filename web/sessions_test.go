@@ -83,6 +83,25 @@ func TestSessionsAPI(t *testing.T) {
 	}
 }
 
+// Of two accounts that are as new, the one of the agent to which the session's calls come is shown.
+func TestTheSessionsOwnAgentSpeaks(t *testing.T) {
+	s := newSite(t, options{})
+	tell := func(goes string) []byte {
+		b, _ := json.Marshal(query.Session{ID: "ses_1", Updated: s.now, Events: 2, Services: []query.SessionService{{Service: "payments", Goes: goes}},
+			History: []query.SessionEvent{{At: s.now, Text: "pinned to main"}, {At: s.now, By: "eu-west-1/7"}, {At: s.now, By: "us-east-1/1"}}})
+		return b
+	}
+	answers := []Answer{{Agent: "us-east-1", Body: tell("main")}, {Agent: "eu-west-1", Body: tell("backup")}, {Agent: "ap-south-1", Body: tell("legacy")}}
+	for range answers {
+		answers = append(answers[1:], answers[0])
+		s.plane.answers = func(query.Question) []Answer { return answers }
+		var one sessionShown
+		if s.json(http.MethodGet, "/api/v1/sessions/ses_1", "", 200, &one); one.Agent != "eu-west-1" || one.Session.Services[0].Goes != "backup" {
+			t.Errorf("asked in the order %s first: %+v", answers[0].Agent, one)
+		}
+	}
+}
+
 func TestSessionsPage(t *testing.T) {
 	s := newSite(t, options{})
 	s.plane.answers = talkative(s.now)
