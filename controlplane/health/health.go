@@ -35,6 +35,7 @@ const (
 type Sample struct {
 	Latency    time.Duration // to the first byte of the answer, or to the failure
 	RetryAfter time.Duration // what the provider asked for with a 429; 0: nothing
+	Ours       time.Duration // by so much this process may have been late itself while the call was out: for that no answer is slow
 	Stated     policy.Money  // what the answer said that the call cost, in the base currency, if it Told
 	Class      Class
 	Told       bool // the answer stated what the call cost, or used

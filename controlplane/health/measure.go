@@ -62,7 +62,7 @@ func (m *Measure) Note(b *Bank, s *Sample, now time.Time) Alarm {
 	m.fast.count(failed)
 	m.learn(failed, b.wary, latency, t)
 	if m.cleared == 0 || t-latency >= m.cleared || wentBack(m.cleared, t) { // what began before the circuit closed is no evidence after it
-		slow := !failed && !s.Overdue && (s.Class == Slow || m.late(latency))
+		slow := !failed && !s.Overdue && (s.Class == Slow || m.late(latency-int64(s.Ours)))
 		said = m.test(b, failed, slow, s.Overdue, t)
 	}
 	if !failed {

@@ -284,7 +284,7 @@ func (p *Permit) End(s health.Sample, now time.Time, draw uint64) (breaker.Trans
 	if e == breaker.Success && alarm == health.NoAlarm && row.Circuit.Succeed(p.ticket, now) { // most calls
 		return breaker.Transition{}, false
 	}
-	return row.ended(p, e, alarm, s.Latency, now, draw)
+	return row.ended(p, e, alarm, s.Latency-s.Ours, now, draw)
 }
 
 // ended tells the circuit what a call showed, where it may turn by it.

@@ -229,7 +229,7 @@ func (b *Board) Done(p route.Permit, s health.Sample, o health.Outcome, now time
 	}
 	r.home.mu.Lock()
 	defer r.home.mu.Unlock()
-	s.Unsent = o == health.NotSent
+	s.Unsent, s.Ours = o == health.NotSent, b.beat.behind()
 	r.traffic.Attempt(s, o)
 	if s.Class == health.OK || s.Class == health.Slow {
 		r.heeded.Answered(now)

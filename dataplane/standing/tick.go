@@ -68,7 +68,18 @@ type beat struct {
 	stop chan struct{}
 	done sync.WaitGroup
 	last atomic.Pointer[time.Time] // the last tick; nil: nothing ticks
+	late atomic.Int64              // how late ticks came at most in the last second or so, ns
 }
+
+// came notes how late a tick came. What it was late by at most fades within a second.
+func (k *beat) came(late time.Duration) {
+	was := k.late.Load()
+	k.late.Store(max(int64(late), was-was/16-1, 0))
+}
+
+// behind is how much longer than its provider took a call may have seemed, because this process waited for its processor when the call went out and
+// when its answer came in.
+func (k *beat) behind() time.Duration { return 2 * time.Duration(k.late.Load()) }
 
 // Start ticks until Stop, by the agent's clock.
 func (b *Board) Start(now func() time.Time) {
@@ -83,6 +94,7 @@ func (b *Board) Start(now func() time.Time) {
 				if last := b.beat.last.Load(); last != nil {
 					late = max(0, at.Sub(*last)-TickEvery-slack)
 				}
+				b.beat.came(late)
 				b.tick(at, late)
 				b.beat.last.Store(&at)
 			case <-b.beat.stop:
