@@ -196,6 +196,7 @@ func (c *conn) Close() error {
 // reset closes so that the application cannot take it for a clean end: over TLS too without a farewell.
 func (c *conn) reset() error {
 	if t, ok := c.raw.(*net.TCPConn); ok {
+		drain(t)
 		_ = t.SetLinger(0) // fails only on a closed socket
 	}
 	c.closed.Do(func() { <-c.listener.slots })
