@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	draw "math/rand/v2"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -45,14 +46,24 @@ providers:
   backup: {contract: stripe/v1, endpoint: "http://127.0.0.1:7602", credential: caller}
 `
 
+// given are the ports that free gave: none is given twice, though nobody may listen there yet.
+var given sync.Map
+
+// free is an address that nobody has, below those that systems hand out to whoever asks for any: a node that starts later still finds it free.
 func free(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 24000+draw.IntN(6000))
+		if _, twice := given.LoadOrStore(addr, true); twice {
+			continue
+		}
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port from 24000 to 30000")
+	return ""
 }
 
 // cluster is three control nodes in one process, over real sockets and files.
