@@ -29,7 +29,7 @@ type paid struct {
 // with the same key finds out, once the provider is back. No order is paid twice, none is lost.
 func TestKilledProvider(t *testing.T) {
 	recovered(t)
-	control(t, "main", http.MethodPut, "_faults", `{"kind":"slow","delay":"150ms"}`) // so that some are in flight
+	control(t, "main", http.MethodPut, "_faults", `{"kind":"slow","delay":"40ms"}`) // so that some are in flight, and nobody calls it slow
 	t.Cleanup(func() {
 		control(t, "main", http.MethodPost, "_revive", "")
 		control(t, "main", http.MethodDelete, "_faults", "")
