@@ -3,6 +3,8 @@ package patience
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -90,4 +92,26 @@ func TestAContextEnds(t *testing.T) {
 	ctx, cancel = Context(t.Context(), time.Minute)
 	cancel()
 	<-ctx.Done()
+}
+
+// A test's directories are its own, each another, and gone after it, later than what was put to its end after the first of them.
+func TestDir(t *testing.T) {
+	var first, second string
+	t.Run("one", func(t *testing.T) {
+		first = Dir(t)
+		t.Cleanup(func() {
+			if _, err := os.Stat(second); err != nil {
+				t.Error("gone too soon: ", err)
+			}
+		})
+		second = Dir(t)
+		if first == second || os.WriteFile(filepath.Join(second, "a"), nil, 0o600) != nil {
+			t.Error(first, second)
+		}
+	})
+	for _, dir := range []string{first, second} {
+		if _, err := os.Stat(dir); !os.IsNotExist(err) {
+			t.Errorf("%s is left: %v", dir, err)
+		}
+	}
 }
