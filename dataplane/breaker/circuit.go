@@ -31,7 +31,7 @@ const (
 type Gate struct {
 	Pass  bool
 	Probe bool          // it passes as the one probe of a half-open circuit
-	Good  int32         `json:",omitzero"` // half-open, or on the ramp back: good answers in a row since it was asked again
+	Good  int32         `json:",omitzero"` // half-open, or on the ramp back: good answers since it was asked again, see answeredIll
 	Wait  time.Duration // not passed: when this call may ask again
 	Share float64       // of the calls that would go there, how many may: 1 closed, 0 open, between them on a ramp
 }
@@ -73,7 +73,7 @@ type Circuit struct {
 // asked is what a half-open circuit knows of its probes.
 type asked struct {
 	good, slow int       // in this half-open period
-	row        int32     // good answers in a row since the period began, of probes and of calls beyond them: see Beyond
+	row        int32     // good answers since the period began, of probes and of calls beyond them: see Beyond
 	beyond     Ticket    // the good one of calls beyond the probes
 	at         time.Time // when the last one started
 	leased     time.Time // when the lease of the one that is out ends; zero: none is out
@@ -198,8 +198,9 @@ func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 	switch {
 	case detected:
 		return c.stepAlarm(e, now, draw)
-	case c.state == HalfOpen && held == c.probes.beyond:
-		return c.stepBeyond(e, now, draw)
+	case c.state == HalfOpen && c.probes.row > 0 && held == c.probes.beyond:
+		c.stepBeyond(e)
+		return Transition{}, false
 	case held != c.ticket || c.state == Open:
 		return Transition{}, false
 	case c.state == HalfOpen:
@@ -211,6 +212,9 @@ func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 		return c.stepFailure(now, draw)
 	case Success:
 		c.succeeded(held, now)
+		if c.comingBack() {
+			c.answeredWell()
+		}
 	case Abandoned, Alarmed, Slowed, Faltered: // no evidence: the row of failures neither grows nor ends
 	default: // what nobody knows proves nothing
 	}
@@ -219,7 +223,7 @@ func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 
 func (c *Circuit) stepFailure(now time.Time, draw uint64) (Transition, bool) {
 	c.failures++
-	c.probes.row = 0
+	c.answeredIll()
 	c.window.count(now, c.settings.Window, true)
 	if c.failures >= c.settings.row(c.comingBack()) {
 		return c.open(InARow, now, draw), true
@@ -259,8 +263,12 @@ func (c *Circuit) stepProbe(e Event, now time.Time, draw uint64) (Transition, bo
 	c.probes.leased = time.Time{}
 	c.ticket++ // a ticket ends once
 	switch e {
-	case Failure, Alarmed, Faltered, Refused:
-		return c.probeFailed(e, now, draw), true
+	case Failure, Alarmed, Faltered:
+		c.failures++
+		return c.open(ProbeFailed, now, draw), true
+	case Refused: // who asked lost a moment: no reason to ask less often
+		c.failures++
+		return c.unreached(now, draw), true
 	case Slowed: // one slow answer in a few is what well providers give too
 		if c.probes.slow++; c.probes.slow > 1 {
 			return c.open(TooSlow, now, draw), true
@@ -276,15 +284,6 @@ func (c *Circuit) stepProbe(e Event, now time.Time, draw uint64) (Transition, bo
 	default: // what nobody knows proves nothing
 	}
 	return Transition{}, false
-}
-
-// probeFailed opens again. Who asked where connections are refused lost a moment: no reason to ask less often.
-func (c *Circuit) probeFailed(e Event, now time.Time, draw uint64) Transition {
-	c.failures++
-	if e == Refused {
-		return c.unreached(now, draw)
-	}
-	return c.open(ProbeFailed, now, draw)
 }
 
 // open opens for the wait ± 20 %: agents that saw the same failure do not all come back in the same moment.
@@ -340,7 +339,6 @@ func (c *Circuit) turn(to State, why Reason, now time.Time) Transition {
 	if !c.comingBack() || t.From != HalfOpen { // what came back well is on its ramp by the same answers
 		c.probes.row = 0
 	}
-	c.probes.beyond = c.ticket | beyondBit
 	return t
 }
 

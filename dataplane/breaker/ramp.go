@@ -53,7 +53,7 @@ func (c *Circuit) Share(now time.Time) float64 {
 func (c *Circuit) rampGate(now time.Time, draw uint64) Gate {
 	done, place := c.ramp.done(now), place(draw, c.settings.Salt)
 	share := c.ramp.share(now)
-	good := c.probes.row
+	good := c.probes.row // none where it leads away
 	switch {
 	case c.ramp.away && done >= 1: // as open as it gets, though nobody has told it yet
 		return probe(left(c.until, now, c.ramp.over+c.wait))

@@ -54,8 +54,8 @@ func TestExplain(t *testing.T) {
 			[]string{"no provider was eligible", "stripe: circuit half-open, its one probe is out or was just now"},
 			"no provider was eligible: stripe: circuit half-open, its one probe is out or was just now"},
 		{"coming back", newWorld(p, 0, 0), func(w *world) { w.halfOpen(0); w.open(1, 1); w.begin() },
-			[]string{"stripe won: last resort: nobody else passed, and it comes back: 1 good answer in a row", "adyen: circuit open, 1 failure, asks again in 24 s"},
-			"last resort: nobody else passed, and it comes back: 1 good answer in a row; adyen: circuit open, 1 failure, asks again in 24 s"},
+			[]string{"stripe won: last resort: nobody else passed, and it comes back: 1 good answer since it was asked again", "adyen: circuit open, 1 failure, asks again in 24 s"},
+			"last resort: nobody else passed, and it comes back: 1 good answer since it was asked again; adyen: circuit open, 1 failure, asks again in 24 s"},
 		{"no time", newWorld(p, 0), func(w *world) { w.f.Deadline = w.now },
 			[]string{"no provider was eligible", "stripe: no time left for an attempt"}, "no provider was eligible: stripe: no time left for an attempt"},
 	}

@@ -139,8 +139,8 @@ const downFrom = 20 * time.Second
 // 207 of them.
 func TestWhenAllComeBackInOneMoment(t *testing.T) {
 	for _, strategy := range []policy.Strategy{policy.Weighted, policy.Priority, policy.Adaptive} {
-		for seed := range uint64(3) {
-			w, late := outage(t, seed, strategy, 0, 60, 40), 0
+		for seed := range uint64(4) {
+			w, late := outage(t, seed, strategy, .005*float64(seed%2), 60, 40), 0 // each second one is as well as providers are
 			w.told = func(d *Decision) {
 				if w.good > 0 && d.Winner < 0 {
 					late++
@@ -148,7 +148,7 @@ func TestWhenAllComeBackInOneMoment(t *testing.T) {
 			}
 			w.live(downFrom+time.Minute, downFrom+2*time.Minute, 50)
 			t.Logf("%v: the first good answer %v after the end, %d effects refused since then; %d in flight at most", strategy, w.good-downFrom-time.Minute, late, w.most)
-			if late > 12 || w.good == 0 || w.failed > 0 {
+			if late > 30 || w.good == 0 || w.failed > 40 {
 				t.Errorf("%v: %d effects were refused since the first good answer; %d failed", strategy, late, w.failed)
 			}
 			for i, row := range w.st.Rows {
@@ -160,14 +160,14 @@ func TestWhenAllComeBackInOneMoment(t *testing.T) {
 	}
 }
 
-// TestWhatIsHalfBrokenIsNotStormed: where half of the calls go on failing after the return, the first failure ends what the good answers before it made
-// room for. In five minutes of 15,000 calls 41 to 49 of them fail; the probes alone are 29 to 31.
+// TestWhatIsHalfBrokenIsNotStormed: where half of the calls go on failing after the return, the first failure ends what the few good answers before it made
+// room for. In five minutes of 15,000 calls 77 to 91 of them fail; 29 to 31 would by the probes alone.
 func TestWhatIsHalfBrokenIsNotStormed(t *testing.T) {
 	for seed := range uint64(3) {
 		w := outage(t, seed, policy.Weighted, .5, 60, 40)
 		w.live(downFrom+time.Minute, downFrom+6*time.Minute, 50)
 		t.Logf("%d calls went there, %d failed, %d in flight at most; %d refused", w.sent, w.failed, w.most, w.refused)
-		if w.failed > 90 || w.most > 12 {
+		if w.failed > 120 || w.most > 12 {
 			t.Errorf("%d calls failed, %d were in flight at one of them", w.failed, w.most)
 		}
 	}
@@ -192,6 +192,7 @@ func TestWhoComesBackTakesMore(t *testing.T) {
 		p, _ := w.begin()
 		p.End(s, w.now, 0)
 	}
+	failed := health.Sample{Class: health.Failure, Latency: time.Second}
 	walk(t, base, []line{
 		{"an effect goes there", func(*world) {}, 0, LastResort, CircuitProbing},
 		{"a read too", func(w *world) { w.f.Read = true }, 0, LastResort, CircuitProbing},
@@ -211,13 +212,15 @@ func TestWhoComesBackTakesMore(t *testing.T) {
 		}, -1, NoReason, CircuitProbing},
 		{"its limit holds", func(w *world) { w.full(0) }, -1, NoReason, CircuitProbing},
 		{"what it was given and answered well makes room", func(w *world) { ends(w, answered); flight(w, 3) }, 0, LastResort, CircuitProbing},
-		{"the first failure ends it", func(w *world) { ends(w, health.Sample{Class: health.Failure, Latency: time.Second}) }, -1, NoReason, CircuitOpen},
+		{"the first failure ends it", func(w *world) { ends(w, failed) }, -1, NoReason, CircuitProbing},
+		{"of less than 17 good answers nothing is left", func(w *world) { good(w, 15); ends(w, failed) }, -1, NoReason, CircuitProbing},
+		{"of more, less than half", func(w *world) { good(w, 19); ends(w, failed); flight(w, 3) }, 0, LastResort, CircuitProbing},
 		{"who else passes takes it", func(w *world) { w.st.Rows[1] = NewStanding("adyen") }, 1, ByPriority, CircuitProbing},
 		{"the session's own first", func(w *world) { w.st.Rows[1] = w.st.Rows[0]; w.f.Pinned = 1 }, 1, LastResort, CircuitProbing},
 		{"one that was drained is kept away", func(w *world) { w.drain(0) }, -1, NoReason, Drained},
 	})
 	w := base()
-	if lines := w.decide().Explain(w.svc); lines[0] != "stripe won: last resort: nobody else passed, and it comes back: 1 good answer in a row" {
+	if lines := w.decide().Explain(w.svc); lines[0] != "stripe won: last resort: nobody else passed, and it comes back: 1 good answer since it was asked again" {
 		t.Error(lines)
 	}
 }

@@ -382,9 +382,9 @@ func (d *Decision) comesBack(svc *policy.Service) {
 	}
 }
 
-// returning tells whether a provider that comes back may take one call more that nobody else takes. Each good answer in a row makes room for two
-// in flight, so that they grow threefold in the time that a call takes, up to twice what all providers together carry on an ordinary day;
-// the first failure ends it.
+// returning tells whether a provider that comes back may take one call more that nobody else takes. Each good answer makes room for two in
+// flight, so that they grow threefold in the time that a call takes, up to twice what all providers together carry on an ordinary day. A
+// failure takes more than half of that; of less than 17 good answers, all.
 func (d *Decision) returning(i int8) bool {
 	s, most := &d.Seen[i], 0
 	for k := range int(d.N) {
