@@ -336,7 +336,7 @@ func (c *Circuit) turn(to State, why Reason, now time.Time) Transition {
 		c.window = window{}
 		c.ticket++
 	}
-	if !c.comingBack() || t.From != HalfOpen { // what came back well is on its ramp by the same answers
+	if !c.comingBack() { // what came back well is on its ramp by the same answers
 		c.probes.row = 0
 	}
 	return t

@@ -390,7 +390,7 @@ func (d *Decision) returning(i int8) bool {
 	for k := range int(d.N) {
 		most += 2 * int(d.Seen[k].Normal)
 	}
-	return s.Circuit.Good > 0 && !s.Away && int(s.InFlight) < min(2*int(s.Circuit.Good), max(most, fewest))
+	return int(s.InFlight) < min(2*int(s.Circuit.Good), max(most, fewest))
 }
 
 // shed tells whether somebody could have taken the call, and did not because of what it is worth.
