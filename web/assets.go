@@ -43,11 +43,15 @@ func loadAssets() (*assets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: static files: %w", err)
 	}
+	if err := a.script(); err != nil {
+		return nil, err
+	}
 	var sheets []string
 	for _, f := range files {
 		switch ext := path.Ext(f.Name()); {
 		case ext == ".css":
 			sheets = append(sheets, f.Name()) // they name the fonts, whose addresses must be known
+		case ext == ".js": // in the one script
 		case kinds()[ext] != "":
 			err = a.add(f.Name(), nil)
 		}
@@ -63,6 +67,22 @@ func loadAssets() (*assets, error) {
 	return a, nil
 }
 
+// script makes one file of the pages' scripts. As files of their own they would race: htmx starts as soon as it may, and knows nothing of
+// an extension that a slow line brings a moment later. Such a page would never move.
+func (a *assets) script() error {
+	var all strings.Builder
+	for _, name := range []string{"htmx.js", "hx-sse.js", "segue.js"} {
+		body, err := static.ReadFile("static/" + name)
+		if err != nil {
+			return fmt.Errorf("web: static file %s: %w", name, err)
+		}
+		all.Write(body)
+		all.WriteString(";\n") // the next one begins a statement, whatever this one ends with
+	}
+	a.keep("segue.js", all.String())
+	return nil
+}
+
 // add takes a file in; the names in refs are replaced by their addresses.
 func (a *assets) add(name string, refs map[string]string) error {
 	body, err := static.ReadFile("static/" + name)
@@ -73,16 +93,21 @@ func (a *assets) add(name string, refs map[string]string) error {
 	for ref, url := range refs {
 		text = strings.ReplaceAll(text, `url("`+ref+`")`, `url("`+url+`")`)
 	}
+	a.keep(name, text)
+	return nil
+}
+
+// keep gives a file its address.
+func (a *assets) keep(name, text string) {
 	sum := sha256.Sum256([]byte(text))
 	ext := path.Ext(name)
 	url := "/static/" + strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
 	a.urls[name] = url
 	a.byURL[url] = asset{body: []byte(text), kind: kinds()[ext]}
-	return nil
 }
 
 func (a *assets) view() view.Assets {
-	return view.Assets{CSS: a.urls["segue.css"], JS: a.urls["segue.js"], HTMX: a.urls["htmx.js"], SSE: a.urls["hx-sse.js"], Icon: a.urls["mark.svg"], Font: a.urls["inter.woff2"]}
+	return view.Assets{CSS: a.urls["segue.css"], JS: a.urls["segue.js"], Icon: a.urls["mark.svg"], Font: a.urls["inter.woff2"]}
 }
 
 func (a *assets) serve(c echo.Context) error {

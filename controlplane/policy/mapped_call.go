@@ -108,6 +108,18 @@ func bodyTree(media string, body []byte) (any, error) {
 
 func isJSON(kind string) bool { return kind == "application/json" || strings.HasSuffix(kind, "+json") }
 
+// givenBy is what a program of a mapping may give.
+func givenBy(program string) []string {
+	switch program {
+	case "request":
+		return []string{"param", "path", "query", "header", "body", "form"}
+	case "event":
+		return []string{"send", "state", "end", "cut"}
+	default:
+		return []string{"status", "header", "body"}
+	}
+}
+
 // members refuses what nobody reads in the result of a program.
 func members(v any, known ...string) (map[string]any, error) {
 	m, ok := v.(map[string]any)
@@ -131,7 +143,7 @@ func (m *Mapped) Request(ctx context.Context, a *Heard) (*Made, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := members(v, "param", "path", "query", "header", "body", "form")
+	out, err := members(v, givenBy("request")...)
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +244,7 @@ func (m *Mapped) Answer(ctx context.Context, a *Heard, t *Told) (*Said, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := members(v, "status", "header", "body")
+	out, err := members(v, givenBy("answer")...)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func (s *Stream) Event(ctx context.Context, name string, data []byte, to []byte)
 	if err != nil {
 		return to, err
 	}
-	out, err := members(v, "send", "state", "end", "cut")
+	out, err := members(v, givenBy("event")...)
 	if err != nil {
 		return to, err
 	}

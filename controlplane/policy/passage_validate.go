@@ -1,9 +1,7 @@
 package policy
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -109,15 +107,7 @@ func (c *checker) answer(path, text, fix string) {
 	if c.program(path, text, "", text, nil); len(c.problems) > before {
 		return
 	}
-	p, bad := compileProgram("", text, nil)
-	if bad != nil {
-		return // it is told above
-	}
-	_, err := p.run(context.Background(), map[string]any{}) // its steps bound it: what is refused must not hang on how busy a machine is
-	var stopped *ProgramError
-	if errors.As(err, &stopped) && (errors.Is(stopped.Why, errSteps) || errors.Is(stopped.Why, errGrows)) {
-		c.problem(path, "write one that ends", "explodes: on an empty answer %v", stopped.Why)
-	}
+	c.ends(path, "", text, nil, map[string]any{}, "an empty answer")
 }
 
 // answerTime bounds one run of a program that reads an answer.

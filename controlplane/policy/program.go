@@ -57,7 +57,12 @@ type program struct{ code *gojq.Code }
 
 // run gives the program's one value.
 func (p *program) run(ctx context.Context, input any) (any, error) {
-	r := &run{Context: ctx, steps: maxSteps, bytes: maxRunBytes}
+	return p.runWithin(newRun(ctx), input)
+}
+
+func newRun(ctx context.Context) *run { return &run{Context: ctx, steps: maxSteps, bytes: maxRunBytes} }
+
+func (p *program) runWithin(r *run, input any) (any, error) {
 	values := p.code.RunWithContext(r, input, r)
 	v, ok := values.Next()
 	switch err, failed := v.(error); {

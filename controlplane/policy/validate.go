@@ -24,6 +24,7 @@ type checker struct {
 	all      int              // rules, of all services
 	missing  map[string]bool  // paths of fields that should be there and are not
 	within   map[string]place // where in the program at a path its problem stands
+	tried    int              // steps of programs, run to see whether they end
 }
 
 func check(p *Policy) *checker {

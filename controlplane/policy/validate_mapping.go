@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,9 +124,55 @@ func (c *checker) spokenWhole(path string, own, whole *Spoken, spoken, full *Con
 			if p.whole == "" && p.field != "event" {
 				c.lacks(at+"."+p.field, "write the jq program")
 			}
-			c.program(at+"."+p.field, p.own, whole.Define, p.whole, tables)
+			before := len(c.problems)
+			if c.program(at+"."+p.field, p.own, whole.Define, p.whole, tables); len(c.problems) == before && own.holds(p.own) {
+				gives := c.ends(at+"."+p.field, whole.Define, p.whole, tables, emptyCall(), "an empty call")
+				if _, mapping := gives.(map[string]any); mapping {
+					if _, err := members(gives, givenBy(p.field)...); err != nil {
+						c.problem(at+"."+p.field, "", "%v", err)
+					}
+				}
+			}
 		}
 	}
+}
+
+// holds tells whether this contract itself has a program, or what the program stands on; what like brought along is held where it is from.
+func (s *Spoken) holds(program string) bool {
+	return program != "" || s.Define != "" || s.Error != "" || len(s.Tables) > 0
+}
+
+// emptyCall is the least that a program of a mapping can see.
+func emptyCall() map[string]any {
+	m := map[string]any{"method": "POST", "path": "/", "status": 200, "at": 0, "event": "", "data": map[string]any{}}
+	for _, name := range []string{"param", "query", "header", "body"} {
+		m[name] = map[string]any{}
+	}
+	m["request"] = map[string]any{"method": "POST", "path": "/", "param": map[string]any{}, "query": map[string]any{}, "header": map[string]any{}, "body": map[string]any{}}
+	return m
+}
+
+// maxTried bounds the steps of all programs of one policy that are run to see whether they end. Steps, and no clock: what is refused must not
+// hang on how busy a machine is.
+const maxTried = 8 * maxSteps
+
+// ends runs a program on the least that it can see, and returns what it gives. One that loops or grows does so there already, or is stopped when it does.
+func (c *checker) ends(path, define, text string, tables map[string]any, input any, on string) any {
+	p, bad := compileProgram(define, text, tables)
+	if bad != nil || c.tried > maxTried-maxSteps {
+		return nil // it is told already; or others were tried long enough
+	}
+	r := newRun(context.Background())
+	v, err := p.runWithin(r, input)
+	c.tried += maxSteps - max(r.steps, 0)
+	var stopped *ProgramError
+	if errors.As(err, &stopped) && (errors.Is(stopped.Why, errSteps) || errors.Is(stopped.Why, errGrows)) {
+		c.problem(path, "write one that ends", "explodes: on %s %v", on, stopped.Why)
+	}
+	if err != nil {
+		return nil
+	}
+	return v
 }
 
 func firstOf(a, b string) string {

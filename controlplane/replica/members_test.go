@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"segue/controlplane/state"
+	"segue/e2e/patience"
 )
 
 // joiner starts one more node, which waits to be added.
@@ -20,7 +21,7 @@ func (c *cluster) joiner() int {
 	}
 	i := len(c.nodes)
 	self := Peer{ID: "n" + string(rune('0'+i)), Addr: ln.Addr().String()}
-	c.peers, c.dirs, c.fatal, c.nodes = append(c.peers, self), append(c.dirs, c.t.TempDir()), append(c.fatal, make(chan error, 10)), append(c.nodes, nil)
+	c.peers, c.dirs, c.fatal, c.nodes = append(c.peers, self), append(c.dirs, patience.Dir(c.t)), append(c.fatal, make(chan error, 10)), append(c.nodes, nil)
 	bend := c.bend
 	c.bend = func(i int, cfg *Config) {
 		if bend != nil {

@@ -1,6 +1,6 @@
 // What the pages do beyond their HTML. Everything works without it but sliders, locks, the live sum, the local zone and the palette as a dialog (its page needs none).
-"use strict";
 (() => {
+  "use strict";
   const root = document.documentElement;
   root.classList.add("js");
   const $$ = (selector, within) => [...(within || document).querySelectorAll(selector)];

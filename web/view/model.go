@@ -21,7 +21,7 @@ const (
 )
 
 // Assets are the addresses of the static files.
-type Assets struct{ CSS, JS, HTMX, SSE, Icon, Font string }
+type Assets struct{ CSS, JS, Icon, Font string }
 
 // Prefs are what a person chose to see.
 type Prefs struct {
