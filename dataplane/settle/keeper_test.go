@@ -35,6 +35,7 @@ type bank struct {
 	enforced bool
 	mute     bool   // lookups are not answered
 	onCancel func() // before a cancel is heeded
+	onFind   func() // before a lookup is
 	cancels  int
 	url      string
 }
@@ -93,6 +94,9 @@ func (b *bank) status(reference string) string {
 }
 
 func (b *bank) find(w http.ResponseWriter, q *http.Request) {
+	if b.onFind != nil {
+		b.onFind()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	reference := q.PathValue("reference")
