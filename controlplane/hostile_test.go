@@ -64,6 +64,11 @@ func TestAReadHasNoUnknownOutcome(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.nodes[dead] = nil
+	other := (dead + 2) % 3 // with it the cluster has no majority: nobody leads soon
+	if err := c.nodes[other].Kill(); err != nil {
+		t.Fatal(err)
+	}
+	c.nodes[other] = nil
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	_, err := c.nodes[(dead+1)%3].Read(ctx)

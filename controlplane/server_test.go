@@ -25,6 +25,7 @@ import (
 	"segue/controlplane/policy"
 	"segue/controlplane/query"
 	"segue/controlplane/state"
+	"segue/e2e/patience"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -79,7 +80,7 @@ func newCluster(t testing.TB, n int) *cluster { t.Helper(); return newClusterAt(
 func newClusterAt(t testing.TB, n int, now func() time.Time) *cluster {
 	t.Helper()
 	c := &cluster{t: t, nodes: make([]*Server, n)}
-	dir := t.TempDir()
+	dir := patience.Dir(t)
 	var peers []Peer
 	for i := range n {
 		peers = append(peers, Peer{ID: fmt.Sprintf("c%d", i+1), Raft: free(t)})
@@ -87,7 +88,7 @@ func newClusterAt(t testing.TB, n int, now func() time.Time) *cluster {
 	for _, p := range peers {
 		c.configs = append(c.configs, Config{
 			ID: p.ID, Dir: filepath.Join(dir, p.ID), Listen: free(t), Raft: p.Raft, Peers: peers,
-			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: now, Fatal: func(err error) { t.Errorf("%s: %v", p.ID, err) },
+			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: now, DiskTimeout: time.Hour, Fatal: func(err error) { t.Errorf("%s: %v", p.ID, err) },
 		})
 	}
 	for i := range n {
@@ -110,7 +111,7 @@ func (c *cluster) start(i int) {
 }
 
 func (c *cluster) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for _, s := range c.nodes {
 		if s != nil {
@@ -141,7 +142,7 @@ func (c *cluster) follower() int { return (c.leader() + 1) % len(c.nodes) }
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
@@ -151,7 +152,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 func within(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -111,6 +111,7 @@ type parts struct {
 	shown   *edge.Certificate // nil: no TLS
 	prober  *probe.Prober
 	hints   *hints // nil: the store is the agent's own
+	looks   looks
 	keys    *settle.Ring
 	learned *notebook
 }
@@ -291,6 +292,7 @@ func (a *Agent) Stop(ctx context.Context) error {
 	a.parts.keys.Stop()
 	err := a.parts.edge.Drain(ctx)
 	err = errors.Join(err, a.parts.carrier.Stop(ctx))
+	a.parts.looks.stop()
 	a.parts.driver.Stop()
 	defer a.parts.learned.close() // when the last call has ended
 	if waited := a.parts.driver.Wait(ctx); waited != nil {

@@ -37,6 +37,8 @@ func (a *Agent) Answer(ctx context.Context, q query.Question) ([]byte, error) {
 		answer, err = a.oneSession(ctx, q)
 	case query.SessionVerify:
 		answer, err = a.sessionVerified(ctx, q.Session)
+	case query.VerifyAll:
+		answer, err = a.verified(ctx, q)
 	case query.TryOne:
 		answer, err = a.try(ctx, q)
 	case query.ReplayAll:

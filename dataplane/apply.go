@@ -111,6 +111,8 @@ func (a *Agent) order(u state.Update) {
 			throttle = throttling(throttle, &orders[i])
 		case policy.Verify, policy.Resolve:
 			a.decide(o)
+		case policy.VerifyAll:
+			a.lookFor(o)
 		case policy.Drill: // the client's, below
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"segue/dataplane/embedded"
 	"segue/dataplane/ledger"
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 var errAway = errors.New("the store is out of reach")
@@ -76,7 +77,7 @@ type sharing struct {
 
 func share(t *testing.T) *sharing {
 	t.Helper()
-	s := &sharing{t: t, dir: t.TempDir()}
+	s := &sharing{t: t, dir: patience.Dir(t)}
 	var err error
 	s.store, err = embedded.Open(filepath.Join(s.dir, "store"), embedded.Options{Reserve: 1, Log: quiet(t)})
 	must(t, err)
@@ -98,7 +99,7 @@ func (s *sharing) agent(id, mirror string) (*Agent, *atomic.Bool) {
 
 func halt(t *testing.T, a *Agent) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := a.Stop(ctx); err != nil {
 		t.Error(err)
@@ -116,7 +117,7 @@ func hintLogOf(t *testing.T, a *Agent, which *query.Which) query.HintLog {
 
 func soon(t *testing.T, what string, within time.Duration, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(within); !is(); <-time.NewTimer(5 * time.Millisecond).C {
+	for end := time.Now().Add(max(within, time.Minute)); !is(); <-time.NewTimer(5 * time.Millisecond).C {
 		if time.Now().After(end) {
 			t.Fatal("never happened: " + what)
 		}
@@ -195,7 +196,7 @@ func TestOwnStoreKeepsNoHints(t *testing.T) {
 		}
 	}
 	cfg := w.cfg
-	cfg.Dir, cfg.Mirror = t.TempDir(), "http://127.0.0.1:7091"
+	cfg.Dir, cfg.Mirror = patience.Dir(t), "http://127.0.0.1:7091"
 	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "mirror") {
 		t.Errorf("a mirror for a store of its own: %v", err)
 	}

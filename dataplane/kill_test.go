@@ -15,6 +15,7 @@ import (
 	"segue/controlplane/state"
 	"segue/dataplane/ledger"
 	"segue/dataplane/sandbox"
+	"segue/e2e/patience"
 )
 
 // childEnv makes the test binary an agent process: the directory to use. Its policy is in the file beside it.
@@ -52,7 +53,7 @@ func child(dir string) {
 func TestKillBetweenIntentAndAnswer(t *testing.T) {
 	w := newWorld(t, priority("legacy, backup"))
 	w.stop()
-	w.cfg.Dir = t.TempDir()
+	w.cfg.Dir = patience.Dir(t)
 	must(t, os.WriteFile(w.cfg.Dir+".policy", []byte(w.doc("legacy, backup")), 0o600))
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+w.cfg.Dir)

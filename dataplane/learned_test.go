@@ -18,6 +18,7 @@ import (
 	"segue/dataplane/route"
 	"segue/dataplane/sandbox"
 	"segue/dataplane/standing"
+	"segue/e2e/patience"
 )
 
 // budgeted gives payments one euro a day, of which each charge costs a quarter.
@@ -32,7 +33,7 @@ func TestABudgetOutlivesKill9(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.stop()
-	w.cfg.Dir = t.TempDir()
+	w.cfg.Dir = patience.Dir(t)
 	doc := budgeted(w.doc("main, backup"))
 	must(t, os.WriteFile(w.cfg.Dir+".policy", []byte(doc), 0o600))
 	cmd := exec.Command(os.Args[0])
@@ -80,7 +81,7 @@ func TestDamagedNotebook(t *testing.T) {
 		Proven: []proxy.Proven{{Service: "payments", Provider: "backup", At: time.Unix(1_790_000_000, 0).UTC()}},
 	}
 	var log safeBuffer
-	n := newNotebook(t.TempDir(), slog.New(slog.NewTextHandler(&log, nil)), func() learned { return is })
+	n := newNotebook(patience.Dir(t), slog.New(slog.NewTextHandler(&log, nil)), func() learned { return is })
 	if got := n.load(); got.Spent != nil || log.String() != "" {
 		t.Fatalf("of no file: %+v, %s", got, log.String())
 	}

@@ -17,6 +17,7 @@ import (
 	"segue/dataplane/ledger"
 	"segue/dataplane/sandbox"
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 // severed is the way to a store that others share. It can be cut as a whole: nothing gets through then.
@@ -147,8 +148,8 @@ func newApart(t *testing.T, way, wait string) *apart {
 	}})
 	must(t, err)
 	must(t, box.Start())
-	a := &apart{t: t, dir: t.TempDir(), way: way, wait: wait, agents: map[string]*Agent{}, cut: map[string]*atomic.Bool{"here": {}, "there": {}}}
-	a.world = &world{t: t, box: box, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}}
+	a := &apart{t: t, dir: patience.Dir(t), way: way, wait: wait, agents: map[string]*Agent{}, cut: map[string]*atomic.Bool{"here": {}, "there": {}}}
+	a.world = &world{t: t, box: box, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}}
 	a.store, err = embedded.Open(filepath.Join(a.dir, "store"), embedded.Options{Reserve: 1, Log: quiet(t)})
 	must(t, err)
 	t.Cleanup(func() {

@@ -9,6 +9,7 @@ import (
 
 	"segue/controlplane/health"
 	"segue/dataplane/ledger"
+	"segue/e2e/patience"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -51,7 +52,7 @@ func TestShownHidesKeys(t *testing.T) {
 
 // The secrets are made once, for their owner alone, and never replaced when they are damaged.
 func TestKeysAreMadeOnce(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "keys")
+	dir := filepath.Join(patience.Dir(t), "keys")
 	v, ring, err := openVault(dir, time.Now)
 	must(t, err)
 	_, err = ring.Today()

@@ -12,6 +12,7 @@ import (
 	"segue/dataplane/ledger"
 	"segue/dataplane/sandbox"
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 // withTokens is a world whose providers let nobody in without a session's token, of that life.
@@ -172,14 +173,14 @@ func (w *world) beside(o option) *Agent {
 	c := worldConfig{}
 	o(&c)
 	doc := c.document(fmt.Sprintf(document, "main, backup", c.attempts, w.url("main"), w.url("backup"), w.url("legacy")))
-	store, err := embedded.Open(w.t.TempDir(), embedded.Options{Now: time.Now})
+	store, err := embedded.Open(patience.Dir(w.t), embedded.Options{Now: time.Now})
 	must(w.t, err)
 	w.stop()
-	w.cfg.Store, w.cfg.KeysDir, w.cfg.Dir = store, w.t.TempDir(), w.t.TempDir()
+	w.cfg.Store, w.cfg.KeysDir, w.cfg.Dir = store, patience.Dir(w.t), patience.Dir(w.t)
 	w.start()
 	first := w.agent
 	must(w.t, first.Apply(w.update(1, doc)))
-	w.cfg.ID, w.cfg.Dir = "here-2", w.t.TempDir()
+	w.cfg.ID, w.cfg.Dir = "here-2", patience.Dir(w.t)
 	w.start()
 	other := w.agent
 	must(w.t, other.Apply(w.update(1, doc)))

@@ -17,6 +17,7 @@ import (
 	"segue/dataplane/embedded"
 	"segue/dataplane/ledger"
 	"segue/dataplane/sandbox"
+	"segue/e2e/patience"
 )
 
 // asksAgain waits until a call would go to the provider: what was lost there in a row has opened its circuit.
@@ -166,14 +167,14 @@ func TestOneKeyAtTwoAgents(t *testing.T) {
 	const seed, orders, askers = 7, 60, 6
 	t.Logf("seed %d", seed)
 	w := newWorld(t)
-	store, err := embedded.Open(t.TempDir(), embedded.Options{})
+	store, err := embedded.Open(patience.Dir(t), embedded.Options{})
 	must(t, err)
 	w.stop()
-	w.cfg.Store, w.cfg.KeysDir = store, t.TempDir()
+	w.cfg.Store, w.cfg.KeysDir = store, patience.Dir(t)
 	var agents []*Agent
 	var addrs []string
 	for i := range 2 {
-		w.cfg.ID, w.cfg.Dir = fmt.Sprint("here-", i), t.TempDir()
+		w.cfg.ID, w.cfg.Dir = fmt.Sprint("here-", i), patience.Dir(t)
 		w.start()
 		must(t, w.agent.Apply(w.update(1, w.doc("main, legacy, backup"))))
 		agents, addrs = append(agents, w.agent), append(addrs, w.agent.Addr("payments"))

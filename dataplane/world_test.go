@@ -18,6 +18,7 @@ import (
 	"segue/controlplane/state"
 	"segue/dataplane/ledger"
 	"segue/dataplane/sandbox"
+	"segue/e2e/patience"
 )
 
 // document is the policy of the tests: main and backup enforce keys, legacy ignores them.
@@ -78,8 +79,8 @@ func newWorld(t testing.TB, options ...option) *world {
 	}})
 	must(t, err)
 	must(t, box.Start())
-	w := &world{t: t, box: box, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 10 * time.Second}}
-	w.cfg = Config{ID: "here-1", Region: "here", Dir: t.TempDir(), Listen: Listen{Any: true}, Log: quiet(t)}
+	w := &world{t: t, box: box, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}
+	w.cfg = Config{ID: "here-1", Region: "here", Dir: patience.Dir(t), Listen: Listen{Any: true}, Log: quiet(t)}
 	w.start()
 	doc := c.document(fmt.Sprintf(document, c.priority, c.attempts, w.url("main"), w.url("backup"), w.url("legacy")))
 	must(t, w.agent.Apply(w.update(1, doc)))
@@ -133,7 +134,7 @@ func (w *world) stop() {
 		return
 	}
 	w.http.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	must(w.t, w.agent.Stop(ctx))
 	w.agent = nil
@@ -141,7 +142,7 @@ func (w *world) stop() {
 
 func (w *world) close() {
 	w.stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	must(w.t, w.box.Stop(ctx))
 	w.http.CloseIdleConnections()
@@ -271,15 +272,15 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-// eventually polls until ok, for a few seconds at most.
+// eventually polls until ok, for a minute at most.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	end := time.Now().Add(5 * time.Second)
+	end := time.Now().Add(time.Minute)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		if time.Now().After(end) {
-			t.Fatalf("not within 5 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 		<-tick.C
 	}

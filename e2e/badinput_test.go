@@ -99,7 +99,7 @@ func raw(t *testing.T, base, request string) told {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	wrote := make(chan struct{})
 	go func() {
 		_, _ = io.WriteString(conn, request) // a refusal may come before all is written

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"segue/e2e/patience"
 )
 
 // secrets are the canaries of a run: what each is, and what it looks like. None may come out anywhere.
@@ -129,7 +131,7 @@ func leakyWorld(t *testing.T, s secrets, args func(w *world, region string) []st
 	t.Cleanup(func() { l.CloseClientConnections(); l.Close() })
 	p := talking()
 	p.nodes, p.regions = 1, regions
-	p.tries = "{max: 2, per_try: 1s, deadline: 2s}"
+	p.tries = "{max: 2, per_try: 5s, deadline: 15s}"
 	var w *world
 	p.edit = func(policy string) string {
 		policy = strings.Replace(policy, "    strategy: weighted\n", "    operations: {charge: {match: POST /v1/charges, key: required, keep: request, execute_by: 60s}}\n    strategy: weighted\n", 1) // bodies too
@@ -287,7 +289,7 @@ func (w *world) leakRaw(s secrets, seen *finder) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		_ = c.SetDeadline(time.Now().Add(3 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 		_, _ = io.WriteString(c, text)
 		answer := make([]byte, 64<<10)
 		n, _ := c.Read(answer)
@@ -332,7 +334,7 @@ func (w *world) leakOutputs(seen *finder) {
 // page looks through one page; a stream is read for a moment.
 func (f *finder) page(t testing.TB, address string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := patience.Context(t.Context(), 30*time.Second)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -342,7 +344,7 @@ func (f *finder) page(t testing.TB, address string) {
 		r.Header.Set("Accept", "application/json")
 	}
 	if strings.HasSuffix(address, "/events") {
-		ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		r = r.WithContext(ctx)
 	}

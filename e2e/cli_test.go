@@ -179,7 +179,7 @@ func (w *world) foreign(header, value string) told {
 	} else {
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
 	}
-	resp, err := watched(10 * time.Second).Do(r)
+	resp, err := watched(time.Minute).Do(r)
 	if err != nil {
 		return told{err: err}
 	}

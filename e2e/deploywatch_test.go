@@ -32,7 +32,7 @@ type labels map[string]string
 
 // ask asks Prometheus: query for an expression, series for a selector.
 func (x *example) ask(what, name, text string) ([]labels, error) {
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}} // nothing of Segue's API: not for the witness
+	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}} // nothing of Segue's API: not for the witness
 	resp, err := client.Get("http://" + x.prom + "/api/v1/" + what + "?" + url.Values{name: {text}}.Encode())
 	if err != nil {
 		return nil, err

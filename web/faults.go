@@ -116,6 +116,10 @@ func (w *Web) running(s scene) []view.Running {
 			label = "Replay of hints"
 		case policy.HintThrottle:
 			label = "Hints held back"
+		case policy.Verify, policy.VerifyAll:
+			label = "Look for open outcomes"
+		case policy.Resolve:
+			label = "A person’s word on an outcome"
 		case policy.Drain, policy.Probe:
 		}
 		list = append(list, view.Running{

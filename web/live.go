@@ -76,6 +76,8 @@ func (w *Web) partsOf(c echo.Context) (func(beat int) []part, error) {
 		return w.hintsParts(c.Request().Context(), p), nil
 	case "routing":
 		return w.routingParts(c, p), nil
+	case "verified":
+		return w.verifiedParts(c, p), nil
 	case "transactions":
 		return w.transactionsParts(c, p)
 	default:

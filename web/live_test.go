@@ -22,7 +22,7 @@ func (s *site) serve() string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	srv := &http.Server{Handler: s.web.Handler(), ReadHeaderTimeout: time.Second}
+	srv := &http.Server{Handler: s.web.Handler(), ReadHeaderTimeout: time.Minute}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(l) }()
 	s.t.Cleanup(func() { _ = srv.Close(); <-done })
@@ -32,7 +32,7 @@ func (s *site) serve() string {
 // listen opens a stream and hands out its messages; comments are passed over.
 func listen(t *testing.T, url string) (next func() string, answer *http.Response) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)

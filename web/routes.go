@@ -58,6 +58,9 @@ func (w *Web) routesOfRunning(e *echo.Echo) {
 func (w *Web) routesOfTraces(e *echo.Echo) {
 	e.GET("/transactions", w.transactions)
 	e.GET("/transactions/:id", w.transaction)
+	e.GET("/transactions/verify", w.verifyReview)
+	e.POST("/transactions/verify", w.verifyPost)
+	e.GET("/transactions/verify/:order", w.verifiedPage)
 	e.POST("/transactions/:id/verify", w.verify)
 	e.POST("/transactions/:id/resolve", w.resolve)
 	e.GET("/sessions", w.sessionsPage)
@@ -95,6 +98,8 @@ func (w *Web) routesOfAPI(v1 *echo.Group) {
 	v1.GET("/transactions", w.transactions)
 	v1.GET("/transactions/:id", w.transactionRow)
 	v1.GET("/transactions/:id/why", w.transaction)
+	v1.POST("/transactions/verify", w.verifyAll)
+	v1.GET("/transactions/verify/:order", w.verifiedOrder)
 	v1.POST("/transactions/:id/verify", w.verify)
 	v1.POST("/transactions/:id/resolve", w.resolve)
 	v1.GET("/sessions", w.sessions)

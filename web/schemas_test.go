@@ -24,7 +24,7 @@ type object = map[string]any
 func shown() []any {
 	return []any{
 		changed{}, provider{}, region{}, Fault{}, Verdict{}, Naive{}, found{}, query.Why{}, occurrence{}, update{}, health.Report{}, health.World{}, problem{},
-		policy.Sheet{}, sessionsInUse{}, sessionShown{}, sessionChecks{}, hintLogs{}, hintReplay{}, planned{}, testDecision{}, costs{}, revisionLine{}, revisionShown{}, probed{}, decided{}, nodeView{}, agentShown{}, view.Status{}, state.Ack{}, shifts{},
+		policy.Sheet{}, sessionsInUse{}, sessionShown{}, sessionChecks{}, hintLogs{}, hintReplay{}, verifiedAll{}, planned{}, testDecision{}, costs{}, revisionLine{}, revisionShown{}, probed{}, decided{}, nodeView{}, agentShown{}, view.Status{}, state.Ack{}, shifts{},
 	}
 }
 

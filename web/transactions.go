@@ -191,6 +191,9 @@ func (w *Web) fillList(page *view.Transactions, q wish, got found, err error) {
 		}
 		page.Rows = append(page.Rows, row)
 	}
+	if page.Unknown && page.Held > 0 {
+		page.Again = checkAgain(q, page.Held, len(page.Rows) >= q.Limit)
+	}
 	switch {
 	case len(page.Rows) == 0 && (q.search != "" || q.Service+q.Provider+q.State+q.Key != ""):
 		page.Notice = fmt.Sprintf("Nothing matches. A provider’s id is looked up among each agent’s newest %d.", mostTransactions)
@@ -203,7 +206,6 @@ func (w *Web) fillList(page *view.Transactions, q wish, got found, err error) {
 
 // atRisk is what the unknown outcomes of a list are worth, by currency, and how old the oldest is.
 func atRisk(list []query.Transaction, now time.Time) string {
-	sums := map[string]int64{}
 	var oldest time.Time
 	for _, t := range list {
 		if !unknownState(t.State) {
@@ -212,22 +214,30 @@ func atRisk(list []query.Transaction, now time.Time) string {
 		if oldest.IsZero() || t.Created.Before(oldest) {
 			oldest = t.Created
 		}
-		if t.Value.Currency != "" {
-			sums[t.Value.Currency] += min(t.Value.Minor, policy.MaxMinor)
-		}
 	}
 	if oldest.IsZero() {
 		return ""
 	}
 	text := "The oldest began " + view.Span(now.Sub(oldest)) + " ago."
+	if worth := worthOf(list); worth != "" {
+		text = worth + " at risk. " + text
+	}
+	return text
+}
+
+// worthOf is what the unknown outcomes of a list are worth, by currency; empty where nobody said.
+func worthOf(list []query.Transaction) string {
+	sums := map[string]int64{}
+	for _, t := range list {
+		if unknownState(t.State) && t.Value.Currency != "" {
+			sums[t.Value.Currency] += min(t.Value.Minor, policy.MaxMinor)
+		}
+	}
 	var worth []string
 	for _, currency := range slices.Sorted(keys(sums)) {
 		worth = append(worth, policy.Value{Minor: sums[currency], Currency: currency}.String())
 	}
-	if len(worth) > 0 {
-		text = enumerate(worth) + " at risk. " + text
-	}
-	return text
+	return enumerate(worth)
 }
 
 func choices(all, chosen string) []view.Option {

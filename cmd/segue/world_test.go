@@ -17,6 +17,7 @@ import (
 
 	"segue/cmd/segue/dev"
 	"segue/controlplane"
+	"segue/e2e/patience"
 )
 
 func TestMain(m *testing.M) {
@@ -43,7 +44,7 @@ func control(t *testing.T) (api string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	node, err := controlplane.New(controlplane.Config{
-		ID: "c1", Dir: t.TempDir(), Listen: "127.0.0.1:0", Raft: "127.0.0.1:0", Log: log, Now: time.Now, Metrics: prometheus.NewRegistry(),
+		ID: "c1", Dir: patience.Dir(t), Listen: "127.0.0.1:0", Raft: "127.0.0.1:0", Log: log, Now: time.Now, DiskTimeout: time.Hour, Metrics: prometheus.NewRegistry(),
 		Fatal: func(err error) { t.Errorf("the node cannot go on: %v", err) },
 	})
 	if err != nil {
@@ -55,7 +56,7 @@ func control(t *testing.T) (api string) {
 	}
 	node.Start()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := pages.Close(); err != nil {
 			t.Error(err)
@@ -64,7 +65,7 @@ func control(t *testing.T) (api string) {
 			t.Error(err)
 		}
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for {
 		if _, err := node.Read(ctx); err == nil {
@@ -88,10 +89,24 @@ func segue(t *testing.T, api, input string, args ...string) said {
 	if api != "" {
 		args = append(args, "--api", api)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	code := run(ctx, args, streams{out: &out, err: &errs, in: strings.NewReader(input)})
 	return said{code, out.String(), errs.String()}
+}
+
+// happened wants an event told: the command reads for a moment, and a busy control plane tells later.
+func happened(t *testing.T, api, text string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		said := segue(t, api, "", "events").want(t, exitFine)
+		if strings.Contains(said.out, text) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not told: %q:\n%s", text, said.out)
+		}
+	}
 }
 
 func (s said) want(t *testing.T, code int, texts ...string) said {

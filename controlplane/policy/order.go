@@ -26,6 +26,7 @@ type Order struct {
 	Fault     Fault     `json:",omitzero"`  // drill only
 	Hints     *Hints    `json:",omitempty"` // hint-replay and hint-throttle only
 	About     *About    `json:",omitempty"` // verify and resolve only
+	Open      *Open     `json:",omitempty"` // verify-all only
 	Synthetic bool      `json:",omitempty"` // probe only: the synthetics instead of the active checks
 	At        time.Time `json:",omitzero"`
 	For       time.Duration
@@ -64,7 +65,10 @@ func (o *Order) Check(p *Policy) error {
 	if (o.About != nil) != o.aboutOne() {
 		return orderError("about", "a transaction stands in an order of kind verify or resolve, and in no other", "give the one with the other")
 	}
-	if !o.aboutHints() && !o.aboutOne() && p.Provider(o.Provider) == nil {
+	if (o.Open != nil) != (o.Kind == VerifyAll) {
+		return orderError("open", "which open transactions are meant stands in an order of kind verify-all, and in no other", "give the one with the other")
+	}
+	if !o.aboutHints() && !o.aboutOne() && o.Open == nil && p.Provider(o.Provider) == nil {
 		var names []string
 		for i := range p.Providers {
 			names = append(names, p.Providers[i].Name)
@@ -99,8 +103,10 @@ func (o *Order) Check(p *Policy) error {
 		return o.checkHints()
 	case Verify, Resolve:
 		return o.checkAbout()
+	case VerifyAll:
+		return o.checkOpen(p)
 	default:
-		return orderError("kind", fmt.Sprintf("%q is unknown", clip(string(o.Kind))), "write drain, drill, probe, hint-replay, hint-throttle, verify or resolve")
+		return orderError("kind", fmt.Sprintf("%q is unknown", clip(string(o.Kind))), "write drain, drill, probe, hint-replay, hint-throttle, verify, verify-all or resolve")
 	}
 }
 

@@ -93,7 +93,7 @@ func TestProgramsAreBounded(t *testing.T) {
 		`1, 2`: errValues, `empty`: errNone, `.[]`: errValues, `1 | .a`: errKind, `error`: errKind, `error({a: 1})`: errKind,
 	} {
 		p := compiledProgram(t, `.big as $big | (`+text+`)`)
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		began := time.Now()
 		_, err := p.run(ctx, map[string]any{"big": big, "c": "4242424242424242"})
 		cancel()
@@ -107,7 +107,7 @@ func TestProgramsAreBounded(t *testing.T) {
 		if !errors.As(err, &failed) || failed.Why != want {
 			t.Errorf("%s: %v, want %v", text, err, want)
 		}
-		if took := time.Since(began); took > 10*time.Second {
+		if took := time.Since(began); took > 30*time.Second {
 			t.Errorf("%s took %v", text, took)
 		}
 		if err != nil && strings.Contains(err.Error(), "4242") {

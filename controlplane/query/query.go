@@ -12,18 +12,19 @@ import (
 // Question is asked of one agent, or of all agents (then the answers are put together).
 type Question struct {
 	Kind        Kind
-	Transaction string  `json:",omitempty"` // an id, for Why and Transaction
-	Service     string  `json:",omitempty"`
-	Key         string  `json:",omitempty"` // idempotency key
-	Provider    string  `json:",omitempty"`
-	State       string  `json:",omitempty"` // intent | held | cancelling | succeeded | declined | not_sent
-	Limit       int     `json:",omitempty"` // default 50, at most 500
-	Order       string  `json:",omitempty"` // an id, for Probe and HintReplay
-	Which       *Which  `json:",omitempty"` // for Hints
-	Session     string  `json:",omitempty"` // an id, for OneSession and SessionVerify
-	Region      string  `json:",omitempty"` // only agents of this region are asked; "": all
-	Replay      *Replay `json:",omitempty"` // for ReplayAll
-	Try         *Try    `json:",omitempty"` // for TryOne
+	Transaction string       `json:",omitempty"` // an id, for Why and Transaction
+	Service     string       `json:",omitempty"`
+	Key         string       `json:",omitempty"` // idempotency key
+	Provider    string       `json:",omitempty"`
+	State       string       `json:",omitempty"` // intent | held | cancelling | succeeded | declined | not_sent
+	Limit       int          `json:",omitempty"` // default 50, at most 500
+	Order       string       `json:",omitempty"` // an id, for Probe, HintReplay and VerifyAll
+	Which       *Which       `json:",omitempty"` // for Hints
+	Session     string       `json:",omitempty"` // an id, for OneSession and SessionVerify
+	Region      string       `json:",omitempty"` // only agents of this region are asked; "": all
+	Replay      *Replay      `json:",omitempty"` // for ReplayAll
+	Try         *Try         `json:",omitempty"` // for TryOne
+	Open        *policy.Open `json:",omitempty"` // for VerifyAll: what an order would look for, instead of what one looks for
 }
 
 // Kind is what is asked.
@@ -39,6 +40,7 @@ const (
 	Sessions      Kind = "sessions"       // → []SessionsInUse: which sessions are in use, and could move
 	OneSession    Kind = "session"        // → Session: pins, fields, history, and where it could go
 	SessionVerify Kind = "session-verify" // → SessionCheck: a session held against its history
+	VerifyAll     Kind = "verify-all"     // → Verified: what an order to verify many comes to, or would
 	TryOne        Kind = "try"            // → Tried: what would be decided of a request that is not sent
 	ReplayAll     Kind = "replay"         // → Replayed: recorded decisions, made again under another policy
 )

@@ -14,6 +14,7 @@ import (
 
 	"segue/controlplane/policy"
 	"segue/controlplane/state"
+	"segue/e2e/patience"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -106,7 +107,7 @@ func start(t testing.TB, n int, bend func(i int, c *Config)) *cluster {
 		}
 		listeners = append(listeners, ln)
 		c.peers = append(c.peers, Peer{ID: fmt.Sprint("n", i), Addr: ln.Addr().String()})
-		c.dirs = append(c.dirs, t.TempDir())
+		c.dirs = append(c.dirs, patience.Dir(t))
 		c.fatal = append(c.fatal, make(chan error, 10))
 	}
 	for i := range n {
@@ -123,7 +124,8 @@ func start(t testing.TB, n int, bend func(i int, c *Config)) *cluster {
 func (c *cluster) config(i int, ln net.Listener) Config {
 	cfg := Config{
 		ID: c.peers[i].ID, Dir: c.dirs[i], Peers: c.peers, Listener: ln, Dial: c.links.dialer(c.peers[i].Addr),
-		Log: slog.New(slog.DiscardHandler), Fatal: func(err error) { c.fatal[i] <- err },
+		DiskTimeout: time.Hour, // a machine's disk stands still now and then
+		Log:         slog.New(slog.DiscardHandler), Fatal: func(err error) { c.fatal[i] <- err },
 	}
 	if c.bend != nil {
 		c.bend(i, &cfg)
@@ -145,7 +147,7 @@ func (c *cluster) stop(i int) {
 	if c.nodes[i] == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := c.nodes[i].Stop(ctx); err != nil {
 		c.t.Error(err)
@@ -167,7 +169,7 @@ func pause() { <-time.NewTimer(2 * time.Millisecond).C }
 
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if is() {
 			return
 		}
@@ -219,7 +221,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 
 func (c *cluster) must(i int, cmd state.Command) state.Result {
 	c.t.Helper()
-	r, err := c.nodes[i].Propose(within(c.t, 10*time.Second), cmd)
+	r, err := c.nodes[i].Propose(within(c.t, time.Minute), cmd)
 	if err != nil || r.Err != nil {
 		c.t.Fatalf("%s: %v %v", cmd.Request, err, r.Err)
 	}
@@ -250,7 +252,7 @@ func (c *cluster) ended(i int) error {
 	select {
 	case err := <-c.fatal[i]:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatalf("node %d goes on", i)
 		return nil
 	}

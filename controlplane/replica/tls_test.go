@@ -109,7 +109,7 @@ func speak(t *testing.T, addr string, cfg *tls.Config) error {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Write([]byte{4, 0x80}); err != nil { // rpcRequestPreVote and an empty msgpack map

@@ -263,6 +263,13 @@ func appendOrder(buf []byte, o *policy.Order) []byte {
 			buf = binary.BigEndian.AppendUint64(buf, n)
 		}
 	}
+	if a := o.About; a != nil {
+		buf = appendTexts(buf, a.Transaction, a.Outcome, a.Evidence)
+	}
+	if a := o.Open; a != nil {
+		buf = appendTexts(appendTexts(buf, a.Service, a.Provider, a.State), a.Transactions...)
+		buf = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(buf, uint64(a.OlderThan)), uint64(a.Limit))
+	}
 	return buf
 }
 

@@ -109,6 +109,8 @@ func describe(o policy.Order) string {
 		return describeHints(o, where)
 	case o.About != nil:
 		return describeAbout(o.Kind, o.About)
+	case o.Open != nil:
+		return "verification of " + o.Open.Text()
 	}
 	if o.Kind == policy.Drill {
 		what = fmt.Sprintf("drill (%s, %g %%)", o.Fault.Kind, o.Fault.Share*100)

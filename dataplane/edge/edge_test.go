@@ -154,7 +154,7 @@ func TestDrain(t *testing.T) {
 			got <- err
 		}()
 		<-entered
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if !patient {
 			cancel()
 		}

@@ -183,7 +183,7 @@ func TestBadInput(t *testing.T) {
 			}
 			start := time.Now()
 			answer := strings.Replace(w.raw(t, say), "HTTP/1.0 ", "HTTP/1.1 ", 1)
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("the connection was held for %v", took)
 			}
 			if !strings.HasPrefix(answer, "HTTP/1.1 "+x.want) || !strings.Contains(answer, "/problems/"+x.problem) && x.problem != "" {
@@ -201,20 +201,20 @@ func TestRefusedBodyIsNotAwaited(t *testing.T) {
 	w := newWorld(t, echo, func(c *Config) { c.Limits.Body = 100 })
 	start := time.Now()
 	answer := w.raw(t, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 101\r\n\r\n")
-	if took := time.Since(start); !strings.HasPrefix(answer, "HTTP/1.1 413") || took > 5*time.Second {
+	if took := time.Since(start); !strings.HasPrefix(answer, "HTTP/1.1 413") || took > 20*time.Second {
 		t.Errorf("after %v: %q", took, answer)
 	}
 }
 
 // TestBodyLimitEnds: the limit for reading a body ends with the body: a long answer is not cut by it.
 func TestBodyLimitEnds(t *testing.T) {
-	const limit = 100 * time.Millisecond
+	const limit = 500 * time.Millisecond
 	read := make(chan struct{}, 1)
 	w := newWorld(t, func(ctx context.Context, c *proxy.Call, to message.Reply) {
 		select {
 		case <-ctx.Done():
 			t.Error("the call was cancelled")
-		case <-time.After(4 * limit):
+		case <-time.After(limit * 3 / 2):
 		}
 		answer(to, 200, string(c.Request.Body))
 	}, func(c *Config) { c.Limits.ReadBody = limit })
@@ -225,7 +225,7 @@ func TestBodyLimitEnds(t *testing.T) {
 	defer c.Close()
 	for _, pieces := range [][2]string{{"helloworld", ""}, {"hello", "world"}, {"helloworld", ""}} {
 		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"+pieces[0])
-		time.AfterFunc(limit/4, func() { fmt.Fprint(c, pieces[1]); read <- struct{}{} })
+		time.AfterFunc(limit/20, func() { fmt.Fprint(c, pieces[1]); read <- struct{}{} })
 		<-read
 		buf := make([]byte, 4096)
 		if n, err := c.Read(buf); err != nil || !strings.HasSuffix(string(buf[:n]), "helloworld") {

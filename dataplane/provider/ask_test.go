@@ -222,7 +222,7 @@ func TestAQuestionEnds(t *testing.T) {
 	defer close(hold)
 	s := newRaw(t, func(*net.TCPConn, *http.Request, []byte, int64) bool { <-hold; return false })
 	w := newWorld(t, withSecret)
-	ctx, cancel := contextWithTimeout(t, 50*time.Millisecond)
+	ctx, cancel := contextWithTimeout(t, 500*time.Millisecond)
 	defer cancel()
 	f := w.LookUp(ctx, question(s.url))
 	if f.Err == nil || f.Evidence.Error != "http_response_timeout" || f.Evidence.Outcome != ledger.Unknown {

@@ -238,7 +238,7 @@ func TestDeadline(t *testing.T) {
 		return false
 	})
 	w := newWorld(t, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	r := w.Send(ctx, post(s.url, ""), &taker{})
 	if r.Outcome != ledger.Unknown || r.Error != "http_response_timeout" || r.Sample.Class != health.Failure {

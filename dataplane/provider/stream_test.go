@@ -112,7 +112,7 @@ func TestStreamOutlivesDeadline(t *testing.T) {
 		w := newWorld(t, nil)
 		call := post(s.url, "")
 		call.Read = read
-		ctx, cancel := contextWithTimeout(t, 150*time.Millisecond)
+		ctx, cancel := contextWithTimeout(t, time.Second)
 		to := &taker{onWrite: func(p []byte) {
 			if string(p) == "ab" && read { // the rest comes after the deadline
 				<-ctx.Done()

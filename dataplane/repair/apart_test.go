@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 // TestRegionsApart: two regions write one session while both are cut off from the store, and so from each other. Each reads its own
 // writes; afterwards the session is merged as its fields say, and both histories are kept.
 func TestRegionsApart(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	east, west := newRegion(t, s, nil), newRegion(t, s, nil)
 	east.start(t)
 	west.start(t)

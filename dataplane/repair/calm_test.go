@@ -10,6 +10,7 @@ import (
 	"segue/dataplane/ledger"
 	"segue/dataplane/ledger/ledgertest"
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 // plainSessions and plainLedger answer at once and allocate nothing: what is measured before them is the wrapper's own.
@@ -64,7 +65,7 @@ func calls(t testing.TB, l ledger.Store, s session.Store) map[string]func() {
 
 func plain(t testing.TB) (*Repair, plainLedger, plainSessions) {
 	l, s := plainLedger{t: ledgertest.Sample(1)}, plainSessions{s: &session.Session{Key: talk1}}
-	return New(openLog(t, t.TempDir(), logOptions(t)), l, s, Options{}), l, s
+	return New(openLog(t, patience.Dir(t), logOptions(t)), l, s, Options{}), l, s
 }
 
 // TestCalmCostsNothing: while the store answers and nothing waits, a call costs no memory beside the store's own.
@@ -135,7 +136,7 @@ func TestLately(t *testing.T) {
 // TestOutageIsFast: in an outage only the watch waits for the store, and the first call after it goes through.
 func TestOutageIsFast(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	r.start(t)
 	r.link.cut.Store(true)
@@ -147,7 +148,7 @@ func TestOutageIsFast(t *testing.T) {
 	}
 	must(t, r.Sessions().Append(t.Context(), session.Key{ID: "new"}, pin(1, "payments", "stripe")))
 	pinned(t, r.Sessions(), session.Key{ID: "new"}, "payments", "stripe")
-	if took := time.Since(begun); took > 5*time.Second {
+	if took := time.Since(begun); took > 15*time.Second {
 		t.Errorf("three calls took %s", took)
 	}
 	r.Stop()
@@ -160,7 +161,7 @@ func TestOutageIsFast(t *testing.T) {
 // TestWatch: without anything that waits, the store is found again too.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	r.start(t)
 	r.link.cut.Store(true)
@@ -174,7 +175,7 @@ func TestWatch(t *testing.T) {
 // TestOwnerHinted: who owns an object is known here through an outage, and to everybody after it.
 func TestOwnerHinted(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	o := ledger.Object{App: "default", Service: "payments", ID: "ch_1", Provider: "stripe", Account: "acct", Transaction: "tx_1"}
 	r.link.cut.Store(true)
@@ -202,7 +203,7 @@ func TestOwnerHinted(t *testing.T) {
 // TestFullRefusesClaims: where the outcome of what is sent could not be hinted any more, nothing new is claimed; what was sent is still hinted.
 func TestFullRefusesClaims(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, func(_ *Options, l *LogOptions) { l.Limit = 40_000 })
 	row := claimed(t, r.Ledger(), 1)
 	r.link.cut.Store(true)

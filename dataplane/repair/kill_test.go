@@ -19,6 +19,7 @@ import (
 	"segue/dataplane/ledger"
 	"segue/dataplane/ledger/ledgertest"
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 // The environment of a child of TestKills.
@@ -145,7 +146,7 @@ func TestKills(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 4))
-	dir := t.TempDir()
+	dir := patience.Dir(t)
 	var told []string
 	for i := range kills {
 		acks := kill(t, dir, killPoints[i%len(killPoints)], 1+rng.IntN(12), 1+i*1000)

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"segue/controlplane/seal"
+	"segue/e2e/patience"
 )
 
 // put appends an event that n tells apart.
@@ -44,7 +45,7 @@ func has(t testing.TB, l *Log, want ...ID) {
 
 // TestLogKeeps: what was appended is there after a reopening, whole and in order; what ended is not; the journal is.
 func TestLogKeeps(t *testing.T) {
-	dir := t.TempDir()
+	dir := patience.Dir(t)
 	l := openLog(t, dir, logOptions(t))
 	var ids []ID
 	for n := range 5 {
@@ -81,7 +82,7 @@ func TestLogKeeps(t *testing.T) {
 
 // TestLogOnce: an event is one hint, however often and from however many sides it comes.
 func TestLogOnce(t *testing.T) {
-	dir := t.TempDir()
+	dir := patience.Dir(t)
 	l := openLog(t, dir, logOptions(t))
 	var group sync.WaitGroup
 	for range 16 {
@@ -107,7 +108,7 @@ func TestLogOnce(t *testing.T) {
 
 // TestLogSealed: nothing of what a hint says can be read in the files, and only its key opens it.
 func TestLogSealed(t *testing.T) {
-	dir := t.TempDir()
+	dir := patience.Dir(t)
 	l := openLog(t, dir, logOptions(t))
 	const canary = "4242424242424242"
 	id, err := l.Append(OfSession, [32]byte{1}, "", []byte(canary))
@@ -137,7 +138,7 @@ func TestLogSealed(t *testing.T) {
 func TestLogBounds(t *testing.T) {
 	o := logOptions(t)
 	o.Limit, o.Segment = 20_000, 2000
-	l := openLog(t, t.TempDir(), o)
+	l := openLog(t, patience.Dir(t), o)
 	var ids []ID
 	var err error
 	for n := 0; err == nil && n < 1000; n++ {
@@ -173,7 +174,7 @@ func TestLogBounds(t *testing.T) {
 	}
 	full := logOptions(t)
 	full.Reserve = 1 << 62
-	l = openLog(t, t.TempDir(), full)
+	l = openLog(t, patience.Dir(t), full)
 	if _, err := l.Append(OfSession, [32]byte{}, "", nil); !errors.Is(err, ErrFull) {
 		t.Errorf("a full disk: %v", err)
 	}
@@ -187,7 +188,7 @@ func TestLogAge(t *testing.T) {
 	var now atomic.Int64
 	o := logOptions(t)
 	o.Age, o.Now = time.Hour, func() time.Time { return base.Add(time.Duration(now.Load())) }
-	l := openLog(t, t.TempDir(), o)
+	l := openLog(t, patience.Dir(t), o)
 	id := put(t, l, 1)
 	now.Store(int64(time.Hour))
 	second := put(t, l, 2)
@@ -270,12 +271,12 @@ func TestLogFailedSync(t *testing.T) {
 
 // TestLogInUse: one process at a time.
 func TestLogInUse(t *testing.T) {
-	dir := t.TempDir()
+	dir := patience.Dir(t)
 	openLog(t, dir, logOptions(t))
 	if _, err := OpenLog(dir, logOptions(t)); !errors.Is(err, ErrInUse) {
 		t.Errorf("a second opening: %v", err)
 	}
-	if _, err := OpenLog(t.TempDir(), LogOptions{}); !errors.Is(err, errNoKey) {
+	if _, err := OpenLog(patience.Dir(t), LogOptions{}); !errors.Is(err, errNoKey) {
 		t.Errorf("no key: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"segue/dataplane/embedded"
 	"segue/dataplane/ledger"
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 // wire is the way to a mirror; it can be cut.
@@ -54,8 +55,8 @@ func (m *Mirrored) has(t *testing.T, what string, n int) {
 // TestMirrorReplays: what an agent acknowledged and took to its grave gets into the store all the same, once.
 func TestMirrorReplays(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
-	dir, theirs := t.TempDir(), &link{}
+	s := openStore(t, patience.Dir(t))
+	dir, theirs := patience.Dir(t), &link{}
 	way := &wire{to: mirrored(t, dir, s, theirs)}
 	a := newRegion(t, s, func(o *Options, _ *LogOptions) { o.Mirror = way })
 	a.start(t)
@@ -96,8 +97,8 @@ func TestMirrorReplays(t *testing.T) {
 // TestMirrorForgets: what its agent replayed itself is over at the mirror too, also where the word of it got lost.
 func TestMirrorForgets(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
-	way := &wire{to: mirrored(t, t.TempDir(), s, &link{})}
+	s := openStore(t, patience.Dir(t))
+	way := &wire{to: mirrored(t, patience.Dir(t), s, &link{})}
 	var ahead atomic.Int64 // the whole beat speaks of what is older than some seconds
 	a := newRegion(t, s, func(o *Options, _ *LogOptions) {
 		o.Mirror, o.Now = way, func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
@@ -129,18 +130,18 @@ func TestMirrorForgets(t *testing.T) {
 
 // TestMirrorRefuses what it could not replay, or not keep.
 func TestMirrorRefuses(t *testing.T) {
-	s := openStore(t, t.TempDir())
-	m := mirrored(t, t.TempDir(), s, &link{})
+	s := openStore(t, patience.Dir(t))
+	m := mirrored(t, patience.Dir(t), s, &link{})
 	o := logOptions(t)
 	other, err := seal.NewKey("other", bytes.Repeat([]byte{9}, seal.KeySize))
 	must(t, err)
 	o.Keys = []seal.Key{other}
-	foreign, err := openLog(t, t.TempDir(), o).sealed(OfSession, talk1.Hash(), "", []byte("{}"))
+	foreign, err := openLog(t, patience.Dir(t), o).sealed(OfSession, talk1.Hash(), "", []byte("{}"))
 	must(t, err)
 	if err := m.Keep("a-1", foreign); !errors.Is(err, errForeign) {
 		t.Errorf("a hint under a foreign key: %v", err)
 	}
-	mine, err := openLog(t, t.TempDir(), logOptions(t)).sealed(OfSession, talk1.Hash(), "", []byte("{}"))
+	mine, err := openLog(t, patience.Dir(t), logOptions(t)).sealed(OfSession, talk1.Hash(), "", []byte("{}"))
 	must(t, err)
 	forged := mine
 	forged.Key = session.Key{ID: "another"}.Hash()

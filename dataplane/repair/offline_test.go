@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"segue/dataplane/ledger"
+	"segue/e2e/patience"
 )
 
 // atThePin is a transaction whose first attempt goes to an offline pin, as every region makes it.
@@ -40,7 +41,7 @@ func finishedAs(t *testing.T, row *ledger.Transaction, version uint64, token byt
 // TestRecorded: what was done without a quorum is read back on this machine, goes to the store as a claim and an outcome, and is told to whoever looks for
 // outcomes.
 func TestRecorded(t *testing.T) {
-	store := openStore(t, t.TempDir())
+	store := openStore(t, patience.Dir(t))
 	w := newRegion(t, store, nil)
 	var claimed []ledger.State
 	w.opts.Claimed = func(row *ledger.Transaction) { claimed = append(claimed, row.State) }
@@ -75,7 +76,7 @@ func TestRecorded(t *testing.T) {
 // TestRecordedOverAnotherRow: a region with a quorum made the same transaction, a fence was shown at the pin, and another provider was asked. What was
 // recorded here is evidence about the first attempt, whatever its version is: the row stays.
 func TestRecordedOverAnotherRow(t *testing.T) {
-	store := openStore(t, t.TempDir())
+	store := openStore(t, patience.Dir(t))
 	w := newRegion(t, store, nil)
 	there := atThePin(t, "there/1", 9)
 	if _, won, err := store.Ledger().Claim(t.Context(), there); err != nil || !won {

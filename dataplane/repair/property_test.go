@@ -12,6 +12,7 @@ import (
 	"segue/dataplane/ledger"
 	"segue/dataplane/ledger/ledgertest"
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 // seeds is how many courses are run: few where time is short.
@@ -43,7 +44,7 @@ func TestTwoRegions(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", first+i), func(t *testing.T) {
 			t.Parallel()
 			h := &history{
-				t: t, rng: rand.New(rand.NewPCG(first+i, 6)), store: openStore(t, t.TempDir()), want: map[session.Key]*session.Session{},
+				t: t, rng: rand.New(rand.NewPCG(first+i, 6)), store: openStore(t, patience.Dir(t)), want: map[session.Key]*session.Session{},
 				rows: map[int]ledger.State{},
 			}
 			for n := range h.regions {

@@ -18,6 +18,7 @@ import (
 
 	"segue/dataplane/ledger"
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 // TestPace: how long a replayer waits, as a function.
@@ -76,7 +77,7 @@ func TestMeter(t *testing.T) {
 // comes while hints wait stands behind them.
 func TestKeyOrder(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	var mu sync.Mutex
 	got := map[session.Key][]time.Time{}
@@ -118,7 +119,7 @@ func TestKeyOrder(t *testing.T) {
 // TestPauseThrottle: a pause stops the replay and not the hints; a throttle bounds it.
 func TestPauseThrottle(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, func(o *Options, _ *LogOptions) { o.Ranges = 1 })
 	r.Pause()
 	r.start(t)
@@ -156,7 +157,7 @@ func TestPauseThrottle(t *testing.T) {
 // TestOverlay: while hints wait, a read shows what the store has and what waits here.
 func TestOverlay(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	must(t, s.Sessions().Append(t.Context(), talk1, pin(1, "chat", "openai")))
 	r.link.cut.Store(true)
@@ -173,7 +174,7 @@ func TestOverlay(t *testing.T) {
 // TestReadRepair: a read that finds an older copy than the overlay has it written back first, before what waits since long.
 func TestReadRepair(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, func(o *Options, _ *LogOptions) { o.Ranges = 1 })
 	r.link.cut.Store(true)
 	for n := range 30 {
@@ -202,7 +203,7 @@ func TestReadRepair(t *testing.T) {
 // TestDryRun tells what would be written, and writes nothing.
 func TestDryRun(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	r.link.cut.Store(true)
 	must(t, r.Sessions().Append(t.Context(), talk1, pin(1, "payments", "stripe")))
@@ -234,7 +235,7 @@ func TestOldHints(t *testing.T) {
 	t.Parallel()
 	var now atomic.Int64
 	clock := func() time.Time { return base.Add(time.Duration(now.Load())) }
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, func(o *Options, l *LogOptions) { o.Now, l.Now, l.Age = clock, clock, time.Hour })
 	r.link.cut.Store(true)
 	must(t, r.Sessions().Append(t.Context(), talk1, pin(1, "payments", "stripe")))
@@ -261,7 +262,7 @@ func TestOldHints(t *testing.T) {
 // TestHeld: what the store refuses for good waits for a person, and what comes after it goes on.
 func TestHeld(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	a, b := newRegion(t, s, nil), newRegion(t, s, nil)
 	a.link.cut.Store(true)
 	for n := range session.MaxPins { // two regions fill one session, and together it is too much
@@ -286,7 +287,7 @@ func TestHeld(t *testing.T) {
 // TestSync: the journal is held against the store. What a store lost is brought back; what it has leaves the journal.
 func TestSync(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := patience.Dir(t)
 	early, late := filepath.Join(dir, "early"), filepath.Join(dir, "late")
 	s := openStore(t, early)
 	row := claimed(t, s.Ledger(), 1)
@@ -326,7 +327,7 @@ func TestSync(t *testing.T) {
 // TestSyncAlone: the background does it by itself, and the log's files go.
 func TestSyncAlone(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, func(o *Options, l *LogOptions) { o.SyncEvery, l.Segment = time.Millisecond, 1000 })
 	r.start(t)
 	r.link.cut.Store(true)
@@ -341,7 +342,7 @@ func TestSyncAlone(t *testing.T) {
 // TestRebuild replays a session's history over what the store has; dry it writes nothing.
 func TestRebuild(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	must(t, s.Sessions().Append(t.Context(), talk1, pin(5, "payments", "stripe")))
 	history := []session.Event{pin(9, "payments", "adyen"), pin(1, "chat", "openai"), pin(5, "payments", "stripe"), pin(7, "chat", "anthropic")}
@@ -376,8 +377,8 @@ func TestRebuild(t *testing.T) {
 // TestCanary: what is hinted stands in the log only sealed.
 func TestCanary(t *testing.T) {
 	const canary = "4242424242424242"
-	dir := t.TempDir()
-	s := openStore(t, t.TempDir())
+	dir := patience.Dir(t)
+	s := openStore(t, patience.Dir(t))
 	l := openLog(t, dir, logOptions(t))
 	way := &link{}
 	way.cut.Store(true)
@@ -401,7 +402,7 @@ func TestCanary(t *testing.T) {
 
 // TestCollector: the figures are metrics, under their names.
 func TestCollector(t *testing.T) {
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	r.link.cut.Store(true)
 	must(t, r.Sessions().Append(t.Context(), talk1, pin(1, "payments", "stripe")))

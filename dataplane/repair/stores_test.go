@@ -12,13 +12,14 @@ import (
 	"segue/dataplane/ledger/ledgertest"
 	"segue/dataplane/session"
 	"segue/dataplane/session/sessiontest"
+	"segue/e2e/patience"
 )
 
 // reopener opens a store and a log again and again, each time after it closed them.
 func reopener(t *testing.T) func() *Repair {
 	var s *embedded.Store
 	var l *Log
-	dir, logs := t.TempDir(), t.TempDir()
+	dir, logs := patience.Dir(t), patience.Dir(t)
 	t.Cleanup(func() { shutBoth(t, s, l) })
 	return func() *Repair {
 		shutBoth(t, s, l)
@@ -117,7 +118,7 @@ func fill(t *testing.T, v reflect.Value, name string) {
 // TestSessionOutage: through an outage a region goes on and reads its own writes; the store has them all afterwards.
 func TestSessionOutage(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	r.start(t)
 	talks := r.Sessions()
@@ -151,7 +152,7 @@ func TestSessionOutage(t *testing.T) {
 
 // TestSessionKnown: in an outage a session that was read before is what it was.
 func TestSessionKnown(t *testing.T) {
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	must(t, s.Sessions().Append(t.Context(), talk1, pin(1, "payments", "stripe")))
 	pinned(t, r.Sessions(), talk1, "payments", "stripe")
@@ -164,7 +165,7 @@ func TestSessionKnown(t *testing.T) {
 
 // TestSessionLostAnswers: what the store took while its answer was lost is hinted, and applied once more without a difference.
 func TestSessionLostAnswers(t *testing.T) {
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	r.link.loses.Store(true)
 	must(t, r.Sessions().Append(t.Context(), talk1, pin(1, "payments", "stripe")))
@@ -180,7 +181,7 @@ func TestSessionLostAnswers(t *testing.T) {
 
 // TestFullRefuses: a log that is full refuses new soft work with its error and the store's, and the backlog is whole.
 func TestFullRefuses(t *testing.T) {
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, func(_ *Options, l *LogOptions) { l.Limit = 10_000 })
 	r.link.cut.Store(true)
 	n := 0
@@ -228,7 +229,7 @@ func advance(t *testing.T, s ledger.Store, row *ledger.Transaction, want ledger.
 // TestClaimNeverHinted: without the store there is no claim, and nothing that would allow a send is hinted either.
 func TestClaimNeverHinted(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	row := claimed(t, r.Ledger(), 1)
 	r.link.cut.Store(true)
@@ -263,8 +264,8 @@ func (refusing) Advance(context.Context, *ledger.Transaction) (*ledger.Transacti
 // TestRefusalNotHinted: what the store refused is no outage. A hint of it would be refused for ever.
 func TestRefusalNotHinted(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
-	r := New(openLog(t, t.TempDir(), logOptions(t)), refusing{s.Ledger()}, s.Sessions(), Options{})
+	s := openStore(t, patience.Dir(t))
+	r := New(openLog(t, patience.Dir(t), logOptions(t)), refusing{s.Ledger()}, s.Sessions(), Options{})
 	row := claimed(t, s.Ledger(), 1)
 	if _, how, err := r.Ledger().Advance(t.Context(), finished(row, ledger.DoneSucceeded, ledger.Succeeded)); how == ledger.Hinted || !errors.Is(err, ledger.ErrNotProven) {
 		t.Errorf("%d, %v", how, err)
@@ -282,7 +283,7 @@ func TestOutcomeHinted(t *testing.T) {
 		o ledger.Outcome
 	}{{ledger.DoneSucceeded, ledger.Succeeded}, {ledger.DoneDeclined, ledger.Declined}, {ledger.Refused, ledger.NotSent}} {
 		t.Run(c.s.String(), func(t *testing.T) {
-			s := openStore(t, t.TempDir())
+			s := openStore(t, patience.Dir(t))
 			r := newRegion(t, s, nil)
 			row := claimed(t, r.Ledger(), 1)
 			done := finished(row, c.s, c.o)
@@ -314,7 +315,7 @@ func TestOutcomeHinted(t *testing.T) {
 
 // TestOutcomeLostAnswer: the store took the write, and its answer was lost: the hint finds its own token there.
 func TestOutcomeLostAnswer(t *testing.T) {
-	s := openStore(t, t.TempDir())
+	s := openStore(t, patience.Dir(t))
 	r := newRegion(t, s, nil)
 	row := claimed(t, r.Ledger(), 1)
 	r.link.loses.Store(true)
@@ -377,7 +378,7 @@ func TestMerge(t *testing.T) {
 		}, ledger.DoneSucceeded, ledger.Succeeded, ledger.DoneDeclined, true, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := openStore(t, t.TempDir())
+			s := openStore(t, patience.Dir(t))
 			r := newRegion(t, s, nil)
 			row := claimed(t, r.Ledger(), 1)
 			r.link.cut.Store(true)

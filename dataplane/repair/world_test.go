@@ -18,6 +18,7 @@ import (
 	"segue/dataplane/embedded"
 	"segue/dataplane/ledger"
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 func TestMain(m *testing.M) {
@@ -181,7 +182,7 @@ func newRegion(t testing.TB, s *embedded.Store, change func(*Options, *LogOption
 		change(&o, &lo)
 	}
 	r := &region{link: &link{}}
-	r.Repair = New(openLog(t, t.TempDir(), lo), linkedLedger{s.Ledger(), r.link}, linkedSessions{s.Sessions(), r.link}, o)
+	r.Repair = New(openLog(t, patience.Dir(t), lo), linkedLedger{s.Ledger(), r.link}, linkedSessions{s.Sessions(), r.link}, o)
 	t.Cleanup(r.Stop)
 	return r
 }
@@ -196,10 +197,10 @@ func (r *region) start(t testing.TB) {
 // until polls.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 30 s", what)
+			t.Fatalf("%s: not within a minute", what)
 		}
 		<-time.After(time.Millisecond)
 	}

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // until polls, because what is waited for happens in another goroutine or beyond a socket.
 func until(t *testing.T, what string, ok func() bool) {

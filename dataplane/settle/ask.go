@@ -2,6 +2,7 @@ package settle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,6 +74,11 @@ func (w *drive) ask(ctx context.Context) bool {
 
 // learn keeps what a question brought beside its evidence.
 func (w *drive) learn(f *provider.Finding) {
+	if errors.Is(f.Err, provider.ErrCannotAsk) {
+		w.looked.Why = f.Err.Error()
+	} else {
+		w.looked = Looked{Asked: true, Mute: mute(f.Err, f.Evidence.Status)}
+	}
 	if f.Err != nil {
 		w.cfg.Log.Debug("a question about an attempt showed nothing", "transaction", w.tx.ID, "provider", w.tx.Current().Provider, "error", f.Err)
 	}

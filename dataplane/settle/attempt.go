@@ -85,6 +85,7 @@ func (w *drive) send(ctx context.Context) {
 		w.cfg.Log.Debug("a send gave no whole answer", "transaction", w.tx.ID, "provider", a.Provider, "error", r.Err)
 	}
 	w.done(r)
+	w.looked = Looked{Asked: true, Mute: mute(r.Err, r.Status)}
 	a.Elapsed += r.Elapsed
 	// where the answer was passed on, the outcome is written already: a cut of the rest does not take it back
 	w.weigh(ledger.Evidence{Attempt: a.ID, Kind: r.Kind, Outcome: r.Outcome, Error: r.Error, Status: r.Status, Redrive: a.Sends > 1})

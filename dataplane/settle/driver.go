@@ -132,6 +132,7 @@ type End struct {
 	Streamed bool            // the caller has the answer already
 	Decision *route.Decision // Refuse: the choice that found nobody; nil: there was none
 	Err      error           // the ledger could not be written: what it says may be behind
+	Looked   Looked
 }
 
 // drive is one run of a job.
@@ -162,6 +163,7 @@ type progress struct {
 	object    string          // the id of what a lookup found
 	lost      error           // the final write failed while the answer was coming
 	unreached bool            // no connection could be had for the last send
+	looked    Looked
 }
 
 // Run drives a job to its end and returns what the caller is to be told. For a caller it does not heed ctx's end, only its values: his
@@ -190,6 +192,10 @@ func (d *Driver) Run(ctx context.Context, j *Job) End {
 	}
 	for {
 		if end, done := w.follow(ctx); done {
+			end.Looked = w.looked
+			if end.Looked.Why == "" {
+				end.Looked.Why = w.step.Why
+			}
 			return end
 		}
 	}

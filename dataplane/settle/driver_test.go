@@ -22,6 +22,7 @@ import (
 	"segue/dataplane/provider"
 	"segue/dataplane/route"
 	"segue/dataplane/standing"
+	"segue/e2e/patience"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -62,7 +63,7 @@ func newRig(t *testing.T, enforced bool, handlers ...http.HandlerFunc) *rig {
 	r.svc.Breaker = policy.Breaker{Failures: 1000, Successes: 1, Reset: time.Second}
 	r.board.Swap(&policy.Snapshot{Region: "here", Services: []*policy.Service{r.svc}})
 	var err error
-	if r.store, err = embedded.Open(t.TempDir(), embedded.Options{}); err != nil {
+	if r.store, err = embedded.Open(patience.Dir(t), embedded.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.store.Close() })

@@ -373,39 +373,39 @@ func (d *Driver) checks(ctx context.Context) {
 	}
 }
 
-// check looks once for the outcome of a row.
-func (d *Driver) check(ctx context.Context, key ledger.Key) {
+// check looks once for the outcome of a row, and tells what that showed.
+func (d *Driver) check(ctx context.Context, key ledger.Key) Checked {
 	t, err := d.cfg.Store.Load(ctx, key)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound) && d.recorded(key):
 		d.unknowns.postpone(key, d.cfg.Now().Add(soon))
-		return
+		return unasked(nil, "its row waits on this agent's disk for the store")
 	case errors.Is(err, ledger.ErrNotFound):
 		d.unknowns.remove(key)
-		return
+		return unasked(nil, "the store has its row no more")
 	case err != nil:
 		d.unknowns.postpone(key, d.cfg.Now().Add(soon))
-		return
+		return unasked(nil, "the store could not be read: "+err.Error())
 	case !t.Pending():
 		d.settled(ctx, t)
-		return
+		return Checked{Tx: t}
 	case !d.mine(t):
 		d.unknowns.remove(key)
-		return
+		return unasked(t, "another agent drives it by now")
 	}
 	svc, op, who := d.place(t, len(t.Attempts)-1)
 	if who < 0 || len(t.Attempts) == 0 { // the policy has it no more; it may have it again
 		d.unknowns.postpone(key, d.cfg.Now().Add(time.Hour))
-		return
+		return unasked(t, "the policy in force has its provider no more: nobody can be asked")
 	}
 	if until := t.Updated.Add(SendBy + svc.Attempts.Deadline + writeLimit); t.State == ledger.Intent && d.cfg.Now().Before(until) && t.Run == d.RunID() {
 		d.unknowns.postpone(key, until) // a caller's exchange may be live
-		return
+		return unasked(t, "its caller's exchange may be live")
 	}
 	if t.Run != d.RunID() || t.State == ledger.Intent {
 		if err := d.takeOver(ctx, t); err != nil {
 			d.unknowns.postpone(key, d.cfg.Now().Add(soon))
-			return
+			return unasked(t, "it could not be taken over: "+err.Error())
 		}
 	}
 	// killpoint: check.begun
@@ -417,7 +417,9 @@ func (d *Driver) check(ctx context.Context, key ledger.Key) {
 	if op != nil {
 		job.Leave, job.PinAt, job.Object = op.Leave, op.PinAt, d.theirs(ctx, t, op, job.Request)
 	}
-	d.told(d.Run(ctx, job))
+	end := d.Run(ctx, job)
+	d.told(end)
+	return Checked{Tx: end.Tx, Looked: end.Looked}
 }
 
 // told notes for people that an outcome is known.

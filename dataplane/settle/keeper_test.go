@@ -21,6 +21,7 @@ import (
 	"segue/dataplane/provider"
 	"segue/dataplane/route"
 	"segue/dataplane/standing"
+	"segue/e2e/patience"
 )
 
 // bank is a provider with books of its own, by our reference. How it treats a charge is a script.
@@ -34,6 +35,7 @@ type bank struct {
 	enforced bool
 	mute     bool   // lookups are not answered
 	onCancel func() // before a cancel is heeded
+	onFind   func() // before a lookup is
 	cancels  int
 	url      string
 }
@@ -92,6 +94,9 @@ func (b *bank) status(reference string) string {
 }
 
 func (b *bank) find(w http.ResponseWriter, q *http.Request) {
+	if b.onFind != nil {
+		b.onFind()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	reference := q.PathValue("reference")
@@ -191,7 +196,7 @@ func newFleet(t *testing.T, change func(*policy.Contract), banks ...*bank) *flee
 		})
 	}
 	var err error
-	if f.store, err = embedded.Open(t.TempDir(), embedded.Options{Reserve: 1}); err != nil {
+	if f.store, err = embedded.Open(patience.Dir(t), embedded.Options{Reserve: 1}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.store.Close() })
@@ -274,7 +279,7 @@ func (f *fleet) row(key string) *ledger.Transaction {
 // until waits for a row.
 func (f *fleet) until(key, what string, is func(*ledger.Transaction) bool) *ledger.Transaction {
 	f.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		t := f.row(key)
 		if is(t) {
 			return t
@@ -514,7 +519,7 @@ func TestKeptRequestIsRedriven(t *testing.T) {
 	if b.sum() != 1 || b.charges != maxSends+1 || b.keys["k"] == "" && len(b.keys) != 1 {
 		t.Errorf("%d executed of %d, keys %v", b.sum(), b.charges, b.keys)
 	}
-	for end := time.Now().Add(10 * time.Second); d.kept(context.Background(), row) != nil; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); d.kept(context.Background(), row) != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the request is still kept")
 		}

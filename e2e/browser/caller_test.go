@@ -15,6 +15,7 @@ import (
 
 	"segue/controlplane/query"
 	"segue/dataplane/sandbox"
+	"segue/e2e/patience"
 )
 
 // The demo's regions, and how it shares new sessions out.
@@ -37,7 +38,7 @@ func (a told) String() string {
 }
 
 // client has no memory of its own: every test's calls use it.
-var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
+var client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
 
 func send(method, address string, header map[string]string, body io.Reader) (told, error) {
 	r, err := http.NewRequestWithContext(context.Background(), method, address, body)
@@ -56,6 +57,21 @@ func send(method, address string, header map[string]string, body io.Reader) (tol
 	return told{resp.StatusCode, resp.Header, answer}, err
 }
 
+// again asks under the same key, as an application does, when it may be told so because the disk stood still: nobody serves then.
+func again(ask func() (told, error)) (a told, err error) {
+	began, tick := time.Now(), time.NewTicker(500*time.Millisecond)
+	defer tick.Stop()
+	for {
+		at := time.Now()
+		a, err = ask()
+		unserved := err != nil || a.status == http.StatusServiceUnavailable || a.status == http.StatusGatewayTimeout
+		if !unserved || time.Since(began) > time.Minute || !patience.Excuses(at) {
+			return a, err
+		}
+		<-tick.C
+	}
+}
+
 // charge makes a call as an application does: one order, under its own key, in a session.
 func (h *house) charge(region, order, key, session string) (told, error) {
 	form := url.Values{"amount": {"1290"}, "currency": {"eur"}, "source": {"tok_visa"}, "metadata[order]": {order}}
@@ -67,7 +83,7 @@ func (h *house) charge(region, order, key, session string) (told, error) {
 // mustCharge wants the charge to succeed.
 func (h *house) mustCharge(t testing.TB, region, order string) told {
 	t.Helper()
-	a, err := h.charge(region, order, order, "ses-"+order)
+	a, err := again(func() (told, error) { return h.charge(region, order, order, "ses-"+order) })
 	if err != nil || a.status != http.StatusOK {
 		t.Fatalf("%s: %v %v", order, a, err)
 	}
@@ -88,9 +104,12 @@ func (h *house) apiFor(t testing.TB, method, path, reason string, body any) told
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := send(method, "http://"+h.dev.Addr()+"/api/v1"+path, map[string]string{
-		"Content-Type": "application/json", "Segue-Actor": "browser", "Segue-Reason": reason, "Idempotency-Key": fmt.Sprintf("browser-%d-%d", time.Now().UnixNano(), requests.Add(1)),
-	}, bytes.NewReader(raw))
+	key := fmt.Sprintf("browser-%d-%d", time.Now().UnixNano(), requests.Add(1))
+	a, err := again(func() (told, error) {
+		return send(method, "http://"+h.dev.Addr()+"/api/v1"+path, map[string]string{
+			"Content-Type": "application/json", "Segue-Actor": "browser", "Segue-Reason": reason, "Idempotency-Key": key,
+		}, bytes.NewReader(raw))
+	})
 	if err != nil || a.status/100 != 2 {
 		t.Fatalf("%s %s: %v %v", method, path, a, err)
 	}
@@ -160,7 +179,7 @@ func (h *house) executed(t testing.TB, provider, prefix string, since time.Time)
 func (h *house) breaks(t testing.TB, fault, provider string) (stop func()) {
 	t.Helper()
 	var f struct{ ID string }
-	h.api(t, http.MethodPost, "/sandbox/faults", map[string]string{"fault": fault, "provider": provider, "for": "5m"}).decode(t, &f)
+	h.api(t, http.MethodPost, "/sandbox/faults", map[string]string{"fault": fault, "provider": provider, "for": "1h"}).decode(t, &f)
 	stop = func() { h.unbreak(f.ID) }
 	t.Cleanup(stop)
 	return stop

@@ -77,7 +77,7 @@ func (h *house) start() error {
 	if err != nil {
 		return fmt.Errorf("chromium is not installed: `make test` installs it (Debian's package); `go test -short` does without: %w", err)
 	}
-	if h.dir, err = os.MkdirTemp("", "segue-browser-"); err != nil {
+	if h.dir, err = os.MkdirTemp(patience.Quick(), "segue-browser-"); err != nil { // pages are tested here, not the disk
 		return err
 	}
 	h.ends = append(h.ends, func() error { return os.RemoveAll(h.dir) })
@@ -114,7 +114,7 @@ func (h *house) startDev() error {
 		return err
 	}
 	h.ends = append(h.ends, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := patience.Context(context.Background(), within)
 		defer cancel()
 		return h.dev.Stop(ctx)
 	})
@@ -139,7 +139,7 @@ func (h *house) startBrowser(chromium string) error {
 	ctx, stop := chromedp.NewContext(alloc)
 	h.browser = ctx
 	h.ends = append(h.ends, func() error {
-		end, done := context.WithTimeout(ctx, 10*time.Second)
+		end, done := patience.Context(ctx, within)
 		defer done()
 		err := chromedp.Cancel(end)
 		stop()
@@ -198,7 +198,20 @@ func free(offset int) bool {
 	return true
 }
 
-// eventually wants it to hold within a time.
+// slower is how many times slower than promised a page may be on a machine that many share.
+const slower = 3
+
+// promised wants what began at a moment to have come about by now, as soon as the product says it does. A disk that stood still excuses it.
+func promised(t testing.TB, within time.Duration, began time.Time, what string) {
+	t.Helper()
+	took := time.Since(began)
+	t.Logf("%s: after %v", what, took.Round(time.Millisecond))
+	if took > slower*within && !patience.Excuses(began) {
+		t.Errorf("%s: only after %v, %v is promised", what, took, within)
+	}
+}
+
+// eventually wants it to hold within a time, half a minute at least.
 func eventually(t testing.TB, within time.Duration, what string, holds func() error) {
 	t.Helper()
 	if err := patience.Await(within, 25*time.Millisecond, holds); err != nil {

@@ -18,14 +18,14 @@ func TestPageMoves(t *testing.T) {
 		if first == "" {
 			t.Fatalf("%s is empty", what)
 		}
-		eventually(t, 5*time.Second-time.Since(loaded), what+" moves", func() error {
+		eventually(t, within, what+" moves", func() error {
 			if b.textOf(what) == first {
 				return fmt.Errorf("it still reads %q", first)
 			}
 			return nil
 		})
 	}
-	t.Logf("figures, matrix and books had moved %v after the page had loaded", time.Since(loaded).Round(time.Millisecond))
+	promised(t, 5*time.Second, loaded, "figures, matrix and books have moved since the page loaded")
 	if !tell[bool](b, "window.here === true") {
 		t.Error("the page was loaded again")
 	}

@@ -20,7 +20,7 @@ func TestNaiveRetry(t *testing.T) {
 	b.tabTo("Switch on the naive client")
 	b.leaves(func() { b.press(kb.Enter) })
 	b.reads("#naive-switch", `On\s+ends by itself at \d\d:\d\d`, within)
-	b.breaks("Lose replies after the charge", "main", "for 1 min")
+	b.breaks("Lose replies after the charge", "main", "for 5 min")
 	b.reads("#naive-counts", `through Segue\s+0 twice\s*·\s*0 lost\s+naive retry\s+[1-9]\d* twice`, within)
 	for _, theme := range []string{"light", "dark"} {
 		b.wants(theme)

@@ -3,7 +3,6 @@ package browser
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -25,7 +24,7 @@ func TestReplayIsCancelled(t *testing.T) {
 	b.reads("#what-if", "make their decisions of the last hour again", within)
 	cancel := b.find("button", "Cancel the replay") // it comes by itself, a moment later
 	gone := tell[float64](b, `document.querySelector("#what-if progress").value`)
-	eventually(t, 5*time.Second, "the bar moves", func() error {
+	eventually(t, within, "the bar moves", func() error {
 		if now := tell[float64](b, `document.querySelector("#what-if progress").value`); now <= gone {
 			return errors.New("it stands still")
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
 )
 
 // TestAShiftOnThePage is an operator who reviews a change, makes it in steps, sees the first one taken, and takes it back.
@@ -26,12 +25,12 @@ func TestAShiftOnThePage(t *testing.T) {
 	b.leaves(func() { b.find("button", "Begin in steps").click() })
 	b.reads("main", `20 does not come after 50; let the steps rise`, within)
 	b.find("textbox", "Percent of the way").enter("50, 100")
-	b.find("textbox", "A step every").enter("30s")
+	b.find("textbox", "A step every").enter("10m")
 	b.leaves(func() { b.find("button", "Begin in steps").click() })
 	if got := b.address(); got != "/routing/payments" {
 		t.Fatalf("after Begin the page is %s: %s", got, b.text())
 	}
-	b.reads("#shifts", `Shift in eu-west.*(?s).*under way.*step 2 of 2 in`, 30*time.Second)
+	b.reads("#shifts", `Shift in eu-west.*(?s).*under way.*step 2 of 2 in`, within)
 	b.reads("#shifts", `main\s+90 → 50\s+70`, within)
 	for _, theme := range []string{"light", "dark"} {
 		b.wants(theme)

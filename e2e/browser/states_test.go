@@ -18,6 +18,7 @@ import (
 	"segue/cmd/segue/dev"
 	"segue/controlplane"
 	"segue/controlplane/query"
+	"segue/e2e/patience"
 )
 
 // shown is a page in one of its states.
@@ -102,9 +103,9 @@ func TestPagesBusy(t *testing.T) {
 	h.weights(t, "eu-west", demo["eu-west"]) // somebody is faster than whoever starts from revision 1
 	t.Cleanup(func() { h.restore(t); h.well(t) })
 	var drill struct{ Order string }
-	h.api(t, http.MethodPost, "/drills", map[string]any{"fault": "slow", "provider": "backup", "delay": "300ms", "share": 0.2, "for": "5m"}).decode(t, &drill)
+	h.api(t, http.MethodPost, "/drills", map[string]any{"fault": "slow", "provider": "backup", "delay": "300ms", "share": 0.2, "for": "1h"}).decode(t, &drill)
 	t.Cleanup(func() { h.api(t, http.MethodDelete, "/drills/"+drill.Order, nil) })
-	h.api(t, http.MethodPost, "/providers/legacy/drain", map[string]any{"for": "10m", "regions": []string{"us-east"}})
+	h.api(t, http.MethodPost, "/providers/legacy/drain", map[string]any{"for": "1h", "regions": []string{"us-east"}})
 	t.Cleanup(func() { h.api(t, http.MethodPost, "/providers/legacy/resume", nil) })
 	defer h.breaks(t, "kill-provider", "main")()
 	b := h.tab(t)
@@ -133,7 +134,8 @@ func TestPagesError(t *testing.T) {
 	t.Cleanup(func() { h.stopAll(t); h.well(t) })
 	known := h.transactions(t, "state=succeeded&limit=1")[0]
 	b := h.tab(t)
-	b.breaks("Stop the control plane", "", "for 5 min")
+	stop := h.breaks(t, "stop-control", "") // by the API: twenty pages may take longer than the longest that the button offers
+	b.open("/")
 	b.reads("#alarm", "No control node leads", within)
 	b.tolerate("404") // no node answers, so none can be removed
 	b.tolerate("503") // nobody can be asked for a transaction
@@ -146,8 +148,7 @@ func TestPagesError(t *testing.T) {
 			b.t.Errorf("it can be steered without a leader: %s", loose)
 		}
 	})
-	b.open("/")
-	b.stops("Stop the control plane")
+	stop()
 }
 
 // alone is one fresh control node with its pages, and no policy.
@@ -159,7 +160,7 @@ func (h *house) alone(t *testing.T) *tab {
 		t.Fatal(err)
 	}
 	node, err := controlplane.New(controlplane.Config{
-		ID: "c1", Dir: t.TempDir(), Listen: "127.0.0.1:0", Raft: raft, Peers: []controlplane.Peer{{ID: "c1", Raft: raft}}, Log: log, Now: time.Now, Metrics: prometheus.NewRegistry(),
+		ID: "c1", Dir: t.TempDir(), Listen: "127.0.0.1:0", Raft: raft, Peers: []controlplane.Peer{{ID: "c1", Raft: raft}}, Log: log, Now: time.Now, DiskTimeout: time.Hour, Metrics: prometheus.NewRegistry(),
 		Fatal: func(err error) { panic(err) },
 	})
 	if err != nil {
@@ -174,7 +175,7 @@ func (h *house) alone(t *testing.T) *tab {
 		if err := pages.Close(); err != nil {
 			t.Error(err)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := patience.Context(context.Background(), within)
 		defer cancel()
 		if err := node.Stop(ctx); err != nil {
 			t.Error(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"segue/dataplane/sandbox"
+	"segue/e2e/patience"
 )
 
 // TestWeightMoved is an operator who takes a region's weight away from a provider on the Routing page, under load. The last new session
@@ -33,7 +34,7 @@ func TestWeightMoved(t *testing.T) {
 	}
 	late := h.lastStart(t, "main", l.prefix("eu-west"), l.began).Sub(moved)
 	t.Logf("the last new session at main began %v after the answer", late.Round(time.Millisecond))
-	if late > time.Second {
+	if late > time.Second && !patience.Excuses(moved.Add(-time.Second)) {
 		t.Errorf("the last new session at main began %v after the answer, over a second", late)
 	}
 	if n := len(h.executed(t, "backup", l.prefix("eu-west"), moved)); n == 0 {
@@ -48,7 +49,7 @@ func TestWeightMoved(t *testing.T) {
 	}
 	b.inForceEverywhere()
 	l.stop()
-	if late := h.lastStart(t, "backup", l.prefix("eu-west"), l.began).Sub(undone); late > time.Second {
+	if late := h.lastStart(t, "backup", l.prefix("eu-west"), l.began).Sub(undone); late > time.Second && !patience.Excuses(undone.Add(-time.Second)) {
 		t.Errorf("the last new session at backup began %v after Undo, over a second", late)
 	}
 	for _, region := range []string{"us-east", "ap-south"} {
@@ -163,7 +164,7 @@ func (l *load) isExcused(f failure) bool {
 // one opens one session.
 func (l *load) one(h *house, region, order string) {
 	began := time.Now()
-	a, err := h.charge(region, order, order, "ses-"+order)
+	a, err := again(func() (told, error) { return h.charge(region, order, order, "ses-"+order) })
 	if err == nil && a.status == http.StatusOK {
 		return
 	}

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	startTime = 30 * time.Second // for a process that shares the machine with others; alone it takes 2 s
-	stopTime  = 15 * time.Second // it takes 1 to 3 s
+	startTime = 2 * time.Minute // for a process that shares the machine with others; alone it takes 2 s
+	stopTime  = time.Minute     // it takes 1 to 3 s
 	pollEvery = 20 * time.Millisecond
 )
 

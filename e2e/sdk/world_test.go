@@ -20,8 +20,9 @@ var update = flag.Bool("update", false, "write the tables in testdata anew")
 // world is what all tests talk to.
 type world struct {
 	dir, bin   string
-	sandboxAt  int // offset of the ports of a plain `segue dev`: three regions, three simulated providers
-	ownAt      int // offset of the ports of a `segue dev --policy`: one region, a service for each need
+	data       string // what the processes keep and say
+	sandboxAt  int    // offset of the ports of a plain `segue dev`: three regions, three simulated providers
+	ownAt      int    // offset of the ports of a `segue dev --policy`: one region, a service for each need
 	credential string
 	mock       string // URL of stripe-mock
 	recorder   *recorder
@@ -102,7 +103,12 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	here = &world{dir: dir, recorder: newRecorder()}
+	data, err := os.MkdirTemp(quick(), "segue-sdk-data-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(data)
+	here = &world{dir: dir, data: data, recorder: newRecorder()}
 	if here.door, err = newDoor(here.recorder); err != nil {
 		return 1, err
 	}
@@ -144,7 +150,7 @@ func (w *world) startMock() error {
 }
 
 func (w *world) run(bin string, args ...string) (*process, error) {
-	p, err := start(w.dir, bin, args...)
+	p, err := start(w.data, bin, args...)
 	if err == nil {
 		w.processes = append(w.processes, p)
 	}
@@ -156,7 +162,7 @@ func (w *world) startSandbox() error {
 	if w.sandboxAt, err = freeOffset(); err != nil {
 		return err
 	}
-	data := filepath.Join(w.dir, "sandbox")
+	data := filepath.Join(w.data, "sandbox")
 	p, err := w.run(w.bin, "dev", "--dir", data, "--rate", "0", "--seed", "7", "--port-offset", fmt.Sprint(w.sandboxAt))
 	if err != nil {
 		return err
@@ -207,7 +213,7 @@ func (w *world) startOwn(name string, wrapped ...string) (int, error) {
 	if err := os.WriteFile(file, []byte(w.ownPolicy()), 0o600); err != nil {
 		return 0, err
 	}
-	data := filepath.Join(w.dir, name)
+	data := filepath.Join(w.data, name)
 	args := append(wrapped[1:], "dev", "--policy", file, "--dir", data, "--port-offset", fmt.Sprint(offset))
 	p, err := w.run(wrapped[0], args...)
 	if err != nil {

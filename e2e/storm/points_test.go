@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"segue/e2e/patience"
 )
 
 // A killpoint is a place in the product's sources at which an agent can be killed or frozen: a comment, as with etcd's gofail. The product's own
@@ -212,7 +214,7 @@ func (x *agent) withdraw() bool { return os.Remove(x.orders) == nil }
 
 // reached waits for the agent to come to the place of its order.
 func (s *storm) reached(x *agent, within time.Duration) bool {
-	return eventually(within, "the point", func() error { _, err := os.Stat(x.orders + ".reached"); return err }) == nil
+	return patience.Promise(within, 20*time.Millisecond, func() error { _, err := os.Stat(x.orders + ".reached"); return err }) == nil
 }
 
 // reach is how long an agent may take to come to a point.

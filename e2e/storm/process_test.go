@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"segue/e2e/patience"
 )
 
 // process is a child that can be ended in every way and started again with the same arguments. One goroutine at a time steers it.
@@ -93,16 +96,16 @@ func (p *process) kill() {
 func (p *process) stop(within time.Duration) (time.Duration, int) {
 	begun := time.Now()
 	p.signal(syscall.SIGTERM)
-	timer := time.NewTimer(within)
-	defer timer.Stop()
+	late, cancel := patience.Context(context.Background(), within)
+	defer cancel()
 	select {
 	case <-p.ended():
 		return time.Since(begun), p.cmd.ProcessState.ExitCode()
-	case <-timer.C:
+	case <-late.Done():
 		p.signal(syscall.SIGQUIT)
 		select {
 		case <-p.ended():
-		case <-time.After(5 * time.Second):
+		case <-time.After(20 * time.Second):
 			p.kill()
 		}
 		return time.Since(begun), -1

@@ -89,7 +89,7 @@ func (s *supplier) control(method, what string, body any) error {
 }
 
 // quick is for what answers at once.
-var quick = &http.Client{Timeout: 10 * time.Second}
+var quick = &http.Client{Timeout: time.Minute}
 
 // ready returns when the provider answers.
 func (s *supplier) ready() error {

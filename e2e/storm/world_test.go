@@ -150,7 +150,8 @@ func (w *world) prepare(agents int) error {
 	for i := range 3 {
 		name := fmt.Sprintf("c%d", i+1)
 		w.nodes = append(w.nodes, newProcess(w.dir, name, w.bin, "control", "--dir", filepath.Join(w.dir, name),
-			"--listen", w.api[i], "--raft", rafts[i], "--peers", strings.Join(rafts, ",")))
+			"--listen", w.api[i], "--raft", rafts[i], "--peers", strings.Join(rafts, ","),
+			"--disk-timeout", "2m")) // the three share one disk: where it stands still no other can lead
 	}
 	for i := range agents {
 		name := fmt.Sprintf("agent-%d", i+1)

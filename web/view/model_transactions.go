@@ -13,7 +13,11 @@ type Transactions struct {
 	AtRisk  string // what these are worth, and how old the oldest is
 	Unknown bool   // only those are shown, with what can be done
 	Request string // of the forms
+	Again   Action // to look for all of the unknown ones now
 }
+
+// Action is a link to what can be done.
+type Action struct{ Label, Href string }
 
 // Filter is what was asked for.
 type Filter struct {

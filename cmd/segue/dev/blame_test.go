@@ -14,6 +14,7 @@ import (
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
 	"segue/controlplane/state"
+	"segue/e2e/patience"
 )
 
 // watched is a life whose control nodes have a clock that can be set forward: a leader concludes nothing for half a minute, and nobody waits
@@ -30,7 +31,7 @@ func watch(t *testing.T) *watched {
 	if os.Getenv("SEGUE_PROOFS") == "" {
 		t.Skip("make proofs runs it: whole lives, half a minute")
 	}
-	cfg := config(t, t.TempDir())
+	cfg := config(t, patience.Dir(t))
 	cfg.Rate = 2
 	d, err := New(cfg)
 	if err != nil {

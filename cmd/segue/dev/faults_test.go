@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"segue/e2e/patience"
 )
 
 // Faults end by themselves, a later one at the same provider takes the earlier one's place, and the list is there while one is done.
 func TestFaultsEndByThemselves(t *testing.T) {
 	t.Parallel()
-	d := live(t, config(t, t.TempDir()))
+	d := live(t, config(t, patience.Dir(t)))
 	defer end(t, d)
 	p := d.sandbox.Provider(main)
 	run := func(name, provider string, length time.Duration) Fault {
@@ -23,14 +25,13 @@ func TestFaultsEndByThemselves(t *testing.T) {
 		}
 		return f
 	}
-	run("slow", main, 150*time.Millisecond)
-	run("unavailable", main, time.Minute)
-	run(killed, main, 100*time.Millisecond)
+	run("slow", main, time.Second)
+	run("unavailable", main, time.Hour)
+	run(killed, main, 3*time.Second) // over the end of the fault that was replaced
 	if p.Alive() || len(d.faults.Running()) != 2 {
 		t.Fatalf("alive %v, running %+v", p.Alive(), d.faults.Running())
 	}
 	eventually(t, "it lives again", p.Alive)
-	<-time.NewTimer(200 * time.Millisecond).C // over the end of the fault that was replaced
 	if left := d.faults.Running(); len(left) != 1 || left[0].Name != "unavailable" || len(p.Faults()) != 1 {
 		t.Errorf("running %+v, at the provider %+v", left, p.Faults())
 	}
@@ -43,12 +44,15 @@ func TestFaultsEndByThemselves(t *testing.T) {
 		now, term := d.nodes.Leader()
 		return now != "" && term > before && len(d.faults.Running()) == 0
 	})
-	run("stop-control", "", 300*time.Millisecond)
+	stopped := run("stop-control", "", time.Hour)
 	if status, _ := get(t, "http://"+d.Addr()+"/readyz", ""); status != 503 {
 		t.Errorf("readyz without a control plane: %d", status)
 	}
 	if status, body := charge(t, d.Service("eu-west", payments), "no-control"); status != 200 {
 		t.Errorf("a call without a control plane: %d %s", status, body)
+	}
+	if err := d.faults.Stop(stopped.ID); err != nil {
+		t.Error(err)
 	}
 	eventually(t, "the control plane is back", func() bool {
 		_, err := d.nodes.Read(within(t))
@@ -58,7 +62,7 @@ func TestFaultsEndByThemselves(t *testing.T) {
 
 func TestFaultsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	d := live(t, config(t, t.TempDir()))
+	d := live(t, config(t, patience.Dir(t)))
 	for _, c := range []struct {
 		name, provider string
 		length         time.Duration
@@ -83,7 +87,7 @@ func TestFaultsThatAreRefused(t *testing.T) {
 // The end waits for a fault that is being undone: a node that comes back then must not outlive the assembly (the leak test sees it).
 func TestStopWhileAFaultEnds(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, t.TempDir())
+	cfg := config(t, patience.Dir(t))
 	d := live(t, cfg)
 	if _, err := d.faults.Run(context.Background(), "stop-control", "", 30*time.Millisecond); err != nil {
 		t.Fatal(err)
@@ -98,14 +102,14 @@ func TestStopWhileAFaultEnds(t *testing.T) {
 // A restart of the agents takes seconds when calls are under way; pages list the faults meanwhile.
 func TestTheListOfFaultsDoesNotWait(t *testing.T) {
 	t.Parallel()
-	d := live(t, config(t, t.TempDir()))
+	d := live(t, config(t, patience.Dir(t)))
 	defer end(t, d)
 	d.faults.one.Lock() // as a long fault holds it
 	listed := make(chan int, 1)
 	go func() { listed <- len(d.faults.Running()) }()
 	select {
 	case <-listed:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the list waits for a fault")
 	}
 	d.faults.one.Unlock()
@@ -121,7 +125,7 @@ func TestTheListOfFaultsDoesNotWait(t *testing.T) {
 func TestStopDuringStart(t *testing.T) {
 	t.Parallel()
 	for _, after := range []time.Duration{0, 50 * time.Millisecond, 400 * time.Millisecond, 1200 * time.Millisecond} {
-		cfg := config(t, t.TempDir())
+		cfg := config(t, patience.Dir(t))
 		cfg.Rate = 2
 		d, err := New(cfg)
 		if err != nil {
@@ -148,7 +152,7 @@ func TestPortsInUse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := config(t, t.TempDir())
+			cfg := config(t, patience.Dir(t))
 			l, err := net.Listen("tcp", loopback(at(cfg.Ports)))
 			if err != nil {
 				t.Fatal(err)
@@ -166,7 +170,7 @@ func TestPortsInUse(t *testing.T) {
 			if !strings.Contains(err.Error(), "--port-offset") || name != "service" && !strings.Contains(err.Error(), l.Addr().String()) {
 				t.Errorf("said: %v", err)
 			}
-			if took := time.Since(began); took > 20*time.Second {
+			if took := time.Since(began); took > 90*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})
@@ -175,7 +179,7 @@ func TestPortsInUse(t *testing.T) {
 
 func TestAPolicyThatIsNotValid(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, t.TempDir())
+	cfg := config(t, patience.Dir(t))
 	cfg.File, cfg.Policy = "p.yaml", []byte(strings.Replace(own, "weights:", "wieghts:", 1))
 	_, err := New(cfg)
 	if err == nil || !strings.Contains(err.Error(), `p.yaml:7:5`) || !strings.Contains(err.Error(), "did you mean weights") {
@@ -186,7 +190,7 @@ func TestAPolicyThatIsNotValid(t *testing.T) {
 // A policy in force without the service that the shopper calls does not keep segue dev from starting again.
 func TestTheShopperStaysAwayFromWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, t.TempDir())
+	cfg := config(t, patience.Dir(t))
 	first := live(t, cfg)
 	r, err := http.NewRequest(http.MethodPut, "http://"+first.Addr()+"/api/v1/policy", strings.NewReader(strings.Replace(string(first.source), "  payments:", "  payouts:", 1)))
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"segue/controlplane/query"
 	"segue/dataplane/sandbox"
 	"segue/dataplane/session"
+	"segue/e2e/patience"
 )
 
 // talk makes one read in a session and returns the provider that answered.
@@ -70,7 +71,7 @@ func pay(t *testing.T, addr, key, session string) (status int, body string) {
 // hints, and the third region is not touched. Back again, the backlog is gone, the store has what was said, and nothing was executed twice.
 func TestCutStore(t *testing.T) {
 	t.Parallel()
-	d := live(t, config(t, t.TempDir()))
+	d := live(t, config(t, patience.Dir(t)))
 	defer end(t, d)
 	const session = "ses_of_two_regions"
 	cut := []string{"us-east", "eu-west"}

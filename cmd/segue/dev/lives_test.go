@@ -10,13 +10,14 @@ import (
 	"testing"
 
 	"segue/controlplane/policy"
+	"segue/e2e/patience"
 )
 
 // A directory that is used again keeps what an operator set, and what was charged, also where the simulated providers and the directory are
 // elsewhere now.
 func TestASecondLifeKeepsPolicyAndTransactions(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, filepath.Join(t.TempDir(), "first"))
+	cfg := config(t, filepath.Join(patience.Dir(t), "first"))
 	first := live(t, cfg)
 	if status, body := charge(t, first.Service("us-east", payments), "order-1"); status != 200 {
 		t.Fatalf("charge: %d %s", status, body)
@@ -60,7 +61,7 @@ func TestASecondLifeKeepsPolicyAndTransactions(t *testing.T) {
 // The same ports: nothing is moved, and nothing is proposed.
 func TestASecondLifeAtTheSamePortsChangesNothing(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, t.TempDir())
+	cfg := config(t, patience.Dir(t))
 	first := live(t, cfg)
 	steer(t, first, "eu-west", policy.Weight{Provider: legacy, Percent: 100})
 	end(t, first)
@@ -74,7 +75,7 @@ func TestASecondLifeAtTheSamePortsChangesNothing(t *testing.T) {
 // Control nodes know each other at the addresses of their first life: at others they would wait for a leader until the start gives up.
 func TestADirectoryStaysAtItsPorts(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, t.TempDir())
+	cfg := config(t, patience.Dir(t))
 	end(t, live(t, cfg))
 	other := config(t, cfg.Dir)
 	if _, err := New(other); err == nil || !strings.Contains(err.Error(), "same --port-offset") {
@@ -120,7 +121,7 @@ func provider(t *testing.T) (url string, seen func() string) {
 func TestTheUsersOwnPolicy(t *testing.T) {
 	t.Parallel()
 	url, seen := provider(t)
-	dir := t.TempDir()
+	dir := patience.Dir(t)
 	secret := filepath.Join(dir, "key")
 	if err := os.WriteFile(secret, []byte("sk_of_the_file\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -103,14 +103,14 @@ func end(t testing.TB, d *Dev) {
 
 func within(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-time.NewTimer(5 * time.Millisecond).C {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); <-time.NewTimer(5 * time.Millisecond).C {
 		if is() {
 			return
 		}
