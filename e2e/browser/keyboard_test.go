@@ -128,5 +128,5 @@ func (b *tab) walks(path string) error {
 		}
 	}
 	missed := slices.DeleteFunc(want, func(name string) bool { return seen[name] })
-	return fmt.Errorf("Tab does not reach %q: %v", missed, seen)
+	return fmt.Errorf("pressing Tab does not reach %q: %v", missed, seen)
 }
