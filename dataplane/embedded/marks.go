@@ -20,8 +20,8 @@ import (
 const (
 	marksName = "LOGMARK"
 	markSize  = 32 // divides a disk's sector: a power cut leaves the old mark or the new one
-	// maxMarks is how many logs are known at a time. Pebble keeps six at most: two that are written or wait for a flush, one that is
-	// about to go, three to be written over. Beyond the limit the oldest is forgotten.
+	// maxMarks is how many logs are known at a time. Pebble keeps ten at most: four that are written or wait for a flush, one that is
+	// about to go, five to be written over. Beyond the limit the oldest is forgotten.
 	maxMarks = 16
 )
 

@@ -21,8 +21,11 @@ const (
 	spaceEvery = time.Second
 	sweepEvery = time.Hour
 	sweepBatch = 512      // rows per look at the context
-	cacheSize  = 16 << 20 // the file system caches too
-	memTable   = 8 << 20  // what a restart replays at most is twice that
+	memTable   = 8 << 20  // what a restart replays at most is memTables of them
+	memTables  = 4        // writers wait for a flush only when so many are full: a disk that stands still for a moment stops nobody
+	cacheSize  = 64 << 20 // Pebble takes the memory of its tables, and of one that goes, out of it: what is left must hold the filters
+	l0Compact  = 8        // four flushes are put in order at a time: at Pebble's two, each row is written down again twice as often
+	l0Stop     = 24       // far above l0Compact, where writers wait
 	openFiles  = 256      // well below the usual limit of 1,024 descriptors, which connections need
 	openPage   = 256      // rows that Open reads at a time
 	maxScan    = 50_000   // rows that Recent looks at when its filters have no index

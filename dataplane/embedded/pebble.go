@@ -56,6 +56,7 @@ func (h *holding) Close() error { return errors.Join(h.marks.close(), h.lock.Clo
 func settings(h *holding, l *logger) *pebble.Options {
 	p := &pebble.Options{
 		FS: h.marks, Lock: h.lock, Logger: l, CacheSize: cacheSize, MemTableSize: memTable, MaxOpenFiles: openFiles,
+		MemTableStopWritesThreshold: memTables, L0CompactionThreshold: l0Compact, L0StopWritesThreshold: l0Stop,
 		FormatMajorVersion: pebble.FormatNewest, // its log tells a torn end from damage in the middle
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {

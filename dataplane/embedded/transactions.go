@@ -78,11 +78,24 @@ func (s transactions) begin(ctx context.Context, h hash) (func(), error) {
 
 // put writes t over old, which is nil for a new row.
 func (s transactions) put(h hash, old, t *ledger.Transaction) error {
-	row, err := ledger.Encode(t)
+	b, row, err := s.batch(h, old, t)
 	if err != nil {
-		return fmt.Errorf("embedded: nothing was written: %w", err)
+		return err
 	}
-	b := s.db.NewBatch()
+	if err := s.commit(b, s.opts.write); err != nil {
+		return err
+	}
+	s.remember(h, row)
+	s.held.Add(heldBy(t) - heldBy(old))
+	return nil
+}
+
+// batch is what put writes: the row, and its places in the indices.
+func (s transactions) batch(h hash, old, t *ledger.Transaction) (b *pebble.Batch, row []byte, err error) {
+	if row, err = ledger.Encode(t); err != nil {
+		return nil, nil, fmt.Errorf("embedded: nothing was written: %w", err)
+	}
+	b = s.db.NewBatch()
 	set(b, rowKey(h), row)
 	if old == nil {
 		set(b, idKey(t.ID), h[:])
@@ -95,12 +108,7 @@ func (s transactions) put(h hash, old, t *ledger.Transaction) error {
 	case old != nil && old.Pending():
 		remove(b, openKey(t.Created, h))
 	}
-	if err := s.commit(b, s.opts.write); err != nil {
-		return err
-	}
-	s.remember(h, row)
-	s.held.Add(heldBy(t) - heldBy(old))
-	return nil
+	return b, row, nil
 }
 
 // set adds to a batch, which holds it in memory and cannot fail before its commit.

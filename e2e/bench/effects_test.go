@@ -67,7 +67,8 @@ type bareStore struct {
 func openBare(t *testing.T) *bareStore {
 	t.Helper()
 	db, err := pebble.Open(t.TempDir(), &pebble.Options{
-		CacheSize: 16 << 20, MemTableSize: 8 << 20, MaxOpenFiles: 256, FormatMajorVersion: pebble.FormatNewest, Logger: silent{},
+		CacheSize: 64 << 20, MemTableSize: 8 << 20, MemTableStopWritesThreshold: 4, L0CompactionThreshold: 8, L0StopWritesThreshold: 24, MaxOpenFiles: 256,
+		FormatMajorVersion: pebble.FormatNewest, Logger: silent{},
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
