@@ -51,23 +51,23 @@ func TestANodeJoinsOverTLS(t *testing.T) {
 		t.Errorf("added by a follower: %v", err)
 	}
 	for range 2 { // the second changes nothing
-		if err := c.nodes[l].Add(within(t, 5*time.Second), id, addr); err != nil {
+		if err := c.nodes[l].Add(within(t, 30*time.Second), id, addr); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c.agree(c.must(l, weights("w", 1)).Index)
-	if err := c.nodes[l].Transfer(within(t, 5*time.Second), id); code(err) != state.Invalid || !strings.Contains(err.Error(), "no vote") {
+	if err := c.nodes[l].Transfer(within(t, 30*time.Second), id); code(err) != state.Invalid || !strings.Contains(err.Error(), "no vote") {
 		t.Errorf("a learner was to lead: %v", err)
 	}
-	if err := c.nodes[l].Promote(within(t, 5*time.Second), id); err != nil {
+	if err := c.nodes[l].Promote(within(t, 30*time.Second), id); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.nodes[l].Transfer(within(t, 5*time.Second), id); err != nil {
+	if err := c.nodes[l].Transfer(within(t, 30*time.Second), id); err != nil {
 		t.Fatal(err)
 	}
 	c.leader(l)
 	until(t, "it leads", c.nodes[j].Leading)
-	if err := c.nodes[j].Remove(within(t, 5*time.Second), c.peers[l].ID); err != nil {
+	if err := c.nodes[j].Remove(within(t, 30*time.Second), c.peers[l].ID); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the one that was removed knows it", func() bool { return !c.nodes[l].Member() && !c.nodes[l].Ready() })
@@ -86,7 +86,7 @@ func TestANodeLearnsThatItWasTakenOut(t *testing.T) {
 	gone := (l + 1) % 3
 	c.agree(c.must(l, weights("w", 1)).Index)
 	c.isolate(gone, true)
-	if err := c.nodes[l].Remove(within(t, 5*time.Second), c.peers[gone].ID); err != nil {
+	if err := c.nodes[l].Remove(within(t, 30*time.Second), c.peers[gone].ID); err != nil {
 		t.Fatal(err)
 	}
 	if !c.nodes[gone].Member() {
@@ -94,7 +94,7 @@ func TestANodeLearnsThatItWasTakenOut(t *testing.T) {
 	}
 	c.isolate(gone, false)
 	until(t, "it knows", func() bool { return !c.nodes[gone].Member() && !c.nodes[gone].Ready() })
-	if err := c.nodes[l].Add(within(t, 5*time.Second), c.peers[gone].ID, c.peers[gone].Addr); err != nil {
+	if err := c.nodes[l].Add(within(t, 30*time.Second), c.peers[gone].ID, c.peers[gone].Addr); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "it is one of them again", func() bool { return c.nodes[gone].Member() && c.nodes[gone].Ready() })
@@ -123,7 +123,7 @@ func TestRubbishOnTheListener(t *testing.T) {
 		_, _ = conn.Write(text) // it may have been hung up on
 		conn.Close()
 	}
-	who, err := c.nodes[l].trans.stream.ask(within(t, 5*time.Second), c.peers[l].Addr, c.peers[l].ID)
+	who, err := c.nodes[l].trans.stream.ask(within(t, 30*time.Second), c.peers[l].Addr, c.peers[l].ID)
 	if err != nil || who.ID != c.peers[l].ID || who.Servers != 1 || who.Incarnation != c.nodes[l].State().Incarnation {
 		t.Errorf("%+v, %v", who, err)
 	}
@@ -182,7 +182,7 @@ func TestRestoreReachesEveryNode(t *testing.T) {
 		}
 	}
 	restored()
-	if st, err := c.nodes[l].Read(within(t, 5*time.Second)); err != nil || st.Current().Number != 1 {
+	if st, err := c.nodes[l].Read(within(t, 30*time.Second)); err != nil || st.Current().Number != 1 {
 		t.Errorf("revision %d, %v", st.Current().Number, err)
 	}
 	for i := range c.nodes {

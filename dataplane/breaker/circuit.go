@@ -31,6 +31,7 @@ const (
 type Gate struct {
 	Pass  bool
 	Probe bool          // it passes as the one probe of a half-open circuit
+	Good  int32         `json:",omitzero"` // half-open, or on the ramp back: good answers since it was asked again, see answeredIll
 	Wait  time.Duration // not passed: when this call may ask again
 	Share float64       // of the calls that would go there, how many may: 1 closed, 0 open, between them on a ramp
 }
@@ -72,6 +73,8 @@ type Circuit struct {
 // asked is what a half-open circuit knows of its probes.
 type asked struct {
 	good, slow int       // in this half-open period
+	row        int32     // good answers since the period began, of probes and of calls beyond them: see Beyond
+	beyond     Ticket    // the good one of calls beyond the probes
 	at         time.Time // when the last one started
 	leased     time.Time // when the lease of the one that is out ends; zero: none is out
 }
@@ -94,7 +97,9 @@ func (c *Circuit) Gate(now time.Time, draw uint64) Gate {
 	case Open:
 		return probe(left(c.until, now, c.wait))
 	case HalfOpen:
-		return probe(max(left(c.probes.at.Add(Spacing), now, Spacing), c.leaseLeft(now)))
+		g := probe(max(left(c.probes.at.Add(Spacing), now, Spacing), c.leaseLeft(now)))
+		g.Good = c.probes.row
+		return g
 	case Ramp:
 		return c.rampGate(now, draw)
 	default: // a state that nobody knows is not trusted
@@ -193,6 +198,9 @@ func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 	switch {
 	case detected:
 		return c.stepAlarm(e, now, draw)
+	case c.state == HalfOpen && c.probes.row > 0 && held == c.probes.beyond:
+		c.stepBeyond(e)
+		return Transition{}, false
 	case held != c.ticket || c.state == Open:
 		return Transition{}, false
 	case c.state == HalfOpen:
@@ -204,6 +212,9 @@ func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 		return c.stepFailure(now, draw)
 	case Success:
 		c.succeeded(held, now)
+		if c.comingBack() {
+			c.answeredWell()
+		}
 	case Abandoned, Alarmed, Slowed, Faltered: // no evidence: the row of failures neither grows nor ends
 	default: // what nobody knows proves nothing
 	}
@@ -212,6 +223,7 @@ func (c *Circuit) step(e Event, held Ticket, now time.Time, draw uint64) (Transi
 
 func (c *Circuit) stepFailure(now time.Time, draw uint64) (Transition, bool) {
 	c.failures++
+	c.answeredIll()
 	c.window.count(now, c.settings.Window, true)
 	if c.failures >= c.settings.row(c.comingBack()) {
 		return c.open(InARow, now, draw), true
@@ -240,10 +252,8 @@ func (c *Circuit) stepAlarm(e Event, now time.Time, draw uint64) (Transition, bo
 		return Transition{}, false // it is being left already
 	case c.state == Closed && c.settings.Away > 0:
 		return c.leave(why, now, draw), true
-	case e == Faltered:
-		return c.falter(why, now, draw), true
 	default:
-		return c.open(why, now, draw), true
+		return c.falter(why, now, draw), true
 	}
 }
 
@@ -262,6 +272,7 @@ func (c *Circuit) stepProbe(e Event, now time.Time, draw uint64) (Transition, bo
 			return c.open(TooSlow, now, draw), true
 		}
 	case Success:
+		c.answeredWell()
 		c.probes.good++
 		if c.probes.good >= c.settings.Successes {
 			c.failures = 0
@@ -281,12 +292,19 @@ func (c *Circuit) open(why Reason, now time.Time, draw uint64) Transition {
 	return c.shut(c.settings.wait(again), why, now, draw)
 }
 
-// falter opens where part of the calls fail. To find that out costs few calls, however often: its next ramp back is no longer for it.
+// falter opens where part of the calls fail, or all are answered late. To find that out costs few calls, however often: its next ramp back is no
+// longer for it.
 func (c *Circuit) falter(why Reason, now time.Time, draw uint64) Transition {
-	relapses := c.flaps.relapses
 	t := c.open(why, now, draw)
-	c.flaps.relapses = min(c.flaps.relapses, relapses)
+	c.NoRelapse()
 	return t
+}
+
+// NoRelapse tells that the last opening was for less than it seemed: all calls in flight were answered after all. The next ramp back is no longer for it.
+func (c *Circuit) NoRelapse() {
+	if c.state == Open {
+		c.flaps.relapses = min(c.flaps.relapses, c.flaps.before)
+	}
 }
 
 // unreached opens again after a probe whose connection was refused. Where none was ever reached since the trouble began, it asks soon.
@@ -322,6 +340,9 @@ func (c *Circuit) turn(to State, why Reason, now time.Time) Transition {
 		c.probes.leased = time.Time{}
 		c.window = window{}
 		c.ticket++
+	}
+	if !c.comingBack() { // what came back well is on its ramp by the same answers
+		c.probes.row = 0
 	}
 	return t
 }

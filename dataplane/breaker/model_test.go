@@ -34,6 +34,8 @@ type walk struct {
 	probed   time.Time
 	good     int // probes in a row
 	late     int // slow probes
+	row      int32
+	beyond   map[Ticket]bool // those out that are good still
 	opened   time.Time
 	least    time.Duration // that it stays open: a fifth may be taken off
 	leaving  bool
@@ -42,7 +44,7 @@ type walk struct {
 }
 
 func (w *walk) step(t *rapid.T) {
-	switch rapid.IntRange(0, 7).Draw(t, "do") {
+	switch rapid.IntRange(0, 8).Draw(t, "do") {
 	case 0, 1:
 		w.enter(t)
 	case 2, 3:
@@ -55,9 +57,14 @@ func (w *walk) step(t *rapid.T) {
 		w.detect(t)
 	case 7:
 		w.check(t)
+	case 8:
+		w.goBeyond(t)
 	}
 	if share := w.c.Share(w.now); share < 0 || share > 1 {
 		t.Fatalf("a share of %v", share)
+	}
+	if w.state == HalfOpen && w.c.Gate(w.now, 0).Good != w.row {
+		t.Fatalf("%d good answers, told are %d", w.row, w.c.Gate(w.now, 0).Good)
 	}
 	w.neverWedged(t)
 }
@@ -78,6 +85,9 @@ func (w *walk) tell(t *rapid.T, tr Transition, changed bool) {
 		t.Fatalf("from %v to %v because of %q, and it stood at %v", tr.From, tr.To, tr.Reason, w.state)
 	}
 	w.turned[way]++
+	if clear(w.beyond); tr.From != HalfOpen {
+		w.row = 0
+	}
 	w.state = tr.To
 	if tr.To == Open && !(w.leaving && !w.now.Before(w.opened)) { // the end of a ramp away is as it was drawn at its begin
 		w.opened = w.now
@@ -118,6 +128,37 @@ func (w *walk) enter(t *rapid.T) {
 		t.Fatalf("shut, and yet ticket %d, changed %v, %+v", held, changed, gate)
 	}
 	w.out = append(w.out, held)
+}
+
+// goBeyond lets a call through that the gate did not pass, because nobody else takes it.
+func (w *walk) goBeyond(t *rapid.T) {
+	held := w.c.Beyond()
+	half, back := w.state == HalfOpen && w.row > 0, w.state == Ramp && !w.c.Away()
+	if (held == Outside) == (half || back) {
+		t.Fatalf("%v, %d good answers: ticket %d", w.state, w.row, held)
+	}
+	if half {
+		if held == w.probe {
+			t.Fatal("a call beyond the probes holds a probe's ticket")
+		}
+		w.beyond[held] = true
+	}
+	w.out = append(w.out, held)
+}
+
+// beyondEnded: nothing turns. When no good answer is left, its companions say nothing more.
+func (w *walk) beyondEnded(t *rapid.T, e Event) {
+	switch e {
+	case Success:
+		w.row++
+	case Failure, Refused:
+		if w.row = max(w.row/2-8, 0); w.row == 0 {
+			clear(w.beyond)
+		}
+	}
+	if w.state != HalfOpen {
+		t.Fatalf("a call beyond the probes ended with %d: %v", e, w.state)
+	}
 }
 
 // settle ends a ramp that is over.
@@ -230,9 +271,12 @@ func (w *walk) end(t *rapid.T) {
 	}
 	e := rapid.SampledFrom(events).Draw(t, "event")
 	was, before, mine := w.c.State(), w.c, held == w.probe && w.probeOut
+	extra := w.beyond[held]
 	tr, changed := w.c.Step(e, held, w.now, rapid.Uint64().Draw(t, "draw"))
 	w.tell(t, tr, changed)
 	switch {
+	case was == HalfOpen && extra:
+		w.beyondEnded(t, e)
 	case was == Open || was == HalfOpen && !mine:
 		before.refused = before.refused && e != Failure
 		if changed || w.c != before {
@@ -250,6 +294,7 @@ func (w *walk) probeEnded(t *rapid.T, e Event) {
 	want := HalfOpen
 	switch e {
 	case Success:
+		w.row++
 		if w.good++; w.good == w.s.Successes {
 			want = Closed
 			if w.s.Back > 0 {
@@ -309,7 +354,7 @@ func TestModelNothingWedges(t *testing.T) {
 	all, checked := map[[2]State]int{}, 0
 	for range 2 {
 		rapid.Check(t, func(t *rapid.T) {
-			w := &walk{now: t0, s: anySettings(t), turned: all}
+			w := &walk{now: t0, s: anySettings(t), turned: all, beyond: map[Ticket]bool{}}
 			w.c.Configure(w.s)
 			w.s = w.c.settings
 			for range 150 {

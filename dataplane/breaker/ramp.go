@@ -53,16 +53,17 @@ func (c *Circuit) Share(now time.Time) float64 {
 func (c *Circuit) rampGate(now time.Time, draw uint64) Gate {
 	done, place := c.ramp.done(now), place(draw, c.settings.Salt)
 	share := c.ramp.share(now)
+	good := c.probes.row // none where it leads away
 	switch {
 	case c.ramp.away && done >= 1: // as open as it gets, though nobody has told it yet
 		return probe(left(c.until, now, c.ramp.over+c.wait))
 	case place < share || !c.ramp.away && done >= 1:
-		return Gate{Pass: true, Share: share}
+		return Gate{Pass: true, Good: good, Share: share}
 	case c.ramp.away:
 		return Gate{Share: share, Wait: max(left(c.until, now, c.ramp.over+c.wait), 0)}
 	}
 	at := (place - StartShare) / (1 - StartShare) // of the ramp's time
-	return Gate{Share: share, Wait: max(time.Duration((at-done)*float64(c.ramp.over)), 1)}
+	return Gate{Good: good, Share: share, Wait: max(time.Duration((at-done)*float64(c.ramp.over)), 1)}
 }
 
 // place puts a draw into [0, 1). The choice between providers mixes the same draw in another way (splitmix64); these are the constants of
@@ -117,12 +118,14 @@ func (c *Circuit) Settle(now time.Time) (Transition, bool) {
 type flaps struct {
 	again    int       // doublings of the next wait
 	relapses int       // doublings of the next ramp back
+	before   int       // what they were before the last opening
 	calm     time.Time // closed since
 }
 
 // opens is told of each opening, before it. Every Stable that the circuit was closed forgives one doubling. An opening so soon that none
 // is forgiven, or out of the ramp back, is a relapse; a probe that fails is not: then it never came back.
 func (f *flaps) opens(c *Circuit, now time.Time) {
+	f.before = f.relapses
 	switch {
 	case c.comingBack():
 		f.relapses = min(f.relapses+1, maxDoubling)

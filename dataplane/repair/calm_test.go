@@ -148,7 +148,7 @@ func TestOutageIsFast(t *testing.T) {
 	}
 	must(t, r.Sessions().Append(t.Context(), session.Key{ID: "new"}, pin(1, "payments", "stripe")))
 	pinned(t, r.Sessions(), session.Key{ID: "new"}, "payments", "stripe")
-	if took := time.Since(begun); took > 5*time.Second {
+	if took := time.Since(begun); took > 15*time.Second {
 		t.Errorf("three calls took %s", took)
 	}
 	r.Stop()

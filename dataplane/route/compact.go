@@ -167,11 +167,14 @@ const (
 	seenFees
 )
 
+// seenGood stands beside the state: good answers in a row follow at the end.
+const seenGood = 0x80
+
 func appendSeen(b []byte, s *Seen) []byte {
 	flags := bit(s.Circuit.Pass, seenPass) | bit(s.Circuit.Probe, seenProbe) | bit(s.Away, seenAway) |
 		bit(s.Circuit.Wait != 0 || s.Rate != 0 || s.Closed != 0 || s.Drained != 0, seenWaits) |
 		bit(s.Circuit.Share != 1, seenShare) | bit(s.Cause != Cause{}, seenCause) | bit(s.Partly, seenPartly) | bit(s.Fees != Learned{}, seenFees)
-	b = append(b, flags, byte(s.State), byte(s.Rule))
+	b = append(b, flags, byte(s.State)|bit(s.Circuit.Good != 0, seenGood), byte(s.Rule))
 	for _, n := range [...]int64{int64(s.Failures), int64(s.InFlight), int64(s.Normal), int64(s.Latency), int64(s.Cost)} {
 		b = binary.AppendVarint(b, n)
 	}
@@ -190,6 +193,9 @@ func appendSeen(b []byte, s *Seen) []byte {
 	}
 	if flags&seenFees != 0 {
 		b = binary.AppendUvarint(binary.LittleEndian.AppendUint32(b, math.Float32bits(s.Fees.Ratio)), uint64(s.Fees.Answers))
+	}
+	if s.Circuit.Good != 0 {
+		b = binary.AppendUvarint(b, uint64(uint32(s.Circuit.Good)))
 	}
 	return b
 }
@@ -212,9 +218,9 @@ func appendCause(b []byte, c *Cause) []byte {
 }
 
 func (r *compact) seen(s *Seen) {
-	flags := r.byte()
+	flags, state := r.byte(), r.byte()
 	*s = Seen{
-		State: breaker.State(r.byte()), Rule: int8(r.byte()), Failures: int32(r.varint()), InFlight: int32(r.varint()), Normal: int32(r.varint()),
+		State: breaker.State(state &^ seenGood), Rule: int8(r.byte()), Failures: int32(r.varint()), InFlight: int32(r.varint()), Normal: int32(r.varint()),
 		Showed: Showed{Latency: time.Duration(r.varint())}, Cost: policy.Money(r.varint()),
 		Leaving: Leaving{Away: flags&seenAway != 0, Partly: flags&seenPartly != 0},
 	}
@@ -233,6 +239,9 @@ func (r *compact) seen(s *Seen) {
 	}
 	if flags&seenFees != 0 {
 		s.Fees = Learned{Ratio: r.float(), Answers: uint32(r.uvarint())}
+	}
+	if state&seenGood != 0 {
+		s.Circuit.Good = int32(r.uvarint())
 	}
 }
 

@@ -28,7 +28,7 @@ func (d *Decision) reset(n int, f *policy.Facts, now time.Time) {
 	for i := n; i < int(d.N); i++ {
 		d.Scores[i], d.Seen[i] = Score{}, Seen{}
 	}
-	d.Winner, d.Reason, d.Probe, d.Moved = -1, NoReason, false, false
+	d.Winner, d.Reason, d.Probe, d.Moved, d.beyond = -1, NoReason, false, false, false
 	d.Facts = *f // by itself: in one assignment with others it would be copied twice
 	d.N, d.At, d.Past = int8(n), now, Past{}
 }
@@ -236,6 +236,8 @@ func (d *Decision) pick(svc *policy.Service, passed policy.Set) {
 		d.Winner, d.Reason = pin, ByPin
 		if d.spills(pin) {
 			d.Reason = BySpill
+		} else {
+			d.beyond = d.Scores[pin].Gate == Ramping
 		}
 		return
 	}
@@ -261,7 +263,7 @@ func (d *Decision) pick(svc *policy.Service, passed policy.Set) {
 	case d.spills(d.Winner):
 		d.Reason = BySpill
 	case d.Scores[d.Winner].Gate == Ramping:
-		d.Reason = ByRamp
+		d.Reason, d.beyond = ByRamp, true
 	case d.Seen[d.Winner].Circuit.Probe && d.Reason != ByPin:
 		d.Reason = ByProbe
 	}

@@ -125,6 +125,7 @@ type Decision struct {
 	Moved  bool       // the session was pinned elsewhere and goes here now; an owned object's call moves no session
 	N      int8       // candidates
 	late   bool       // no time is left
+	beyond bool       // the winner comes back, and takes the call beyond its probes or its share: see returning
 	ill    policy.Set // those whose circuit is not closed
 	Past   Past
 	Scores [policy.MaxCandidates]Score

@@ -151,6 +151,9 @@ func (d *Decision) won(svc *policy.Service) string {
 		if d.Seen[d.Winner].Cause.Alarm == health.Slowing {
 			return "last resort: nobody else passed, and it answers, though " + d.cause(d.Winner)
 		}
+		if d.beyond {
+			return fmt.Sprintf("last resort: nobody else passed, and it comes back: %s since it was asked again", count(int(d.Seen[d.Winner].Circuit.Good), "good answer"))
+		}
 		if !d.Facts.Read {
 			return "last resort: every provider was gated, and it refuses connections, so that a try there is proven unsent; it had " + d.cause(d.Winner)
 		}

@@ -50,9 +50,12 @@ func TestExplain(t *testing.T) {
 		{"last resort, drained", newWorld(p, 0), func(w *world) { w.f.Read = true; w.drain(0) },
 			[]string{"stripe won: last resort for a read: every provider was gated, and it is only drained"},
 			"last resort for a read: every provider was gated, and it is only drained"},
-		{"probing", newWorld(p, 0), func(w *world) { w.halfOpen(0); w.st.Rows[0].Circuit.Enter(w.now, 0) },
+		{"probing", newWorld(p, 0), func(w *world) { w.halfOpen(0); w.begin(); w.st.Rows[0].InFlight = 2 },
 			[]string{"no provider was eligible", "stripe: circuit half-open, its one probe is out or was just now"},
 			"no provider was eligible: stripe: circuit half-open, its one probe is out or was just now"},
+		{"coming back", newWorld(p, 0, 0), func(w *world) { w.halfOpen(0); w.open(1, 1); w.begin() },
+			[]string{"stripe won: last resort: nobody else passed, and it comes back: 1 good answer since it was asked again", "adyen: circuit open, 1 failure, asks again in 24 s"},
+			"last resort: nobody else passed, and it comes back: 1 good answer since it was asked again; adyen: circuit open, 1 failure, asks again in 24 s"},
 		{"no time", newWorld(p, 0), func(w *world) { w.f.Deadline = w.now },
 			[]string{"no provider was eligible", "stripe: no time left for an attempt"}, "no provider was eligible: stripe: no time left for an attempt"},
 	}

@@ -7,8 +7,12 @@ import (
 	"segue/controlplane/policy"
 )
 
-// RecordVersion is the form that Record writes. Replay reads this one and no other: a record that it would misread is refused.
-const RecordVersion = 2
+// RecordVersion is the form that Record writes. Replay reads it and the one before, which told nothing of a provider's good answers since it was asked
+// again: then none had them, as then none was given calls for them. A record that Replay would misread is refused.
+const (
+	RecordVersion = 3
+	oldestRecord  = 2
+)
 
 // Record is a decision with all its inputs, in itself: it replays without the policy, the board or the clock that it was made with.
 type Record struct {
@@ -141,8 +145,8 @@ func Replay(r *Record) (Decision, error) {
 
 // Policy is the service as far as the choice looked at it: enough for Explain.
 func (r *Record) Policy() (*policy.Service, error) {
-	if r.Version != RecordVersion {
-		return nil, fmt.Errorf("route: a record of version %d; this program reads version %d", r.Version, RecordVersion)
+	if r.Version < oldestRecord || r.Version > RecordVersion {
+		return nil, fmt.Errorf("route: a record of version %d; this program reads versions %d to %d", r.Version, oldestRecord, RecordVersion)
 	}
 	if len(r.Candidates) > policy.MaxCandidates {
 		return nil, fmt.Errorf("route: a record of %d candidates; at most %d", len(r.Candidates), policy.MaxCandidates)

@@ -19,6 +19,10 @@ func (d *Decision) print() uint64 {
 		flags |= 2
 	}
 	h = mix(h ^ flags)
+	if d.beyond {
+		flags |= 4
+	}
+	h = mix(h ^ flags<<8)
 	for i := range d.N {
 		s := &d.Scores[i]
 		for _, x := range [...]uint64{
@@ -53,7 +57,7 @@ func replayed(t *testing.T, n int, log []byte) {
 		want := binary.LittleEndian.Uint64(rest)
 		log = rest[8:]
 		winner, reason := d.Winner, d.Reason
-		d.Winner, d.Reason, d.Probe, d.Moved = -1, NoReason, false, false
+		d.Winner, d.Reason, d.Probe, d.Moved, d.beyond = -1, NoReason, false, false, false
 		if d.choose(w.svc); d.Winner != winner || d.Reason != reason || d.print() != want {
 			t.Fatalf("decision %d was %d by %v, and is %d by %v: %+v", k, winner, reason, d.Winner, d.Reason, d)
 		}

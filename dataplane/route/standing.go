@@ -158,7 +158,11 @@ func (p *Permit) Begin(st *Standings, d *Decision, svc *policy.Service, now time
 	p.row, p.draw, p.at, p.kind = row, d.Facts.Draw, now, kindOf(d.Facts.Read)
 	p.age, p.waits, p.judged = 0, false, false
 	closed := false
-	if p.ticket, closed = row.Circuit.Pass(); !closed {
+	switch p.ticket, closed = row.Circuit.Pass(); {
+	case closed:
+	case d.beyond && !d.Seen[w].Circuit.Pass:
+		p.ticket = row.Circuit.Beyond()
+	default:
 		p.ticket, _, _ = row.Circuit.Enter(now, p.draw)
 	}
 	row.InFlight++

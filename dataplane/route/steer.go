@@ -12,6 +12,7 @@ const (
 	asGood    = .001 // of the margin: candidates whose worth differs by no more are as good
 	scarce    = .2   // of all limits: what is left free of them for the calls that are worth most
 	fewer     = 5    // of the calls in flight on an ordinary day, the last resort takes one in so many
+	fewest    = 4    // calls in flight that a provider that comes back may take, if its answers are good, where next to nothing is known of ordinary days
 	unreached = 2    // where each connection was refused: what is in flight there for longer than a moment has been reached after all
 )
 
@@ -118,7 +119,7 @@ func (d *Decision) ramping(svc *policy.Service) policy.Set {
 	set := policy.Set(0)
 	for i := range int(d.N) {
 		s := &d.Seen[i]
-		if d.Scores[i].Gate != Ramping || int(s.InFlight) >= max(1, int(float64(d.normal(i, svc)*max(s.Circuit.Share, 1./fewer)))) {
+		if d.Scores[i].Gate != Ramping || int(s.InFlight) >= max(1, int(float64(d.normal(i, svc)*max(s.Circuit.Share, 1./fewer)))) && !d.returning(int8(i)) {
 			continue
 		}
 		if g, wait := d.load(i, svc); g != Passed {
@@ -306,7 +307,8 @@ func (d *Decision) spread(svc *policy.Service, passed policy.Set, best int8, nea
 	d.Reason = BySpread
 }
 
-// lastResort never gates the last provider. What is only slow answers: it takes calls of all kinds (see slowest). Else the least bad is the one
+// lastResort never gates the last provider. What is only slow answers: it takes calls of all kinds (see slowest). So does what comes back and has
+// answered well since (see returning). Else the least bad is the one
 // with the fewest failures in a row whose circuit is shut; if there is none, one that is drained. It takes a fifth of what it carries on an
 // ordinary day. Capacity, rate and time hold all the same. Effects are refused, for a failing provider would leave them unknown; but where
 // every connection is refused, a try is proven unsent, and takes an effect there in the moment in which somebody is reached again.
@@ -315,6 +317,9 @@ func (d *Decision) lastResort(svc *policy.Service) {
 		return
 	}
 	if d.slowest(svc); d.Winner >= 0 {
+		return
+	}
+	if d.comesBack(svc); d.Winner >= 0 {
 		return
 	}
 	for _, drained := range [...]bool{false, true} {
@@ -358,6 +363,34 @@ func (d *Decision) slowest(svc *policy.Service) {
 			d.Winner, d.Reason = i, LastResort
 		}
 	}
+}
+
+// comesBack takes, where nobody passed, a half-open provider that has answered well since it was asked again: where all come back in one moment,
+// calls would be refused until the probes of one of them are through. The session's own comes first, else the best by rank.
+func (d *Decision) comesBack(svc *policy.Service) {
+	for i := range d.N {
+		s := &d.Scores[i]
+		if s.Gate != CircuitProbing || !d.returning(i) {
+			continue
+		}
+		if g, _ := d.load(int(i), svc); g != Passed {
+			continue
+		}
+		if d.Winner < 0 || i == d.Facts.Pinned || d.Winner != d.Facts.Pinned && s.Rank > d.Scores[d.Winner].Rank {
+			d.Winner, d.Reason, d.beyond = i, LastResort, true
+		}
+	}
+}
+
+// returning tells whether a provider that comes back may take one call more that nobody else takes. Each good answer makes room for two in
+// flight, so that they grow threefold in the time that a call takes, up to twice what all providers together carry on an ordinary day. A
+// failure takes more than half of that; of less than 17 good answers, all.
+func (d *Decision) returning(i int8) bool {
+	s, most := &d.Seen[i], 0
+	for k := range int(d.N) {
+		most += 2 * int(d.Seen[k].Normal)
+	}
+	return int(s.InFlight) < min(2*int(s.Circuit.Good), max(most, fewest))
 }
 
 // shed tells whether somebody could have taken the call, and did not because of what it is worth.

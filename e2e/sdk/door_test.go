@@ -25,7 +25,8 @@ func (d *door) open() error {
 		return err
 	}
 	d.at, d.server, d.ended = l.Addr().String(), &http.Server{Handler: d.recorder}, make(chan struct{})
-	go func() { // ends with the server
+	d.server.SetKeepAlivesEnabled(false) // a warm connection would take a request after the door was shut, and nobody knew what became of it
+	go func() {                          // ends with the server
 		_ = d.server.Serve(l)
 		close(d.ended)
 	}()
