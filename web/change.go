@@ -43,7 +43,11 @@ func authorOf(c echo.Context) (author, error) {
 	}
 	a.actor = strings.TrimSpace(a.actor) + " @ loopback"
 	if a.reason = strings.TrimSpace(a.reason); a.reason == "" {
-		return a, refusal(state.Invalid, "a reason is missing: say why in the header Segue-Reason or the field reason; the audit keeps it")
+		where := "the header Segue-Reason"
+		if isForm(c) {
+			where = "the field reason"
+		}
+		return a, refusal(state.Invalid, "a reason is missing: say why in "+where+"; the audit keeps it")
 	}
 	if a.request == "" {
 		a.request = c.Response().Header().Get(requestHeader)

@@ -374,7 +374,7 @@ func checkLines(checks sessionChecks) (lines []view.ProbeLine) {
 		lines = append(lines, line)
 	}
 	if !checks.Same {
-		lines = append(lines, view.ProbeLine{Where: "All", Level: view.Warn, Icon: "warn", Word: "the agents’ copies are not the same", Detail: "each has its own store, or one is cut off from the store that they share"})
+		lines = append(lines, view.ProbeLine{Where: "All", Level: view.Warn, Icon: "warn", Word: "the agents’ copies are not the same", Detail: "each has its own store, or one is cut off from the store that they share; what that one wrote waits on its disk and goes to the store by itself: the page Hints and repair shows it"})
 	}
 	if checks.Partial != "" {
 		lines = append(lines, view.ProbeLine{Where: "All", Level: view.Warn, Icon: "warn", Word: checks.Partial})

@@ -235,6 +235,7 @@ func (s *settings) tellSessionChecks(checks *sessionChecks) {
 	}
 	if !checks.Same {
 		fmt.Fprintln(s.io.out, "the agents' copies are not the same: each has its own store, or one is cut off from the store that they share")
+		fmt.Fprintln(s.io.out, "what one that is cut off wrote waits on its disk and goes to the store by itself: segue hint list shows it, segue hint replay asks for it now")
 	}
 	if checks.Partial != "" {
 		fmt.Fprintln(s.io.out, checks.Partial)

@@ -28,15 +28,6 @@ type txDecided struct {
 	Sentence    string `json:"sentence"`
 }
 
-func newTxVerify(s *settings) *cobra.Command {
-	return &cobra.Command{
-		Use: "verify ID", Short: "Look for the outcome of an open transaction now", Args: cobra.ExactArgs(1), Example: "  segue tx verify tx_01J9W2K7QH",
-		Long: `Has the agent that drives the transaction ask its provider now, instead of at the next check.
-Exit code 75 if the outcome is still not known.`,
-		RunE: func(c *cobra.Command, args []string) error { return s.txDecide(c, args[0], "verify", nil) },
-	}
-}
-
 func newTxResolve(s *settings) *cobra.Command {
 	var outcome, evidence string
 	c := &cobra.Command{

@@ -252,10 +252,8 @@ func (c *Circuit) stepAlarm(e Event, now time.Time, draw uint64) (Transition, bo
 		return Transition{}, false // it is being left already
 	case c.state == Closed && c.settings.Away > 0:
 		return c.leave(why, now, draw), true
-	case e == Faltered:
-		return c.falter(why, now, draw), true
 	default:
-		return c.open(why, now, draw), true
+		return c.falter(why, now, draw), true
 	}
 }
 
@@ -294,12 +292,19 @@ func (c *Circuit) open(why Reason, now time.Time, draw uint64) Transition {
 	return c.shut(c.settings.wait(again), why, now, draw)
 }
 
-// falter opens where part of the calls fail. To find that out costs few calls, however often: its next ramp back is no longer for it.
+// falter opens where part of the calls fail, or all are answered late. To find that out costs few calls, however often: its next ramp back is no
+// longer for it.
 func (c *Circuit) falter(why Reason, now time.Time, draw uint64) Transition {
-	relapses := c.flaps.relapses
 	t := c.open(why, now, draw)
-	c.flaps.relapses = min(c.flaps.relapses, relapses)
+	c.NoRelapse()
 	return t
+}
+
+// NoRelapse tells that the last opening was for less than it seemed: all calls in flight were answered after all. The next ramp back is no longer for it.
+func (c *Circuit) NoRelapse() {
+	if c.state == Open {
+		c.flaps.relapses = min(c.flaps.relapses, c.flaps.before)
+	}
 }
 
 // unreached opens again after a probe whose connection was refused. Where none was ever reached since the trouble began, it asks soon.

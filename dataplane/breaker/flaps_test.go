@@ -286,3 +286,32 @@ func TestShareOfFailures(t *testing.T) {
 		t.Errorf("ten seconds of a call each 0.3 s are %d calls, %d failed", calls, failed)
 	}
 }
+
+// TestWhatIsOnlySlowComesBackAsSoon: slowness costs its callers time, and nothing else: the next ramp back is no longer for it. So it is with a hang whose
+// calls were all answered after all; of one that was none it is.
+func TestWhatIsOnlySlowComesBackAsSoon(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		e    Event
+		came bool // all calls in flight were answered after all
+		want time.Duration
+	}{{"slow", Slowed, false, DefaultBack}, {"late", Alarmed, true, DefaultBack}, {"hangs", Alarmed, false, 2 * DefaultBack}} {
+		c := &Circuit{}
+		c.Configure(Settings{Failures: 3, Successes: 5, Lease: time.Second, Back: DefaultBack})
+		open(c, t0)
+		now := probed(t, c)
+		c.Step(tc.e, Outside, now.Add(time.Second), 0) // out of its ramp
+		if c.State() != Open {
+			t.Fatalf("%s: %v", tc.name, c.State())
+		}
+		if tc.came {
+			c.NoRelapse()
+		}
+		if probed(t, c); c.ramp.over != tc.want {
+			t.Errorf("%s: the next ramp takes %v, want %v", tc.name, c.ramp.over, tc.want)
+		}
+		if c.NoRelapse(); c.ramp.over != tc.want || c.flaps.relapses > 1 {
+			t.Errorf("%s: told too late: %v", tc.name, c.ramp.over)
+		}
+	}
+}

@@ -118,12 +118,14 @@ func (c *Circuit) Settle(now time.Time) (Transition, bool) {
 type flaps struct {
 	again    int       // doublings of the next wait
 	relapses int       // doublings of the next ramp back
+	before   int       // what they were before the last opening
 	calm     time.Time // closed since
 }
 
 // opens is told of each opening, before it. Every Stable that the circuit was closed forgives one doubling. An opening so soon that none
 // is forgiven, or out of the ramp back, is a relapse; a probe that fails is not: then it never came back.
 func (f *flaps) opens(c *Circuit, now time.Time) {
+	f.before = f.relapses
 	switch {
 	case c.comingBack():
 		f.relapses = min(f.relapses+1, maxDoubling)

@@ -3,13 +3,13 @@ package embedded
 import (
 	"context"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"sync"
-	"sync/atomic"
-
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"segue/dataplane/ledger"
 	"segue/dataplane/ledger/ledgertest"
@@ -147,16 +147,11 @@ func throughput(b *testing.B, op func(i int) error) float64 {
 // TestTheCacheHasRoom: Pebble takes the memory of its tables out of the cache. With nothing left, each claim would read the filters of the files anew,
 // and copy and check them, to learn that its key is new.
 func TestTheCacheHasRoom(t *testing.T) {
-	dir, o := t.TempDir(), options(t)
-	o.write = pebble.NoSync
-	s, err := Open(dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := onMem(t, vfs.NewMem(), func(o *Options) { o.write = pebble.NoSync })
 	defer shut(t, s)
 	const rows = 300
 	value := make([]byte, 64<<10)
-	for i := range 3 * memTables * memTable / len(value) { // the tables are as large as they become
+	for i := range memTables * memTable / len(value) { // the tables are as large as they become
 		if err := s.db.Set(rowKey(ledgertest.Sample(i).Key.Hash()), value, pebble.NoSync); err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,11 @@ func Encode(t *Transaction) ([]byte, error) {
 	if len(t.Attempts) > MaxAttempts {
 		return nil, ErrTooMany
 	}
-	w := writer{b: make([]byte, 0, 512)}
+	size := 512
+	if t.Answer != nil {
+		size += len(t.Answer.Sealed)
+	}
+	w := writer{b: make([]byte, 0, size)}
 	w.byte(rowVersion)
 	w.texts(t.ID, t.Key.App, t.Key.Service, t.Key.Key, t.Operation)
 	w.b = append(w.b, t.Fingerprint[:]...)

@@ -104,7 +104,7 @@ func (d *delivery) prefix(resp *http.Response) (prefix []byte, ended bool, err e
 	switch {
 	case err == nil:
 		return room[:n], false, nil
-	case (err == io.EOF || err == io.ErrUnexpectedEOF && bodyEnded(resp, n)) && !endless(resp):
+	case (err == io.EOF || err == io.ErrUnexpectedEOF && bodyEnded(resp, n)) && (!endless(resp) || saysItsEnd(resp, room[:n])):
 		return room[:n], true, nil
 	default:
 		return room[:n], true, ErrCut
@@ -294,6 +294,9 @@ func (b *stream) clean() bool { return b.err == io.EOF && !endless(b.from) }
 // pass streams the body. Each read is written before the next: events pass one by one, and memory is one buffer. The clock of silence
 // stands still while the taker takes.
 func (d *delivery) pass(b *stream) error {
+	var end ending
+	end.open(b.from)
+	end.take(b.prefix)
 	d.told.take(b.prefix)
 	if len(b.prefix) > 0 {
 		if err := d.to.Write(b.prefix); err != nil {
@@ -310,13 +313,14 @@ func (d *delivery) pass(b *stream) error {
 		if b.n > 0 {
 			d.flight.timer.Stop()
 			d.told.take(b.room[:b.n])
+			end.take(b.room[:b.n])
 			if err := d.to.Write(b.room[:b.n]); err != nil {
 				return errors.Join(errNotWanted, err)
 			}
 			d.flight.timer.Reset(d.flight.idle)
 		}
 		switch {
-		case b.clean():
+		case b.clean(), b.err == io.EOF && end.told():
 			return nil
 		case b.err != nil:
 			return ErrCut

@@ -166,7 +166,7 @@ func (d *delivery) wholeBody(b *stream) ([]byte, error) {
 			}
 		}
 		switch {
-		case b.clean():
+		case b.clean(), b.err == io.EOF && large == nil && saysItsEnd(b.from, body):
 			return body, large
 		case b.err != nil:
 			return nil, ErrCut

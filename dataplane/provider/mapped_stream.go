@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"segue/controlplane/health"
 	"segue/controlplane/policy"
@@ -46,7 +47,7 @@ func (d *delivery) translateEvents(told *policy.Told, b *stream, class health.Cl
 				break
 			}
 		}
-		if b.clean() {
+		if b.clean() || b.err == io.EOF && t.failed == nil && events.Ended() { // its last event proves the end too
 			d.prove(class, outcome)
 			break
 		}

@@ -252,3 +252,48 @@ func TestARampTakesMoreForGoodAnswers(t *testing.T) {
 		t.Errorf("after a failure two in flight are too many: %d by %v", d.Winner, d.Reason)
 	}
 }
+
+// TestALateAnswerIsNoRelapse: a hang within a minute of another one makes the next ramp back twice as long, but not where all calls in flight were answered
+// after all.
+func TestALateAnswerIsNoRelapse(t *testing.T) {
+	for class, want := range map[health.Class]breaker.State{health.OK: breaker.Closed, health.Failure: breaker.Ramp} {
+		w := newWorld(policy.Priority, 0)
+		row := w.st.Rows[0]
+		row.Circuit.Configure(breaker.Settings{Failures: 99, Successes: 1, Lease: time.Second, Back: 5 * time.Second})
+		quick := health.Sample{Class: health.OK, Latency: 20 * time.Millisecond}
+		for w.now = t0; w.now.Before(t0.Add(time.Minute)); w.now = w.now.Add(50 * time.Millisecond) {
+			p, _ := w.begin()
+			p.Sent(w.now)
+			p.End(quick, w.now, 1)
+		}
+		for n := range 2 {
+			w.hangs(t, class)
+			w.now = row.Circuit.Until()
+			p, _ := w.begin()
+			p.End(quick, w.now, 1)
+			w.now = w.now.Add(5 * time.Second)
+			row.Tick(w.now)
+			if is := row.Circuit.State(); n == 0 && is != breaker.Closed || n == 1 && is != want {
+				t.Errorf("hang %d, its calls all ended %v: five seconds after the probe it is %v", n+1, class, is)
+			}
+		}
+	}
+}
+
+// hangs lets twenty calls hang until the circuit opens, and then end.
+func (w *world) hangs(t *testing.T, class health.Class) {
+	t.Helper()
+	held, row := make([]Permit, 20), w.st.Rows[0]
+	for i := range held {
+		held[i], _ = w.begin()
+		held[i].Sent(w.now)
+	}
+	for until := w.now.Add(20 * time.Second); row.Circuit.State() != breaker.Open; row.Tick(w.now) {
+		if w.now = w.now.Add(50 * time.Millisecond); w.now.After(until) {
+			t.Fatalf("a hang is not seen: %+v", row.Cause())
+		}
+	}
+	for i := range held {
+		held[i].End(health.Sample{Class: class, Latency: 2 * time.Second}, w.now, 1)
+	}
+}

@@ -53,6 +53,7 @@ func (row *Standing) late(now time.Time) {
 	}
 	if b.came++; b.came >= b.cause.Late {
 		b.cause.Alarm = health.Slowing
+		row.Circuit.NoRelapse()
 		if q := b.cause.Quiet; q.For > 0 {
 			row.Silence.Came(q.For+now.Sub(row.Circuit.Since()), row.since(now))
 		}

@@ -215,6 +215,9 @@ func (w *drive) again(ctx context.Context) (End, bool) {
 	facts.Tried, facts.Owner = 0, int8(w.index())
 	for n := a.Sends; ; n++ {
 		if !pause(ctx, ledger.AgainAfter(n)) {
+			if !w.looked.Asked {
+				w.looked = Looked{Mute: true, Why: a.Provider + " was open, or the retries' budget spent, for as long as was waited: nothing was sent"}
+			}
 			return w.hold(ctx), true
 		}
 		now := w.cfg.Now()
