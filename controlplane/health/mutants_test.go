@@ -29,6 +29,9 @@ const (
 	silent   = "controlplane/health/silence.go"
 	aged     = "dataplane/route/ages.go"
 	standing = "dataplane/route/standing.go"
+	further  = "dataplane/breaker/beyond.go"
+	quieted  = "dataplane/route/silence.go"
+	steered  = "dataplane/route/steer.go"
 	ticked   = "dataplane/standing/tick.go"
 )
 
@@ -79,7 +82,7 @@ var brokenRules = []broken{
 	{"late ticks count", ticked, "				r.Silence.Excuse(TickEvery)\n", "", "TestWhoHearsNobody"},
 
 	{"no lease", circuit, "	c.probes.leased = now.Add(c.settings.Lease)\n", "	c.probes.leased = now.Add(1000 * time.Hour)\n", "TestModelNothingWedges|TestALeaseRunsOut"},
-	{"two probes at a time", circuit, "return probe(max(left(c.probes.at.Add(Spacing), now, Spacing), c.leaseLeft(now)))", "return probe(left(c.probes.at.Add(Spacing), now, Spacing))", "TestOneProbeAtATime"},
+	{"two probes at a time", circuit, ":= probe(max(left(c.probes.at.Add(Spacing), now, Spacing), c.leaseLeft(now)))", ":= probe(left(c.probes.at.Add(Spacing), now, Spacing))", "TestOneProbeAtATime"},
 	{"probes without spacing", circuit, "max(left(c.probes.at.Add(Spacing), now, Spacing), c.leaseLeft(now))", "c.leaseLeft(now)", "TestOneProbeAtATime"},
 	{"one good probe closes it", circuit, "c.probes.good >= c.settings.Successes", "c.probes.good >= 1", "TestProbesInARowClose"},
 	{"one slow probe opens it", circuit, "c.probes.slow > 1", "c.probes.slow > 0", "TestSlowProbes"},
@@ -96,6 +99,13 @@ var brokenRules = []broken{
 	{"an alarm moves a half-open circuit", circuit, "(c.state == Closed || c.state == Ramp)", "c.state != Open", "TestDetectorsDoNotDecideHalfOpen"},
 	{"a clock that was set back keeps it open", circuit, "	if d > 2*span+time.Second {", "	if false {", "TestAClockThatWasSetBack"},
 	{"the window does not slide", windowed, "			w.slots[place10(w.last+1+i)] = struct{ calls, failed uint32 }{}\n", "			_ = i\n", "TestShareOfFailures"},
+	{"what is only slow comes back as what hangs", circuit, "	c.NoRelapse()\n	return t\n", "	return t\n", "TestWhatIsOnlySlowComesBackAsSoon"},
+	{"a failure beyond the probes takes one good answer", further, "c.probes.row/2-setBack", "c.probes.row-1", "TestAFailureTakesMoreThanHalf"},
+	{"companions of what failed beyond the probes count", circuit, "c.probes.row > 0 && held == c.probes.beyond", "held == c.probes.beyond", "TestBeyondTheProbes"},
+	{"good answers outlive an opening", circuit, "		c.probes.row = 0\n", "", "TestModelNothingWedges|TestBeyond"},
+	{"a hang whose calls were answered is a relapse", quieted, "		row.Circuit.NoRelapse()\n", "", "TestALateAnswerIsNoRelapse"},
+	{"all that come back refuse what nobody else takes", steered, "d.comesBack(svc); d.Winner >= 0", "d.Winner >= 0", "TestWhoComesBackTakesMore|TestWhenAllComeBack"},
+	{"who comes back takes all at once", steered, "min(2*int(s.Circuit.Good), max(most, fewest))", "max(most, fewest)", "TestWhatIsHalfBroken|TestWhoComesBackTakesMore"},
 	{"a share of two calls opens it", circuit, "calls >= s.Calls && ", "", "TestShareOfFailures"},
 }
 

@@ -54,7 +54,8 @@ func TestAStandstillThatHasJustBegun(t *testing.T) {
 	go func() { over <- d.over() }()
 	select {
 	case <-over:
-		t.Error("it gave up without a look at the disk")
+		disk.mu.Unlock()
+		t.Fatal("it gave up without a look at the disk")
 	case <-time.After(20 * time.Millisecond):
 	}
 	disk.past.Add(int64(time.Minute)) // such was the look
