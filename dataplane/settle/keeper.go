@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"segue/controlplane/health"
+	"segue/controlplane/policy"
 	"segue/dataplane/ledger"
 )
 
@@ -36,6 +37,7 @@ type keeper struct {
 	mend    time.Time                // when all rows are looked through next
 	ill     map[[2]string]bool       // service and provider whose circuit was not closed
 	watched watched
+	under   *policy.Snapshot // the policy under which open rows that nobody could be asked about were looked at last
 }
 
 // Start begins the work in the background. Stop ends it.
@@ -44,7 +46,7 @@ func (d *Driver) Start() {
 	k := &d.keeper
 	k.stop, k.wake, k.slots = cancel, make(chan struct{}, 1), make(chan struct{}, checksAtOnce)
 	k.peers, k.strange, k.ill = peers{}, map[string]time.Duration{}, map[[2]string]bool{}
-	k.listed, k.mend = d.cfg.Boot(), nextNight(d.cfg.Now())
+	k.listed, k.mend, k.under = d.cfg.Boot(), nextNight(d.cfg.Now()), d.policy.Load()
 	if d.cfg.Runs != nil {
 		k.idle.Go(func() { d.every(ctx, nil, d.beats) })
 	}
@@ -112,6 +114,7 @@ func (d *Driver) look(ctx context.Context) {
 		d.inherit(ctx)
 	}
 	d.recovered()
+	d.changed()
 	d.gather(ctx)
 	d.checks(ctx)
 	d.watches(ctx)
@@ -361,6 +364,14 @@ func (d *Driver) recovered() {
 	}
 }
 
+// changed looks again, under a new policy, at rows that nobody could be asked about: now somebody may.
+func (d *Driver) changed() {
+	if now := d.policy.Load(); now != d.keeper.under {
+		d.keeper.under = now
+		d.unknowns.rearm(d.cfg.Now())
+	}
+}
+
 // checks begins the checks that are due, a few at a time.
 func (d *Driver) checks(ctx context.Context) {
 	k := &d.keeper
@@ -394,8 +405,8 @@ func (d *Driver) check(ctx context.Context, key ledger.Key) Checked {
 		return unasked(t, "another agent drives it by now")
 	}
 	svc, op, who := d.place(t, len(t.Attempts)-1)
-	if who < 0 || len(t.Attempts) == 0 { // the policy has it no more; it may have it again
-		d.unknowns.postpone(key, d.cfg.Now().Add(time.Hour))
+	if who < 0 || len(t.Attempts) == 0 { // the policy has it no more; it may have it again: see changed
+		d.unknowns.postpone(key, time.Time{})
 		return unasked(t, "the policy in force has its provider no more: nobody can be asked")
 	}
 	if until := t.Updated.Add(SendBy + svc.Attempts.Deadline + writeLimit); t.State == ledger.Intent && d.cfg.Now().Before(until) && t.Run == d.RunID() {

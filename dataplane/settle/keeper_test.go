@@ -526,6 +526,30 @@ func TestKeptRequestIsRedriven(t *testing.T) {
 	}
 }
 
+// A policy that takes the provider away leaves its rows to people; one that brings it back has them looked at again, by itself.
+func TestThoseOfAProviderThatIsBackAreLookedAt(t *testing.T) {
+	b := newBank(t, always("lost"))
+	b.mute = true
+	f := newFleet(t, nil, b)
+	d := f.agent("a", "1")
+	with := d.policy.Load()
+	j := f.claim(d, "k", policy.Leave{})
+	j.Deadline = f.now().Add(300 * time.Millisecond)
+	if end := d.Run(context.Background(), j); end.Kind != ledger.Hold {
+		t.Fatalf("end %+v", end)
+	}
+	f.start(d)
+	d.Swap(&policy.Snapshot{Region: "here"})
+	f.forward(7 * time.Second)
+	f.until("k", "one that nobody can be asked about", func(row *ledger.Transaction) bool { return d.NextCheck(row).IsZero() })
+	b.set(func() { b.mute = false })
+	d.Swap(with)
+	f.until("k", "succeeded", isState(ledger.DoneSucceeded))
+	if b.sum() != 1 || b.charges != 1 {
+		t.Errorf("%d executed of %d", b.sum(), b.charges)
+	}
+}
+
 // Without the policy's word nothing is kept, and the background sends nothing.
 func TestNothingIsKeptByDefault(t *testing.T) {
 	b := newBank(t, always("dropped"))

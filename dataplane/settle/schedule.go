@@ -25,7 +25,7 @@ type held struct {
 	id, provider string
 	worth        policy.Value
 	created      time.Time
-	next         time.Time // zero: nothing can be asked any more, an operator decides
+	next         time.Time // zero: nobody can be asked under this policy, an operator decides
 	busy         bool      // somebody checks it now
 }
 
@@ -71,6 +71,17 @@ func (u *unknowns) hurry(service, provider string, now time.Time) {
 	defer u.mu.Unlock()
 	for k, h := range u.open {
 		if !h.next.IsZero() && h.next.After(now) && (service == "" || k.Service == service && h.provider == provider) {
+			h.next = now
+		}
+	}
+}
+
+// rearm makes those due about which nobody could be asked.
+func (u *unknowns) rearm(now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, h := range u.open {
+		if h.next.IsZero() && !h.busy {
 			h.next = now
 		}
 	}
