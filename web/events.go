@@ -198,11 +198,17 @@ func (w *Web) events(c echo.Context) error {
 	if s.write(fmt.Sprintf("retry: %d\n\n", comeBack.Milliseconds())) != nil {
 		return nil
 	}
+	known := false
 	for quiet := 1; ; quiet++ {
-		changed := w.watch.wait()
-		list, now, lost := behind(at, w.scene(), since)
+		changed, seen := w.watch.wait(), w.scene()
+		list, now, lost := behind(at, seen, since)
 		if s.tellAll(list, now, lost) != nil {
 			return nil // the caller left; it comes back with its last id
+		}
+		if !known && seen.Seen {
+			if known = true; s.write(knownTold) != nil {
+				return nil
+			}
 		}
 		if at = now; len(list)+len(lost) > 0 {
 			quiet = 0
@@ -215,6 +221,9 @@ func (w *Web) events(c echo.Context) error {
 		}
 	}
 }
+
+// knownTold is the comment behind what was known when the stream began: who wants no more leaves there.
+const knownTold = ": known\n\n"
 
 // Times of the stream of events.
 const (

@@ -129,6 +129,9 @@ func received(t *testing.T, url, last string, n int) (list [][3]string) {
 	var m [3]string
 	for lines := bufio.NewScanner(answer.Body); len(list) < n && lines.Scan(); {
 		name, value, _ := strings.Cut(lines.Text(), ": ")
+		if name == "" && value == "known" {
+			list = append(list, [3]string{"", "known", ""})
+		}
 		if i := slices.Index([]string{"id", "event", "data"}, name); i >= 0 {
 			m[i] = value
 		}
@@ -139,14 +142,23 @@ func received(t *testing.T, url, last string, n int) (list [][3]string) {
 	return list
 }
 
+// known leaves out the word that what was known has been told.
+func known(list [][3]string) [][3]string {
+	return slices.DeleteFunc(list, func(m [3]string) bool { return m[1] == "known" })
+}
+
 // TestEventsOverTheWire breaks a stream off and comes back, and is told when another node leads.
 func TestEventsOverTheWire(t *testing.T) {
 	s := newSite(t, options{})
 	url := s.serve() + "/api/v1/events"
-	first := received(t, url, "", 4) // a change and three events of an agent
+	first := received(t, url, "", 5) // a change and three events of an agent, and that this was all
+	if first[4][1] != "known" {
+		t.Errorf("behind what was known: %v", first[4])
+	}
+	first = first[:4]
 	s.plane.apply(t, weight(30, 60, 10))
 	s.web.look()
-	next := received(t, url, first[1][0], 3)
+	next := known(received(t, url, first[1][0], 4))
 	if next[0] != first[2] || next[1] != first[3] || !strings.Contains(next[2][2], "main 40 → 30 %") {
 		t.Errorf("behind %v: %v", first[1], next)
 	}
@@ -162,7 +174,7 @@ func TestEventsOverTheWire(t *testing.T) {
 	s.plane.set(func(p *plane) { p.view.Term = 8; p.view.World.Told, p.view.World.Events = 0, nil })
 	s.web.look()
 	s.plane.apply(t, weight(20, 70, 10))
-	again := received(t, url, next[2][0], 2)
+	again := known(received(t, url, next[2][0], 3))
 	var told struct{ Lost []string }
 	if err := json.Unmarshal([]byte(again[0][2]), &told); err != nil || again[0][1] != "reset" || len(told.Lost) != 1 || w.Schema("Reset", []byte(again[0][2])) != nil {
 		t.Errorf("another leader: %v", again)

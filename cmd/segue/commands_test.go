@@ -209,6 +209,27 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestKnownEvents: without --follow the command waits for all that is known, however slowly it comes, and for nothing that is not.
+func TestKnownEvents(t *testing.T) {
+	more := make(chan struct{})
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "retry: 1000\n\ndata: {\"text\":\"first\"}\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-more
+		_, _ = io.WriteString(w, "data: {\"text\":\"second\"}\n\n: known\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer api.Close()
+	time.AfterFunc(time.Second, func() { close(more) }) // what a busy node takes, and no follower's patience
+	began := time.Now()
+	segue(t, api.URL, "", "events").want(t, exitFine, "first", "second")
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("it left after %v", took)
+	}
+}
+
 // TestOutputClosed: who reads no more ends the stream with an error, not with a loop.
 func TestOutputClosed(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

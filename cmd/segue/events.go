@@ -17,10 +17,13 @@ import (
 
 // Times of the stream of events.
 const (
-	eventsQuiet = 700 * time.Millisecond // without --follow: so long nothing came, so what is known has come
-	eventsAgain = time.Second            // until a stream that broke is asked for again
-	eventsHeld  = 30 * time.Second       // a stream that says nothing for so long, not even that the line holds, is dead
+	eventsQuiet = 5 * time.Second  // without --follow: a node that knows nothing of the leader does not say that all has come
+	eventsAgain = time.Second      // until a stream that broke is asked for again
+	eventsHeld  = 30 * time.Second // a stream that says nothing for so long, not even that the line holds, is dead
 )
+
+// eventsKnown is the stream's comment behind what was known when it began.
+const eventsKnown = ": known"
 
 // occurrence is one event as the API tells it.
 type occurrence struct {
@@ -98,7 +101,7 @@ func (s *settings) events(ctx context.Context, since string, follow bool) error 
 // printError tells that the output is closed: nobody reads any more.
 type printError struct{ error }
 
-// stream reads one connection to its end, or without follow until nothing has come for a while.
+// stream reads one connection to its end, or without follow to the end of what is known.
 func (s *settings) stream(ctx context.Context, since string, follow bool, last *string, connected *bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -118,7 +121,11 @@ func (s *settings) stream(ctx context.Context, since string, follow bool, last *
 	}
 	quiet := time.AfterFunc(patience, cancel)
 	defer quiet.Stop()
-	err = readEvents(body, func() { quiet.Reset(patience) }, func(id, kind, data string) error {
+	err = readEvents(body, func(line string) {
+		if quiet.Reset(patience); !follow && line == eventsKnown {
+			cancel()
+		}
+	}, func(id, kind, data string) error {
 		*last = id
 		return s.tellEvent(kind, data)
 	})
@@ -157,14 +164,14 @@ func (s *settings) openEvents(ctx context.Context, c call, last string) (io.Read
 }
 
 // readEvents parses server-sent events. alive is called with each line.
-func readEvents(r io.Reader, alive func(), each func(id, kind, data string) error) error {
+func readEvents(r io.Reader, alive func(line string), each func(id, kind, data string) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	var id, kind, data string
 	for lines.Scan() {
 		field, value, _ := strings.Cut(lines.Text(), ":")
 		value = strings.TrimPrefix(value, " ")
-		alive()
+		alive(lines.Text())
 		switch {
 		case lines.Text() == "" && data != "":
 			if err := each(id, kind, data); err != nil {
