@@ -116,6 +116,14 @@ func (w *world) unknownOperations() {
 		return nil
 	})
 	w.operation(http.MethodPost, "/transactions/"+id+"/verify", nil)
+	if would := w.operation(http.MethodPost, "/transactions/verify", map[string]bool{"dry_run": true}); !bytes.Contains(would.body, []byte(id)) {
+		w.t.Errorf("what would be looked for: %v", would)
+	}
+	var all struct{ Order string }
+	if given := w.operation(http.MethodPost, "/transactions/verify", map[string]string{"service": "payments"}); json.Unmarshal(given.body, &all) != nil {
+		w.t.Errorf("%v", given)
+	}
+	w.operation(http.MethodGet, "/transactions/verify/"+all.Order, nil)
 	if a := w.api(0, http.MethodPost, "/transactions/"+id+"/resolve", "", "", map[string]string{"outcome": "succeeded"}); a.status/100 != 4 {
 		w.t.Errorf("resolved without evidence: %v", a)
 	}

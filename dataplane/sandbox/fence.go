@@ -45,10 +45,10 @@ func getReference(b *bank, c *call) (any, *apiError) {
 	return nil, noSuch("reference", "id", c.id)
 }
 
-// voidReference is final: from now on no charge is made under the reference. It comes too late where one was.
+// voidReference is final: from now on no charge is made under the reference. It comes too late where one was; one that was declined is none.
 func voidReference(b *bank, c *call) (any, *apiError) {
-	if b.references.charges[c.id] != nil {
-		return nil, &apiError{Status: http.StatusConflict, Type: "invalid_request_error", Code: "reference_used", Message: "The charge was made or declined before."}
+	if ch := b.references.charges[c.id]; ch != nil && !ch.failed {
+		return nil, &apiError{Status: http.StatusConflict, Type: "invalid_request_error", Code: "reference_used", Message: "The charge was made before."}
 	}
 	b.references.voided[c.id] = true
 	return voidedReference(c.id), nil

@@ -277,6 +277,10 @@ func TestReferencesFindAndRuleOut(t *testing.T) {
 	equal(t, "status", gone.at("status"), any("voided"))
 	equal(t, "names itself", gone.at("metadata.reference"), any("r-2"))
 	equal(t, "late", c.want(409, "POST", "/v1/charges", "", append(pay("o-2"), "metadata[reference]", "r-2")...).at("error.code"), any("reference_voided"))
+	no := c.want(402, "POST", "/v1/charges", "", "amount", "1200", "currency", "eur", "source", "tok_chargeDeclined", "metadata[reference]", "r-3")
+	equal(t, "declined", no.at("error.code"), any("card_declined"))
+	c.want(200, "POST", "/v1/references/r-3/void", "") // nothing was charged: no void comes too late for that
+	equal(t, "what became of it", c.want(200, "GET", "/v1/references/r-3", "").at("status"), any("failed"))
 	equal(t, "charges", p.Books().Totals().Executed[OpCharge], 1)
 	_, err := New(Config{Providers: []ProviderConfig{{Name: "south", API: Mail, References: true}}})
 	if err == nil || !strings.Contains(err.Error(), "references") {
